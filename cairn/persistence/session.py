@@ -1,0 +1,126 @@
+"""Engines and sessions.
+
+Both databases behave alike: a read sees what is committed at that moment and blocks nobody; the first write, or the
+first read ``with_for_update``, takes the lock and holds it until the transaction ends. On PostgreSQL that is the level
+READ COMMITTED with row locks. SQLite has one lock for all writers, and a transaction that began as a reader cannot
+always become a writer: so ours begins at the first write, as a writer, and waits for its turn instead of failing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import event, text
+from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
+from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from cairn.errors import InvalidInput, Unavailable
+
+BUSY_TIMEOUT = 5.0
+"""Seconds that a writer waits for the lock, and a connection for the server."""
+
+_READS = re.compile(r"\s*(SELECT|PRAGMA|EXPLAIN|VALUES|BEGIN|COMMIT|ROLLBACK|RELEASE)\b", re.IGNORECASE)
+
+
+def create_engine(url: str | URL) -> AsyncEngine:
+    """Return an engine for ``sqlite+aiosqlite:///file`` or ``postgresql+psycopg://…``.
+
+    Raises:
+        ValueError: another database, or SQLite in memory (which no second connection could see).
+    """
+    url = make_url(url)
+    if url.drivername == "sqlite+aiosqlite":
+        if not url.database or url.database == ":memory:":
+            raise ValueError("the database URL must name a file: sqlite+aiosqlite:///path")
+        engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
+        _lock_at_first_write(engine)
+    elif url.drivername == "postgresql+psycopg":
+        engine = create_async_engine(
+            url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"connect_timeout": int(BUSY_TIMEOUT)}
+        )
+    else:
+        raise ValueError(f"no such database: {url.drivername}; use sqlite+aiosqlite or postgresql+psycopg")
+    event.listen(engine.sync_engine, "handle_error", _translate)
+    return engine
+
+
+def _lock_at_first_write(engine: AsyncEngine) -> None:
+    """Begin SQLite's transactions ourselves: not before the first write, and then as a writer."""
+    sync = engine.sync_engine
+
+    @event.listens_for(sync, "connect")
+    def connected(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    def take_lock(connection: Connection) -> None:
+        raw = connection.connection.dbapi_connection
+        assert raw is not None
+        if raw.driver_connection.in_transaction:
+            return
+        cursor = raw.cursor()
+        cursor.execute("BEGIN IMMEDIATE")
+        cursor.close()
+
+    @event.listens_for(sync, "savepoint")
+    def savepoint(connection: Connection, _name: str) -> None:  # pyright: ignore[reportUnusedFunction]
+        take_lock(connection)
+
+    @event.listens_for(sync, "before_cursor_execute")
+    def executing(  # pyright: ignore[reportUnusedFunction]
+        connection: Connection, _cursor: object, statement: str, _parameters: object, context: Any, _many: bool
+    ) -> None:
+        # SQLite has no FOR UPDATE, so the text does not show it; what it asks for is the lock.
+        asked = getattr(getattr(context, "compiled", None), "statement", None)
+        if not _READS.match(statement) or getattr(asked, "_for_update_arg", None) is not None:
+            take_lock(connection)
+
+
+def _translate(context: ExceptionContext) -> None:
+    """Turn what the caller or the surroundings caused into an error of the domain; nothing of the SQL gets out."""
+    error = context.sqlalchemy_exception
+    if isinstance(error, (OperationalError, InterfaceError)):
+        raise Unavailable("The database does not answer.", retry_after=1) from context.original_exception
+    if isinstance(error, DataError):
+        raise InvalidInput("A value cannot be stored: too large, or text with a NUL character.") from (
+            context.original_exception
+        )
+
+
+class Database:
+    """Sessions on one engine. Objects stay readable after their transaction ended."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        """Take an engine of :func:`create_engine`."""
+        self.engine = engine
+        self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+
+    @asynccontextmanager
+    async def session(self) -> AsyncGenerator[AsyncSession]:
+        """Give a session for reading; what is not committed by hand is rolled back at exit."""
+        async with self._sessions() as session:
+            yield session
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncGenerator[AsyncSession]:
+        """Give a session that commits at exit and rolls back on an error."""
+        async with self._sessions.begin() as session:
+            yield session
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        async with self.engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def dispose(self) -> None:
+        """Close all connections."""
+        await self.engine.dispose()

@@ -1,0 +1,20 @@
+"""The tables, one file each."""
+
+from cairn.persistence.tables.api_keys import ApiKeyRow
+from cairn.persistence.tables.base import METADATA, TenantRow
+from cairn.persistence.tables.executions import ExecutionRow
+from cairn.persistence.tables.graph_triggers import GraphTriggerRow
+from cairn.persistence.tables.graph_versions import GraphVersionRow
+from cairn.persistence.tables.graphs import GraphRow
+from cairn.persistence.tables.idempotency import IdempotencyRow
+
+__all__ = [
+    "METADATA",
+    "ApiKeyRow",
+    "ExecutionRow",
+    "GraphRow",
+    "GraphTriggerRow",
+    "GraphVersionRow",
+    "IdempotencyRow",
+    "TenantRow",
+]
