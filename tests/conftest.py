@@ -1,0 +1,66 @@
+"""What the whole suite shares: a clean environment, one Temporal server a session, an orderly end."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from cairn.orderly import exit_process
+from cairn.ports import find_free
+from cairn.settings import Settings
+from cairn.temporal.server import DevServer, find_server, start_dev_server
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep what is set on a developer's machine (servers, keys, data) out of the tests."""
+    for name in list(os.environ):
+        if name.startswith(("TEMPORAL_", "CAIRN_", "OTEL_", "OPENAI_", "ANTHROPIC_", "GOOGLE_", "GEMINI_")):
+            del os.environ[name]
+    os.environ["TEMPORAL_CONFIG_FILE"] = os.devnull
+
+
+_SESSION = pytest.StashKey[pytest.Session]()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    session.config.stash[_SESSION] = session
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the process in order after pytest's closing line, with pytest's status (see ``cairn.orderly``)."""
+    if session := config.stash.get(_SESSION, None):
+        exit_process(int(session.exitstatus))
+
+
+@pytest.fixture(scope="session")
+async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
+    """A real Temporal server of this session: free ports, a database file of its own, search attributes registered."""
+    folder = tmp_path_factory.mktemp("temporal")
+    settings = Settings(home=folder, temporal_port=find_free(), temporal_ui_port=find_free())
+    server = await start_dev_server(settings, find_server(settings), log=folder / "server.log")
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+def temporal_port(temporal_server: DevServer) -> int:
+    """Port of the session's Temporal server, for ``Settings(temporal_port=…)``."""
+    return int(temporal_server.address.rpartition(":")[2])
+
+
+@pytest.fixture
+def task_queue() -> str:
+    """A task queue of this test alone."""
+    return f"test-{uuid.uuid4().hex}"
+
+
+@pytest.fixture
+def cairn_home(tmp_path: Path) -> Path:
+    """A fresh ``CAIRN_HOME``."""
+    return tmp_path / "home"
