@@ -1,0 +1,71 @@
+"""Payloads of the activities that do a node's work, and the references to them."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+from cairn.contracts.activity_ref import ActivityRef
+from cairn.contracts.executions import Usage
+from cairn.contracts.json import Json, JsonObject
+
+PARKED = "parked"
+"""Error type of an activity that was dispatched by a reset of its execution and must not run."""
+
+
+class NodeCall(BaseModel):
+    """Input of every activity that does a node's work.
+
+    Attributes:
+        execution_id: the execution.
+        temporal_id: its Temporal workflow id.
+        tenant: its owner.
+        live: False for executions of a test key.
+        run_id: the workflow run that scheduled this call. An activity that finds itself in another run was dispatched
+            anew by a reset while its execution is paused: it must fail as ``parked`` before doing anything.
+        lineage: the line of the execution (see ``Command.lineage``).
+        node_id: the node.
+        visit: which visit of the node, from 1.
+        data: what the node's kind resolved for its activity (texts rendered, expressions evaluated).
+        timeout: seconds that one attempt may take.
+    """
+
+    execution_id: str
+    temporal_id: str
+    tenant: str
+    live: bool = True
+    run_id: str
+    lineage: str
+    node_id: str
+    visit: int
+    data: JsonObject = Field(default_factory=dict)
+    timeout: float | None = None
+
+    @property
+    def idempotency_key(self) -> str:
+        """Key of the outside effects of this call: Temporal's retries share it, a replay has a new one."""
+        return f"{self.execution_id}/{self.node_id}/{self.visit}/{self.lineage}"
+
+
+class NodeResult(BaseModel):
+    """Result of every activity that does a node's work.
+
+    Attributes:
+        value: what the node returns.
+        usage: use of models, if any.
+    """
+
+    value: Json = None
+    usage: Usage | None = None
+
+
+RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)
+"""``data``: prompt, system?, model?, tools, output_schema?, max_turns, max_cost?, temperature?."""
+
+RUN_TOOL = ActivityRef("run_tool", NodeCall, NodeResult)
+"""``data``: tool, arguments."""
+
+HTTP_REQUEST = ActivityRef("http_request", NodeCall, NodeResult)
+"""``data``: method, url, headers, body, has_body, expect."""
+
+MARK_CHECKPOINT = ActivityRef("mark_checkpoint", NodeCall, NodeResult)
+"""Does nothing: its completion is the checkpoint of a node that has no I/O of its own. ``data`` is empty."""

@@ -1,0 +1,118 @@
+"""Payloads and references of the activities that serve the engine itself: landing, recording, resetting, reconciling."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+from cairn.contracts.activity_ref import ActivityRef
+from cairn.contracts.executions import (
+    GraphRef,
+    NodeFailure,
+    Phase,
+    ResetOutcome,
+    ResetRequest,
+    Usage,
+)
+from cairn.contracts.json import Json, JsonObject
+
+SEARCH_TENANT = "CairnTenant"
+SEARCH_WORKFLOW = "CairnWorkflow"
+SEARCH_STATE = "CairnState"
+SEARCH_SURFACE = "CairnSurface"
+SEARCH_REVISION = "CairnRevision"
+MEMO_DETAIL = "cairn_detail"
+
+RESET_WORKFLOW_TYPE = "ResetExecution"
+RECONCILE_WORKFLOW_TYPE = "Reconcile"
+RECONCILE_SCHEDULE_ID = "cairn-reconcile"
+
+
+def reset_workflow_id(temporal_id: str) -> str:
+    """Temporal workflow id of the one reset that an execution can have at a time."""
+    return f"reset/{temporal_id}"
+
+
+class LandRequest(BaseModel):
+    """Input of ``land``.
+
+    Attributes:
+        temporal_id: the execution's Temporal workflow id.
+        original_run_id: id that the run had before any reset; another one than the activity's own means a reset.
+        graph: the version to load; None after a reset, when it is known already.
+    """
+
+    temporal_id: str
+    execution_id: str
+    tenant: str
+    original_run_id: str
+    graph: GraphRef | None = None
+
+
+class Landing(BaseModel):
+    """Result of ``land``: in which run the workflow stands.
+
+    Attributes:
+        run_id: the run that ran the activity; the lineage from here on.
+        revision: the revision that the execution has in this run: 0 at first, after a reset one more than before.
+        reset: True when a reset made this run.
+        definition: the graph's definition, when it was asked for.
+    """
+
+    run_id: str
+    revision: int = 0
+    reset: bool = False
+    definition: JsonObject | None = None
+
+
+class Record(BaseModel):
+    """Input of ``record``: what lists show of an execution, told by its workflow at each change of state."""
+
+    temporal_id: str
+    execution_id: str
+    tenant: str
+    run_id: str
+    phase: Phase
+    detail: str | None = None
+    revision: int = 0
+    output: Json = None
+    error: NodeFailure | None = None
+    usage: Usage | None = None
+
+
+class Nothing(BaseModel):
+    """An empty payload."""
+
+
+class ReconcileRequest(BaseModel):
+    """Input of ``reconcile``: for how many seconds to keep on, looking every ``interval`` seconds."""
+
+    seconds: float = 55.0
+    interval: float = 2.0
+
+
+class ResumeAfterReset(BaseModel):
+    """Input of ``apply_reset_command``: what follows a reset that has been made."""
+
+    request: ResetRequest
+    run_id: str
+
+
+class ResetMade(BaseModel):
+    """Result of ``make_reset``."""
+
+    run_id: str
+
+
+class CancelRequest(BaseModel):
+    """Input of ``request_cancel``: the execution asks Temporal for its own cancellation."""
+
+    temporal_id: str
+    run_id: str
+
+
+LAND = ActivityRef("land", LandRequest, Landing)
+RECORD = ActivityRef("record", Record, Nothing)
+REQUEST_CANCEL = ActivityRef("request_cancel", CancelRequest, Nothing)
+MAKE_RESET = ActivityRef("make_reset", ResetRequest, ResetMade)
+AFTER_RESET = ActivityRef("after_reset", ResumeAfterReset, ResetOutcome)
+RECONCILE = ActivityRef("reconcile", ReconcileRequest, Nothing)

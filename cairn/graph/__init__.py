@@ -1,0 +1,1 @@
+"""Graphs: model, node kinds, validation, expressions and the pure step function. No I/O, no clock, no randomness."""

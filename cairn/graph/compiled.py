@@ -1,0 +1,114 @@
+"""A definition made ready to run: node data parsed, edges sorted by source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from cairn.contracts.json import Json, JsonObject
+from cairn.graph.model import Definition, Edge, EdgeData, Limits, StateKey
+from cairn.graph.nodes import KINDS, NodeData, NodeKind
+
+
+class GraphNotExecutable(ValueError):
+    """The definition cannot be run; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """An edge as the step function sees it."""
+
+    id: str
+    target: str
+    label: str
+    expression: str | None
+    on: Literal["success", "error", "timeout"]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphNode:
+    """A node as the step function sees it.
+
+    Attributes:
+        checkpoint: name of the checkpoint that its completion makes, None for none.
+        timeout: seconds of an attempt of its work.
+        ways: outgoing edges in the author's order.
+    """
+
+    id: str
+    name: str
+    kind: NodeKind[Any]
+    data: NodeData
+    checkpoint: str | None
+    timeout: float | None
+    ways: tuple[Way, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A graph ready to run."""
+
+    nodes: dict[str, GraphNode]
+    start: str
+    state: dict[str, StateKey]
+    limits: Limits
+    input_schema: JsonObject | None = None
+    output_schema: JsonObject | None = None
+    initial_state: JsonObject = field(default_factory=dict[str, Json])
+
+
+def compile_graph(definition: JsonObject) -> Graph:
+    """Return the runnable form of a valid definition.
+
+    Raises:
+        GraphNotExecutable: a node is of a kind that cannot run, or the definition was never valid.
+    """
+    try:
+        model = Definition.model_validate(definition)
+        ways = _ways(model.edges)
+        nodes = {node.id: _node(node.id, node.type, node.data, ways.get(node.id, ())) for node in model.nodes}
+    except ValidationError as error:
+        raise GraphNotExecutable(f"the definition is not valid: {error.errors()[0]['msg']}") from error
+    starts = [node.id for node in nodes.values() if node.kind.type == "start"]
+    if len(starts) != 1:
+        raise GraphNotExecutable("the definition has no start node")
+    return Graph(
+        nodes=nodes,
+        start=starts[0],
+        state=model.state,
+        limits=model.limits,
+        input_schema=model.input_schema,
+        output_schema=model.output_schema,
+        initial_state={key: declared.default for key, declared in model.state.items() if declared.default is not None},
+    )
+
+
+def _ways(edges: list[Edge]) -> dict[str, tuple[Way, ...]]:
+    ways: dict[str, list[Way]] = {}
+    for edge in edges:
+        data = EdgeData.model_validate(edge.data)
+        ways.setdefault(edge.source, []).append(
+            Way(id=edge.id, target=edge.target, label=data.label or edge.id, expression=data.expression, on=data.on)
+        )
+    return {source: tuple(of) for source, of in ways.items()}
+
+
+def _node(node_id: str, node_type: str, data: JsonObject, ways: tuple[Way, ...]) -> GraphNode:
+    kind = KINDS.get(node_type)
+    if kind is None or not kind.executable:
+        raise GraphNotExecutable(f"node {node_id!r} is of kind {node_type!r}, which this version of Cairn cannot run")
+    parsed = kind.Data.model_validate(data)
+    checkpoint = parsed.checkpoint
+    if checkpoint is None and kind.checkpointed:
+        checkpoint = parsed.name
+    return GraphNode(
+        id=node_id,
+        name=parsed.name,
+        kind=kind,
+        data=parsed,
+        checkpoint=checkpoint or None,
+        timeout=parsed.timeout if parsed.timeout is not None else kind.timeout,
+        ways=ways,
+    )

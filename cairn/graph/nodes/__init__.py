@@ -1,0 +1,15 @@
+"""The node kinds, one file each. A new kind is one file here, its line in ``KINDS`` and, when it does I/O, one activity."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cairn.graph.nodes import agent, condition, end, http, join, parallel, start, tool, transform
+from cairn.graph.nodes.base import NodeData, NodeKind
+
+KINDS: dict[str, NodeKind[Any]] = {
+    module.KIND.type: module.KIND
+    for module in (start, agent, tool, http, condition, transform, parallel, join, end)
+}
+
+__all__ = ["KINDS", "NodeData", "NodeKind"]

@@ -1,0 +1,65 @@
+"""agent: a model works on a prompt, with tools, until it has an answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import Field
+
+from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import RUN_AGENT
+from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, render
+
+
+class AgentData(NodeData):
+    """Data of an agent node.
+
+    Attributes:
+        prompt: text.
+        system: text.
+        model: ``provider:name``; None for the deployment's default.
+        tools: names of the tools that the model may call.
+        output_schema: JSON Schema of the answer; None for text.
+        max_turns: model calls at most.
+        max_cost: US dollars at most.
+        temperature: of the model's sampling.
+    """
+
+    prompt: Name
+    system: str | None = None
+    model: Name | None = None
+    tools: list[Name] = Field(default_factory=list)
+    output_schema: JsonObject | None = None
+    max_turns: int = Field(default=10, ge=1, le=1000)
+    max_cost: float | None = Field(default=None, gt=0)
+    temperature: float | None = Field(default=None, ge=0, le=2)
+
+
+class Agent(NodeKind[AgentData]):
+    """The kind."""
+
+    def resolve(self, data: AgentData, scope: Scope) -> JsonObject:
+        """Render prompt and system."""
+        return {
+            "prompt": render(data.prompt, scope),
+            "system": render(data.system, scope) if data.system else None,
+            "model": data.model,
+            "tools": list(data.tools),
+            "output_schema": data.output_schema,
+            "max_turns": data.max_turns,
+            "max_cost": data.max_cost,
+            "temperature": data.temperature,
+        }
+
+    def texts(self, data: AgentData) -> Sources:
+        """Prompt and system."""
+        yield "prompt", data.prompt
+        if data.system:
+            yield "system", data.system
+
+    def tools(self, data: AgentData) -> Iterable[tuple[str, str]]:
+        """The tools that the model may call."""
+        return [(f"tools.{i}", name) for i, name in enumerate(data.tools)]
+
+
+KIND = Agent(type="agent", Data=AgentData, activity=RUN_AGENT, checkpointed=True, timeout=300.0)

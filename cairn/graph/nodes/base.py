@@ -1,0 +1,141 @@
+"""What every node kind is made of: common data, and the seam through which the engine asks a kind for its work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from cairn.contracts.activity_ref import ActivityRef
+from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import NodeCall, NodeResult
+from cairn.graph.expressions import compile_expression
+from cairn.graph.templates import compile_text
+
+Scope: TypeAlias = Mapping[str, Json]
+"""The names that expressions and texts see: input, state, outputs, execution."""
+
+Sources: TypeAlias = Iterator[tuple[str, str]]
+"""Pairs (path inside the node's data, source text)."""
+
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+
+class RetryPolicy(BaseModel):
+    """How often and how fast a node's work is tried again.
+
+    Attributes:
+        max_attempts: tries in all.
+        initial_interval: seconds before the second try.
+        backoff: factor from one wait to the next.
+        max_interval: longest wait in seconds.
+        non_retryable: codes that are final at once.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    max_attempts: int = Field(default=3, ge=1, le=1000)
+    initial_interval: float = Field(default=1.0, gt=0, le=86400)
+    backoff: float = Field(default=2.0, ge=1, le=100)
+    max_interval: float = Field(default=60.0, gt=0, le=86400)
+    non_retryable: list[str] = Field(default_factory=list)
+
+
+class Compensation(BaseModel):
+    """A tool that undoes what the node did."""
+
+    tool: Name
+    arguments: JsonObject = Field(default_factory=dict)
+
+
+class NodeData(BaseModel):
+    """Data that every engine node has.
+
+    Attributes:
+        name: shown to people; also the checkpoint's name unless ``checkpoint`` says otherwise.
+        checkpoint: name of the checkpoint; False for none.
+        retry: retry policy of the node's work.
+        timeout: seconds an attempt; None for the kind's default.
+        output: state key that the result is written to.
+        compensate: undo of the node's effect.
+        max_visits: over so many visits the execution pauses.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    name: Name
+    checkpoint: Name | Literal[False] | None = None
+    retry: RetryPolicy = Field(default_factory=RetryPolicy)
+    timeout: float | None = Field(default=None, gt=0, le=30 * 86400)
+    output: Name | None = None
+    compensate: Compensation | None = None
+    max_visits: int = Field(default=100, ge=1)
+
+
+Data = TypeVar("Data", bound=NodeData)
+
+
+@dataclass(frozen=True)
+class NodeKind(Generic[Data]):
+    """One kind of node.
+
+    Attributes:
+        type: its name in definitions.
+        Data: model of its data.
+        activity: what does its work; None for a kind that the step function carries out itself.
+        checkpointed: a completed node is a checkpoint unless its author says otherwise.
+        timeout: default seconds of an attempt, None for no limit.
+        executable: False for kinds that can be authored but not run.
+    """
+
+    type: str
+    Data: type[Data]
+    activity: ActivityRef[NodeCall, NodeResult] | None = None
+    checkpointed: bool = False
+    timeout: float | None = None
+    executable: bool = True
+
+    def resolve(self, data: Data, scope: Scope) -> JsonObject:
+        """Return the data of the activity's call: texts rendered, expressions evaluated.
+
+        Raises:
+            ExpressionError: an expression failed.
+            TemplateError: a text failed.
+        """
+        return {}
+
+    def expressions(self, data: Data) -> Sources:
+        """Yield every CEL source of the data with its path."""
+        yield from ()
+
+    def texts(self, data: Data) -> Sources:
+        """Yield every template of the data with its path."""
+        yield from ()
+
+    def tools(self, data: Data) -> Iterable[tuple[str, str]]:
+        """Yield (path, name) of every tool that the data refers to."""
+        return ()
+
+
+def evaluate(source: Json, scope: Scope) -> Json:
+    """Return the value of an expression; a value that is no string stands for itself."""
+    return compile_expression(source).evaluate(scope) if isinstance(source, str) else source
+
+
+def evaluate_all(sources: Mapping[str, Json], scope: Scope) -> JsonObject:
+    """Return the values of several expressions, by key."""
+    return {key: evaluate(source, scope) for key, source in sources.items()}
+
+
+def render(source: str, scope: Scope) -> str:
+    """Return a template's text over the scope."""
+    return compile_text(source).render(scope)
+
+
+def sources_of(path: str, values: Mapping[str, Any]) -> Sources:
+    """Yield the sources of a mapping of expressions."""
+    for key, value in values.items():
+        if isinstance(value, str):
+            yield f"{path}.{key}", value

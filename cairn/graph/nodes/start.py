@@ -1,0 +1,19 @@
+"""start: where an execution begins; returns the input."""
+
+from __future__ import annotations
+
+from cairn.contracts.json import JsonObject
+from cairn.graph.nodes.base import NodeData, NodeKind
+
+
+class StartData(NodeData):
+    """Data of a start node.
+
+    Attributes:
+        input_schema: JSON Schema of the input, beside the graph's own.
+    """
+
+    input_schema: JsonObject | None = None
+
+
+KIND = NodeKind(type="start", Data=StartData)

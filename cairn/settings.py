@@ -1,0 +1,72 @@
+"""Settings: environment variables with the prefix ``CAIRN_`` (and ``.env`` is not read: what is set is what is seen)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """All settings of API, worker and command line.
+
+    Connection to an existing Temporal is not here: it follows Temporal's own environment configuration
+    (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``, ``TEMPORAL_PROFILE``).
+    """
+
+    model_config = SettingsConfigDict(env_prefix="CAIRN_", extra="ignore")
+
+    home: Path = Field(default=Path(".cairn"), description="Folder of all data.")
+    database_url: str | None = Field(
+        default=None, description="SQLAlchemy URL; sqlite+aiosqlite:///… or postgresql+psycopg://…; default: $CAIRN_HOME/cairn.db."
+    )
+    blob_url: str | None = Field(
+        default=None, description="Where payloads over 64 KiB are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/blobs."
+    )
+    blob_threshold: int = Field(default=64 * 1024, description="Payloads of at least so many bytes leave history.")
+
+    api_host: str = "127.0.0.1"
+    api_port: int = 8000
+    temporal_port: int = 7233
+    temporal_ui_port: int = 8233
+    temporal_ui_url: str | None = Field(default=None, description="Base of links to the Temporal Web UI.")
+    metrics_port: int | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
+    task_queue: str = "cairn"
+
+    secret: SecretStr | None = Field(
+        default=None, description="Key of the keyed hash of API keys; default: made once in $CAIRN_HOME/secret."
+    )
+    body_limit: int = 10 * 1024 * 1024
+    rate_limit: str | None = Field(default=None, description="For example 100/minute, per key; none: off.")
+
+    default_model: str = Field(default="offline", description="Model of agent nodes that name none; provider:name or offline.")
+    openai_base_url: str | None = None
+    openai_api_key: SecretStr | None = None
+    anthropic_api_key: SecretStr | None = None
+    google_api_key: SecretStr | None = None
+    tool_modules: list[str] = Field(default_factory=list, description="Python modules that register tools, JSON list.")
+    http_allow_private: bool = Field(default=False, description="Let http nodes reach private addresses.")
+
+    log_level: str = "INFO"
+    log_format: Literal["json", "console"] = "json"
+    otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP endpoint of traces; none: off.")
+    metrics: bool = Field(default=False, description="Serve Prometheus metrics at /metrics of the API.")
+
+    @property
+    def database(self) -> str:
+        """The SQLAlchemy URL in force."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'cairn.db'}"
+
+    @property
+    def blobs(self) -> str:
+        """The obstore URL in force."""
+        return self.blob_url or (self.home.absolute() / "blobs").as_uri()
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """Return the process's settings, read once."""
+    return Settings()

@@ -1,0 +1,334 @@
+"""One execution of a graph. Thin: it feeds :class:`cairn.graph.engine.Engine` and does what the engine says.
+
+Every reset of this workflow lands paused, whoever made it: see ``docs/adr`` and the engine. Changes of what it commands
+need ``workflow.patched``: executions outlive deploys, and tests replay the histories in ``tests/histories``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair
+from temporalio.exceptions import ActivityError, ApplicationError
+
+from cairn.contracts import operations
+from cairn.contracts.executions import (
+    QUERY_STATUS,
+    UPDATE_CANCEL,
+    UPDATE_PATCH,
+    UPDATE_PAUSE,
+    UPDATE_RESUME,
+    WORKFLOW_TYPE,
+    Accepted,
+    Cancel,
+    Command,
+    ExecutionInput,
+    ExecutionResult,
+    ExecutionStatus,
+    Patch,
+    Pause,
+    Phase,
+    Resume,
+)
+from cairn.contracts.json import digest
+from cairn.contracts.nodes import NodeCall, NodeResult
+from cairn.errors import CairnError
+from cairn.graph.compiled import GraphNotExecutable, compile_graph
+from cairn.graph.engine import Engine
+from cairn.graph.state import Run
+from workflows.failures import is_cancelled, is_parked, node_failure
+
+STATE = SearchAttributeKey.for_keyword(operations.SEARCH_STATE)
+REVISION = SearchAttributeKey.for_int(operations.SEARCH_REVISION)
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+UNLIMITED = timedelta(days=365)
+CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+
+
+@workflow.defn(name=WORKFLOW_TYPE)
+class GraphExecution:
+    """The execution workflow."""
+
+    @workflow.init
+    def __init__(self, start: ExecutionInput) -> None:
+        """Watch for resets before anything else happens."""
+        self._engine = Engine(start)
+        self._wake = False
+        self._cancelled = False
+        self._cancel_asked = False
+        self._cancel_seen = False
+        self._resetting = False
+        self._work: dict[str, asyncio.Task[None]] = {}
+        self._published: tuple[Phase, int, str | None] = (Phase.RUNNING, 0, None)
+        # A reset gives the workflow a new random seed, in the first task of the new run and before anything else in it.
+        workflow.register_random_seed_callback(self._on_reset)
+
+    @workflow.run
+    async def run(self, start: ExecutionInput) -> ExecutionResult:
+        """Run the graph to its end."""
+        drive = asyncio.create_task(self._drive(start))
+        while True:
+            try:
+                return await asyncio.shield(drive)
+            except asyncio.CancelledError:
+                if drive.done():
+                    raise
+                self._cancel_seen = True
+                # A cancellation that a reset brought along was meant for the line that the reset ended.
+                if not self._resetting:
+                    self._cancelled = self._wake = True
+
+    # Commands.
+
+    @workflow.update(name=UPDATE_PAUSE)
+    def pause(self, command: Pause) -> Accepted:
+        """Stop before the next node."""
+        self._wake = True
+        return self._engine.pause(command)
+
+    @workflow.update(name=UPDATE_RESUME)
+    def resume(self, command: Resume) -> Accepted:
+        """Apply the patches and go on."""
+        self._wake = True
+        return self._engine.resume(command)
+
+    @workflow.update(name=UPDATE_PATCH)
+    def patch(self, command: Patch) -> Accepted:
+        """Apply the patches and stay paused."""
+        self._wake = True
+        return self._engine.patch(command)
+
+    @workflow.update(name=UPDATE_CANCEL)
+    def cancel(self, command: Cancel) -> Accepted:
+        """End as cancelled."""
+        self._cancel_asked = self._wake = True
+        return self._engine.cancelling()
+
+    @pause.validator
+    def _check_pause(self, command: Pause) -> None:
+        self._check(command)
+
+    @resume.validator
+    def _check_resume(self, command: Resume) -> None:
+        self._check(command)
+
+    @patch.validator
+    def _check_patch(self, command: Patch) -> None:
+        self._check(command)
+
+    @cancel.validator
+    def _check_cancel(self, command: Cancel) -> None:
+        self._check(command)
+
+    @workflow.query(name=QUERY_STATUS)
+    def status(self) -> ExecutionStatus:
+        """Where the execution stands, for operators and the command line of Temporal."""
+        engine = self._engine
+        return ExecutionStatus(
+            phase=engine.phase,
+            detail=engine.detail,
+            lineage=engine.lineage,
+            revision=engine.revision,
+            landed=engine.lineage is not None,
+        )
+
+    def _check(self, command: Command) -> None:
+        try:
+            self._engine.check(command)
+        except CairnError as error:
+            details = {
+                "status": error.status,
+                "errors": [{"pointer": e.pointer, "message": e.message} for e in error.errors],
+                "extra": error.extra,
+            }
+            raise ApplicationError(error.message, details, type=error.code, non_retryable=True) from error
+
+    # The loop.
+
+    def _on_reset(self, _seed: int) -> None:
+        self._engine.reset()
+        self._resetting = self._wake = True
+        self._cancelled = self._cancel_asked = False
+
+    async def _drive(self, start: ExecutionInput) -> ExecutionResult:
+        engine = self._engine
+        while True:
+            while engine.lineage is None:
+                await self._land(start)
+            for run in engine.turn(workflow.now()):
+                self._work[run.key] = asyncio.create_task(self._do(run))
+            if self._cancelled:
+                engine.phase, engine.detail = Phase.CANCELLED, "cancelled by request"
+            elif self._cancel_asked:
+                await self._request_cancel()
+            await self._publish()
+            if self._wake:
+                continue
+            if engine.phase in CLOSED:
+                return await self._close()
+            await workflow.wait_condition(lambda: self._wake)
+
+    async def _land(self, start: ExecutionInput) -> None:
+        """Find out in which run this is, and get the graph the first time."""
+        self._wake = False
+        first = not self._engine.started
+        landing = await workflow.execute_local_activity(
+            operations.LAND.name,
+            operations.LandRequest(
+                temporal_id=workflow.info().workflow_id,
+                execution_id=start.execution_id,
+                tenant=start.tenant,
+                original_run_id=workflow.info().original_execution_run_id,
+                graph=start.graph if first else None,
+            ),
+            result_type=operations.LAND.output,
+            start_to_close_timeout=timedelta(seconds=10),
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=30)),
+            summary="start" if first else "reset",
+        )
+        if first:
+            if landing.definition is None or digest(landing.definition) != start.graph.digest:
+                raise ApplicationError("the graph's definition does not match its digest", type="graph_digest")
+            try:
+                self._engine.begin(compile_graph(landing.definition))
+            except GraphNotExecutable as error:
+                raise ApplicationError(str(error), type="graph_not_executable", non_retryable=True) from error
+        if self._wake and self._resetting and not first:
+            return  # reset again meanwhile: this landing was the earlier one's
+        if landing.reset:
+            self._cancelled = self._cancel_asked = False
+        self._resetting = False
+        self._engine.landed(landing)
+
+    async def _do(self, run: Run) -> None:
+        """Have one piece of work done and tell the engine."""
+        info = workflow.info()
+        start = self._engine.start
+        call = NodeCall(
+            execution_id=start.execution_id,
+            temporal_id=info.workflow_id,
+            tenant=start.tenant,
+            live=start.live,
+            run_id=info.run_id,
+            lineage=self._engine.lineage or "",
+            node_id=run.node_id,
+            visit=run.visit,
+            data=run.data,
+            timeout=run.timeout,
+        )
+        try:
+            result: NodeResult = await workflow.execute_activity(
+                run.activity.name,
+                call,
+                result_type=run.activity.output,
+                activity_id=run.key,
+                start_to_close_timeout=timedelta(seconds=run.timeout) if run.timeout else UNLIMITED,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=run.retry.initial_interval),
+                    backoff_coefficient=run.retry.backoff,
+                    maximum_interval=timedelta(seconds=max(run.retry.max_interval, run.retry.initial_interval)),
+                    maximum_attempts=run.retry.max_attempts,
+                    non_retryable_error_types=run.retry.non_retryable,
+                ),
+                summary=run.summary,
+            )
+            self._engine.complete(run.key, result)
+        except ActivityError as error:
+            if is_parked(error.cause):
+                self._engine.park(run.key)
+            elif not is_cancelled(error.cause):
+                self._engine.fail(run.key, node_failure(run, error.cause, error.retry_state))
+        finally:
+            self._work.pop(run.key, None)
+            self._wake = True
+
+    async def _request_cancel(self) -> None:
+        """Ask Temporal to cancel this very run, so that it ends as cancelled for every observer."""
+        self._cancel_asked = False
+        if self._cancel_seen:  # Temporal cancels a run once; that one came with a reset and was not heeded
+            self._cancelled = self._wake = True
+            return
+        info = workflow.info()
+        await workflow.execute_local_activity(
+            operations.REQUEST_CANCEL.name,
+            operations.CancelRequest(temporal_id=info.workflow_id, run_id=info.run_id),
+            result_type=operations.REQUEST_CANCEL.output,
+            start_to_close_timeout=timedelta(seconds=10),
+            summary="cancel",
+        )
+
+    async def _publish(self) -> None:
+        """Show a change of state to operators (search attributes, details) and to lists (the execution's row)."""
+        self._wake = False
+        engine = self._engine
+        shown = (engine.phase, engine.revision, engine.detail)
+        workflow.set_current_details(self._details())
+        if shown == self._published:
+            return
+        (phase, revision, detail), self._published = self._published, shown
+        changes: list[SearchAttributePair[str] | SearchAttributePair[int]] = []
+        if phase != engine.phase:
+            changes.append(STATE.value_set(engine.phase.value))
+        if revision != engine.revision:
+            changes.append(REVISION.value_set(engine.revision))
+        if changes:
+            workflow.upsert_search_attributes(changes)
+        if detail != engine.detail:
+            workflow.upsert_memo({operations.MEMO_DETAIL: engine.detail})
+        await self._record()
+
+    async def _record(self) -> None:
+        engine = self._engine
+        info = workflow.info()
+        record = operations.Record(
+            temporal_id=info.workflow_id,
+            execution_id=engine.start.execution_id,
+            tenant=engine.start.tenant,
+            run_id=info.run_id,
+            phase=engine.phase,
+            detail=engine.detail,
+            revision=engine.revision,
+            output=engine.state.output if engine.phase is Phase.COMPLETED else None,
+            error=engine.failure if engine.phase is Phase.FAILED else None,
+            usage=engine.state.usage,
+        )
+        try:
+            await workflow.execute_local_activity(
+                operations.RECORD.name,
+                record,
+                result_type=operations.RECORD.output,
+                schedule_to_close_timeout=timedelta(seconds=5),
+                summary=engine.phase.value,
+            )
+        except ActivityError:
+            # Lists are a projection: the reconciler repairs what could not be written now.
+            workflow.logger.warning("the state of the execution could not be recorded", exc_info=True)
+
+    async def _close(self) -> ExecutionResult:
+        """End the workflow as the engine says. Raises what makes it failed or cancelled."""
+        for task in list(self._work.values()):
+            task.cancel()
+        if self._engine.phase is Phase.CANCELLED:
+            raise asyncio.CancelledError
+        failure = self._engine.failure
+        if failure is not None:
+            raise ApplicationError(
+                f"{failure.message} (attempt {failure.attempt})",
+                failure.model_dump(),
+                type=failure.code,
+                non_retryable=True,
+            )
+        return ExecutionResult(output=self._engine.state.output)
+
+    def _details(self) -> str:
+        """A Markdown view of progress for operators."""
+        engine = self._engine
+        state = engine.state
+        lines = [f"**{engine.phase}**" + (f": {engine.detail}" if engine.detail else "")]
+        lines += [f"- {len(state.visits)} of {len(engine.graph.nodes)} nodes entered, revision {engine.revision}"]
+        lines += [f"- at **{work.run.summary}** (visit {work.run.visit})" for work in state.in_flight.values()]
+        return "\n".join(lines)
