@@ -14,6 +14,8 @@ from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.server import DevServer, find_server, start_dev_server
 
+pytest_plugins = ["database"]
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:

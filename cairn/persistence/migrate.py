@@ -1,0 +1,102 @@
+"""Brings a database to the present schema."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.pool import NullPool
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+PATIENCE = 60.0
+"""Seconds to wait for another process that migrates the same database."""
+
+_LOCK = 0x636169726E  # any number will do, as long as it is always the same: "cairn"
+
+
+def upgrade(url: str) -> None:
+    """Run the migrations that are missing; makes an SQLite file and its folder. Blocks; one process at a time works."""
+    with _connect(url) as connection:
+        command.upgrade(_config(connection), "head")
+
+
+async def upgrade_async(url: str) -> None:
+    """Do :func:`upgrade` without blocking the event loop."""
+    await asyncio.to_thread(upgrade, url)
+
+
+def check(url: str) -> None:
+    """Compare a migrated database with the tables.
+
+    Raises:
+        alembic.util.CommandError: they differ; a migration is missing.
+    """
+    with _connect(url) as connection:
+        command.check(_config(connection))
+
+
+def revision(url: str, message: str) -> None:
+    """Write a migration from a database at the present head to the tables. For the hand that checks it afterwards."""
+    with _connect(url) as connection:
+        command.revision(_config(connection), message, autogenerate=True)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    return config
+
+
+@contextmanager
+def _connect(url: str) -> Generator[Connection]:
+    """Give a connection in a transaction that holds the lock for migrations, and commit at the end."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        assert parsed.database
+        Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        engine = create_engine(parsed.set(drivername="sqlite"), poolclass=NullPool, connect_args={"timeout": PATIENCE})
+        _sqlite_transactions(engine)
+        lock = None
+    else:
+        engine = create_engine(parsed, poolclass=NullPool)
+        lock = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=_LOCK)
+    try:
+        with engine.begin() as connection:
+            if lock is not None:
+                connection.execute(lock)
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _sqlite_transactions(engine: Engine) -> None:
+    """Let SQLite's DDL be part of a transaction that is a writer's from its begin, and turn on the write-ahead log."""
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.isolation_level = None
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                # Kept in the file. SQLite does not wait for the lock that this takes, so we do.
+                connection.execute("PRAGMA journal_mode=WAL").close()
+                return
+            except sqlite3.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+
+    @event.listens_for(engine, "begin")
+    def begun(connection: Connection) -> None:  # pyright: ignore[reportUnusedFunction]
+        connection.exec_driver_sql("BEGIN IMMEDIATE")

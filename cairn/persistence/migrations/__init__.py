@@ -1,0 +1,1 @@
+"""Alembic's migrations; run by :mod:`cairn.persistence.migrate`."""

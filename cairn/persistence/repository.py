@@ -1,0 +1,138 @@
+"""The one way to the rows of a tenant: no query is made elsewhere without going through :meth:`Repository.select`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+from sqlmodel import col
+
+from cairn.persistence.paging import CursorPage, Page, after, encode_cursor
+from cairn.persistence.tables import TenantRow
+
+Row = TypeVar("Row", bound=TenantRow)
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose rows are meant.
+
+    Attributes:
+        tenant: the owner.
+        live: live rows or test rows; None for both, which is for administration only.
+    """
+
+    tenant: str
+    live: bool | None
+
+
+class Repository(Generic[Row]):
+    """Reads and adds rows of one table within a session. Filters are SQLAlchemy conditions."""
+
+    def __init__(self, session: AsyncSession, table: type[Row]) -> None:
+        """Take the session and the table's class."""
+        self.session = session
+        self.table = table
+
+    def owned(self, scope: Scope) -> list[ColumnElement[bool]]:
+        """Return the conditions that keep other tenants' rows out."""
+        conditions: list[ColumnElement[bool]] = [col(self.table.tenant) == scope.tenant]
+        if scope.live is not None:
+            conditions.append(col(self.table.live) == scope.live)
+        return conditions
+
+    def select(self, scope: Scope, *filters: ColumnElement[bool]) -> Select[Row]:
+        """Return the query of the scope's rows that pass all filters."""
+        return select(self.table).where(*self.owned(scope), *filters)
+
+    async def get(self, scope: Scope, *filters: ColumnElement[bool], lock: bool = False) -> Row | None:
+        """Return the one row that passes, or None.
+
+        Args:
+            scope: whose rows.
+            filters: conditions that at most one row passes.
+            lock: keep every other writer off the row until the transaction ends, and read it as it is now.
+        """
+        query = self.select(scope, *filters)
+        if lock:
+            query = query.with_for_update().execution_options(populate_existing=True)
+        return (await self.session.execute(query)).scalar_one_or_none()
+
+    async def all(self, scope: Scope, *filters: ColumnElement[bool], order: Sequence[Any] = ()) -> Sequence[Row]:
+        """Return all rows that pass, in the given order."""
+        return (await self.session.execute(self.select(scope, *filters).order_by(*order))).scalars().all()
+
+    async def add(self, row: Row) -> Row:
+        """Insert the row, so that it has its number.
+
+        Raises:
+            IntegrityError: it breaks a unique or foreign key; the transaction is lost unless the caller opened a
+                savepoint (``session.begin_nested()``).
+        """
+        self.session.add(row)
+        await self.session.flush([row])
+        return row
+
+    async def count(self, scope: Scope, *filters: ColumnElement[bool]) -> int:
+        """Return how many rows pass."""
+        query = select(func.count()).select_from(self.table).where(*self.owned(scope), *filters)
+        return (await self.session.execute(query)).scalar_one()
+
+    async def page(
+        self,
+        scope: Scope,
+        *filters: ColumnElement[bool],
+        key: Any,
+        order: Sequence[Any] = (),
+        page: int = 1,
+        page_size: int = 20,
+        anchor: int | None = None,
+    ) -> Page[Row]:
+        """Return a page by number, newest first.
+
+        Args:
+            scope: whose rows.
+            filters: conditions that all rows pass.
+            key: the column of ascending numbers that orders rows by their making.
+            order: columns to order by before ``key``, each descending.
+            page: from 1.
+            page_size: rows a page.
+            anchor: of the first page of the same reading, so that rows made since then do not shift the others.
+        """
+        key = col(key)
+        if anchor is None:
+            newest = select(func.max(key)).where(*self.owned(scope), *filters)
+            anchor = (await self.session.execute(newest)).scalar_one()
+        if anchor is None:
+            return Page([], 0, page, page_size)
+        filters = (*filters, key <= anchor)
+        query = self.select(scope, *filters).order_by(*(col(column).desc() for column in order), key.desc())
+        rows = await self.session.execute(query.limit(page_size).offset((page - 1) * page_size))
+        return Page(rows.scalars().all(), await self.count(scope, *filters), page, page_size, anchor)
+
+    async def cursor_page(
+        self,
+        scope: Scope,
+        *filters: ColumnElement[bool],
+        order: Sequence[Any],
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> CursorPage[Row]:
+        """Return a page by cursor: the rows after it in the descending order of the columns, the last one unique.
+
+        Raises:
+            BadRequest: the cursor is not one of this list.
+        """
+        columns = [cast("InstrumentedAttribute[Any]", column) for column in order]
+        if cursor is not None:
+            filters = (*filters, after(columns, cursor))
+        query = self.select(scope, *filters).order_by(*(column.desc() for column in columns)).limit(limit + 1)
+        rows = (await self.session.execute(query)).scalars().all()
+        if len(rows) <= limit:
+            return CursorPage(rows, None)
+        last = rows[limit - 1]
+        return CursorPage(rows[:limit], encode_cursor([getattr(last, column.key) for column in columns]))
