@@ -1,0 +1,334 @@
+"""CEL expressions: what conditions, arguments and assignments of a graph are written in.
+
+They run inside workflows, so they are deterministic (no clock, no time zones, nothing that depends on the order of a
+map's keys) and bounded in cost: a source is at most 2 KB, an evaluation makes at most 10,000 loop iterations, and one
+whose worst case touches too many bytes is refused before it starts.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any, cast
+
+from cel_expr_python import cel  # pyright: ignore[reportMissingTypeStubs]
+
+from cairn.contracts.json import Json, JsonObject
+from cairn.graph.expression_shape import Path, Shape, read_shape
+
+SCOPE_NAMES = frozenset({"input", "state", "outputs", "execution"})
+ITEM_NAMES = SCOPE_NAMES | {"item", "index"}
+"""The names inside a map."""
+
+MAX_SOURCE = 2_048
+"""Bytes of a source."""
+MAX_ITERATIONS = 10_000
+"""Loop iterations of one evaluation, all its loops together (the library's own budget)."""
+MAX_COST = 50_000_000
+"""Bytes that one evaluation may touch in its worst case."""
+MAX_DEPTH = 200
+"""Nesting of the values that an expression names."""
+MAX_PATTERN = 256
+"""Characters of a regular expression."""
+_NODE_COST = 100
+"""What handing over one value costs, as bytes."""
+_PATTERN_COST = 50_000
+"""What compiling one simple regular expression costs at worst, as bytes; inside a loop it happens each time round."""
+
+_TIME_ZONE_OVERLOADS = {
+    "getFullYear": "timestamp_to_year_with_tz",
+    "getMonth": "timestamp_to_month_with_tz",
+    "getDayOfYear": "timestamp_to_day_of_year_with_tz",
+    "getDayOfMonth": "timestamp_to_day_of_month_with_tz",
+    "getDate": "timestamp_to_day_of_month_1_based_with_tz",
+    "getDayOfWeek": "timestamp_to_day_of_week_with_tz",
+    "getHours": "timestamp_to_hours_with_tz",
+    "getMinutes": "timestamp_to_minutes_with_tz",
+    "getSeconds": "timestamp_to_seconds_tz",
+    "getMilliseconds": "timestamp_to_milliseconds_with_tz",
+}
+
+
+class ExpressionError(ValueError):
+    """An expression that does not compile, or whose evaluation failed; the message is for its author."""
+
+    code = "expression"
+
+    def __init__(self, message: str) -> None:
+        """Make an error with a message for the author."""
+        super().__init__(message)
+        self.message = message
+
+
+class Expression:
+    """A compiled expression; safe to share.
+
+    Attributes:
+        source: as written.
+    """
+
+    __slots__ = ("_program", "_shape", "source")
+
+    def __init__(self, source: str, program: cel.Expression, shape: Shape) -> None:
+        """Use :func:`compile_expression`."""
+        self.source = source
+        self._program = program
+        self._shape = shape
+
+    @property
+    def paths(self) -> frozenset[Path]:
+        """The values that it names, as keys from the scope inwards."""
+        return self._shape.paths
+
+    def evaluate(self, scope: Mapping[str, Json]) -> Json:
+        """Evaluate to plain JSON, maps sorted by key.
+
+        A timestamp becomes RFC 3339 text in UTC, a duration its seconds. Only what the expression names is read: the
+        rest of the scope costs nothing.
+
+        Args:
+            scope: the values of the names the expression was compiled for.
+
+        Raises:
+            ExpressionError: a missing key, a wrong type, an overflow, a result that JSON has not, or too much work.
+        """
+        values = _narrow(scope, self._shape.paths)
+        ordered = _check_cost(self._shape, values)
+        try:
+            result = self._program.eval(data=values)
+            failed = result.type() == cel.Type.ERROR
+            plain: Any = result.plain_value()
+        except Exception as error:
+            raise ExpressionError(_runtime_message(str(error), detail=ordered)) from None
+        if failed:
+            raise ExpressionError(_runtime_message(str(plain), detail=ordered))
+        return _to_json(plain)
+
+
+@lru_cache(maxsize=4096)
+def compile_expression(source: str, *, names: frozenset[str] = SCOPE_NAMES) -> Expression:
+    """Compile and check a source.
+
+    Args:
+        source: CEL, at most 2 KB of UTF-8.
+        names: the names it may use; any other is an error.
+
+    Raises:
+        ExpressionError: it is empty, too long, does not parse, names something unknown or mixes types.
+    """
+    try:
+        size = len(source.encode())
+    except UnicodeEncodeError:
+        raise ExpressionError("the expression is not valid Unicode") from None
+    if size > MAX_SOURCE:
+        raise ExpressionError(f"the expression has {size} bytes; at most {MAX_SOURCE} are allowed")
+    if not source.strip():
+        raise ExpressionError("the expression is empty")
+    try:
+        program = _environment(names).compile(source)
+        shape = read_shape(program.serialize(), names)
+    except Exception as error:
+        raise ExpressionError(_compile_message(source, str(error))) from None
+    for pattern, loops in shape.patterns:
+        _check_pattern(pattern, loops)
+    return Expression(source, program, shape)
+
+
+@lru_cache(maxsize=8)
+def _environment(names: frozenset[str]) -> cel.Env:
+    # map and filter build lists in the order of a map's keys, which is random; the data of time zones changes with
+    # the machine. Either would break replay.
+    excluded = "".join(
+        f"    - name: {function}\n      overloads:\n        - id: {overload}\n"
+        for function, overload in _TIME_ZONE_OVERLOADS.items()
+    )
+    config = cel.NewEnvConfigFromYaml(f"stdlib:\n  exclude_macros: [map, filter]\n  exclude_functions:\n{excluded}")
+    return cel.NewEnv(config=config, variables=dict.fromkeys(sorted(names), cel.Type.DYN))
+
+
+def _check_pattern(pattern: str | None, loops: int) -> None:
+    """Refuse a regular expression that is dear to compile (a Unicode class takes 2 ms) or that is none."""
+    if pattern is None:
+        raise ExpressionError("the pattern of matches() must be written out as a text literal")
+    if len(pattern) > MAX_PATTERN:
+        raise ExpressionError(f"the pattern of matches() has more than {MAX_PATTERN} characters")
+    if re.search(r"\\[pP]", pattern):
+        raise ExpressionError("the pattern of matches() has a Unicode class (\\p), which is not available")
+    if loops and "{" in pattern:
+        raise ExpressionError("inside a loop the pattern of matches() cannot have counted repetition ({n})")
+    result = _environment(SCOPE_NAMES).compile("''.matches(input)").eval(data={"input": pattern})
+    if result.type() == cel.Type.ERROR:
+        raise ExpressionError(_runtime_message(str(result.plain_value()), detail=True))
+
+
+def _narrow(scope: Mapping[str, Json], paths: frozenset[Path]) -> dict[str, Json]:
+    """Return the part of the scope that the paths name: the library converts all that it is given."""
+    result: dict[str, Json] = {}
+    for path in paths:
+        source: Mapping[str, Json] = scope
+        target = result
+        for depth, key in enumerate(path, 1):
+            if key not in source:
+                break
+            value = source[key]
+            if depth == len(path) or not isinstance(value, dict):
+                target[key] = value
+                break
+            source = cast(JsonObject, value)
+            target = target.setdefault(key, {})
+    return result
+
+
+class _Size:
+    """Bytes, nodes and the longest list or map of some JSON; refuses what the library cannot take."""
+
+    __slots__ = ("bytes", "longest", "nodes")
+
+    def __init__(self, value: Json) -> None:
+        self.bytes = self.nodes = self.longest = 0
+        level: list[Any] = [value]
+        depth = 0
+        while level:
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ExpressionError(f"a value is nested deeper than {MAX_DEPTH} levels")
+            level = self._add(level)
+
+    def _add(self, values: list[Any]) -> list[Any]:
+        """Count the values of one level and return those of the next."""
+        below: list[Any] = []
+        for value in values:
+            if isinstance(value, dict):
+                members = cast(JsonObject, value)
+                self._container(len(members))
+                below.extend(members.keys())
+                below.extend(members.values())
+            elif isinstance(value, list):
+                items = cast(list[Json], value)
+                self._container(len(items))
+                below.extend(items)
+            elif isinstance(value, str):
+                self.bytes += len(value) + 2
+                _check_text(value)
+            elif isinstance(value, int):
+                self.bytes += 8
+                if not -(2**63) <= value < 2**63:
+                    raise ExpressionError("an integer is beyond 64 bits")
+            elif value is None or isinstance(value, float):
+                self.bytes += 8
+            else:
+                raise ExpressionError(f"a value of type {type(value).__name__} is not JSON")
+        self.nodes += len(values)
+        return below
+
+    def _container(self, length: int) -> None:
+        self.bytes += 2 + length
+        self.longest = max(self.longest, length)
+        if self.nodes * _NODE_COST > MAX_COST:
+            raise ExpressionError(_TOO_DEAR)
+
+
+_TOO_DEAR = "the expression would read too much data; name a smaller part of it"
+
+
+def _check_text(value: str) -> None:
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ExpressionError("a text is not valid Unicode") from None
+
+
+def _check_cost(shape: Shape, values: dict[str, Json]) -> bool:
+    """Refuse an evaluation whose worst case is too dear.
+
+    The iteration budget does not see into single calls: ``x in list`` and comparisons of whole values take time with
+    the size of their values, each time round.
+
+    Returns:
+        False when a loop may run over a map, whose order is random: what fails first then differs from run to run.
+    """
+    size = _Size(values)
+    longest = max(size.longest, shape.literal)
+    cost = max(1, shape.references) * (size.bytes + _NODE_COST * size.nodes)
+    cost += sum(min(MAX_ITERATIONS, longest**depth) * size.bytes for depth in shape.linear)
+    cost += sum(min(MAX_ITERATIONS, longest**depth) * _PATTERN_COST for _, depth in shape.patterns if depth)
+    if cost > MAX_COST:
+        raise ExpressionError(_TOO_DEAR)
+    ordered = all(loop.literal or (loop.range and not _is_map(values, loop.range)) for loop in shape.loops)
+    if not ordered and longest**shape.depth > MAX_ITERATIONS:
+        raise ExpressionError(f"the expression may need more than {MAX_ITERATIONS} iterations over a map")
+    return ordered
+
+
+def _is_map(values: Json, path: Path) -> bool:
+    for key in path:
+        if not isinstance(values, dict) or key not in values:
+            return False
+        values = cast(JsonObject, values)[key]
+    return isinstance(values, dict)
+
+
+def _to_json(value: Any) -> Json:
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise ExpressionError("the result is not a finite number")
+        return value
+    if isinstance(value, list):
+        return [_to_json(item) for item in cast(list[Any], value)]
+    if isinstance(value, dict):
+        members = cast(dict[Any, Any], value)
+        if not all(isinstance(key, str) for key in members):
+            raise ExpressionError("the result has a map whose keys are not strings")
+        return {key: _to_json(members[key]) for key in sorted(members)}
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, timedelta):
+        seconds = value.total_seconds()
+        return int(seconds) if seconds.is_integer() else seconds
+    raise ExpressionError("the result is of a type that JSON does not have")
+
+
+_SINGLE_ERROR = re.compile(r"ERROR: <input>:(-?\d+):(-?\d+): (.*)")
+_STATUS = re.compile(r"^[A-Z_]+: |\s*\[[A-Z_]+\]$")
+
+
+def _compile_message(source: str, text: str) -> str:
+    if "recursion" in text:
+        return "the expression is nested too deeply or chains too many operators"
+    if re.search(r"undeclared reference to '(map|filter)'", text):
+        return "map() and filter() are not available: use all(), exists(), exists_one() or a node"
+    lines = source.count("\n")
+    messages: list[str] = []
+    for line, column, message in _SINGLE_ERROR.findall(text)[:3]:
+        where = f"line {line}, column {column}" if lines else f"column {column}"
+        messages.append(f"{_plain(message)} ({where})")
+    return "; ".join(messages) or _STATUS.sub("", text.partition("\n")[0]) or "the expression is not valid CEL"
+
+
+def _plain(message: str) -> str:
+    message = _STATUS.sub("", message)
+    unknown = re.match(r"undeclared reference to '([^'.]*)", message)
+    if unknown and unknown[1] in _TIME_ZONE_OVERLOADS:
+        return f"{unknown[1]}() takes no time zone: times are in UTC"
+    if unknown:
+        return f"unknown name '{unknown[1]}'"
+    message = re.sub(r"(mismatched input .*) expecting .*", r"\1", message)
+    return message.replace("mismatched input '<EOF>'", "unexpected end")
+
+
+def _runtime_message(text: str, *, detail: bool) -> str:
+    """Say why an evaluation failed; without detail, only what does not depend on the order of a map's keys."""
+    if "budget" in text:
+        return f"the expression needs more than {MAX_ITERATIONS} iterations"
+    if not detail:
+        return "the expression failed for an item of what it loops over"
+    text = _STATUS.sub("", _STATUS.sub("", text))
+    text = re.sub(r"^Key not found in map : ", "no such key: ", text)
+    text = text.replace("Applying SELECT to non-message type", "a member is asked of a value that is not an object")
+    return re.sub(r"No matching overloads found : ", "these types do not go together: ", text)[:500]
