@@ -1,6 +1,6 @@
 """Fixtures of the two databases: an SQLite file, and a PostgreSQL server of this session alone.
 
-``database_url`` and ``database`` run a test once on each; ``sqlite_url`` is for tests to which the database is no matter.
+``database_url`` and ``database`` run a test once on each; ``sqlite_url`` is for tests that need any database.
 Every test has a fresh, migrated database.
 """
 

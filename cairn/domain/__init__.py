@@ -1,0 +1,1 @@
+"""What Cairn does, without HTTP: one package for each noun."""
