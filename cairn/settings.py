@@ -34,6 +34,7 @@ class Settings(BaseSettings):
     temporal_ui_port: int = 8233
     temporal_ui_url: str | None = Field(default=None, description="Base of links to the Temporal Web UI.")
     metrics_port: int | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address that the worker's /metrics listens on.")
     task_queue: str = "cairn"
 
     secret: SecretStr | None = Field(
