@@ -8,6 +8,7 @@ always become a writer: so ours begins at the first write, as a writer, and wait
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -18,7 +19,8 @@ from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-from cairn.errors import InvalidInput, Unavailable
+from cairn.contracts.json import Json
+from cairn.errors import CairnError, InvalidInput, Unavailable
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for the lock, and a connection for the server."""
@@ -36,16 +38,31 @@ def create_engine(url: str | URL) -> AsyncEngine:
     if url.drivername == "sqlite+aiosqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("the database URL must name a file: sqlite+aiosqlite:///path")
-        engine = create_async_engine(url, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
+        engine = create_async_engine(
+            url, json_serializer=_json, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None}
+        )
         _lock_at_first_write(engine)
     elif url.drivername == "postgresql+psycopg":
         engine = create_async_engine(
-            url, pool_pre_ping=True, pool_size=10, max_overflow=20, connect_args={"connect_timeout": int(BUSY_TIMEOUT)}
+            url,
+            json_serializer=_json,
+            pool_pre_ping=True,
+            pool_size=10,
+            max_overflow=20,
+            connect_args={"connect_timeout": int(BUSY_TIMEOUT)},
         )
     else:
         raise ValueError(f"no such database: {url.drivername}; use sqlite+aiosqlite or postgresql+psycopg")
     event.listen(engine.sync_engine, "handle_error", _translate)
     return engine
+
+
+def _json(value: Json) -> str:
+    """Write JSON proper: Python's NaN would be kept by one database and refused by the other."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):
+        raise InvalidInput("A value cannot be stored: not a number, or nested too deep.") from None
 
 
 def _lock_at_first_write(engine: AsyncEngine) -> None:
@@ -84,12 +101,13 @@ def _lock_at_first_write(engine: AsyncEngine) -> None:
 def _translate(context: ExceptionContext) -> None:
     """Turn what the caller or the surroundings caused into an error of the domain; nothing of the SQL gets out."""
     error = context.sqlalchemy_exception
+    if isinstance(context.original_exception, CairnError):
+        raise context.original_exception
     if isinstance(error, (OperationalError, InterfaceError)):
         raise Unavailable("The database does not answer.", retry_after=1) from context.original_exception
-    if isinstance(error, DataError):
-        raise InvalidInput("A value cannot be stored: too large, or text with a NUL character.") from (
-            context.original_exception
-        )
+    if isinstance(error, DataError) or isinstance(context.original_exception, OverflowError):
+        message = "A value cannot be stored: a number too large, or text with a NUL character."
+        raise InvalidInput(message) from context.original_exception
 
 
 class Database:

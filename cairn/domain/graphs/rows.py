@@ -1,0 +1,36 @@
+"""Finding a graph's rows."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from cairn.errors import NotFound
+from cairn.persistence.repository import Repository, Scope
+from cairn.persistence.tables import GraphRow, GraphVersionRow
+
+_MAX_ID = 2**63 - 1
+
+
+async def find_graph(session: AsyncSession, scope: Scope, graph: int | str, *, lock: bool = False) -> GraphRow:
+    """Return a graph's row by its number or uuid.
+
+    Raises:
+        NotFound: the scope has no such graph.
+    """
+    text = str(graph)
+    if text.isascii() and text.isdecimal():
+        # A number that no database can hold names no graph.
+        named = col(GraphRow.id) == (int(text) if len(text) < 20 and int(text) <= _MAX_ID else 0)
+    else:
+        named = col(GraphRow.uuid) == text
+    row = await Repository(session, GraphRow).get(scope, named, lock=lock)
+    if row is None:
+        raise NotFound("No such workflow.", code="workflow_not_found")
+    return row
+
+
+async def find_version(session: AsyncSession, scope: Scope, graph: GraphRow, status: str) -> GraphVersionRow | None:
+    """Return the draft or the published version of a graph, of which there is at most one."""
+    own, state = col(GraphVersionRow.graph_id) == graph.id, col(GraphVersionRow.status) == status
+    return await Repository(session, GraphVersionRow).get(scope, own, state)
