@@ -8,10 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
-Path: TypeAlias = tuple[str, ...]
-"""Keys from a name of the scope inwards: ``state.a['b']`` is ``("state", "a", "b")``."""
+from cairn.graph.scope import Path
 
 _ANY_VALUE, _CHECKED_EXPR = 2, 4
 _CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _COMPREHENSION = 3, 4, 5, 6, 7, 8, 9

@@ -17,7 +17,8 @@ from typing import Any, cast
 from cel_expr_python import cel  # pyright: ignore[reportMissingTypeStubs]
 
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.expression_shape import Path, Shape, read_shape
+from cairn.graph.expression_shape import Shape, read_shape
+from cairn.graph.scope import Path, ScopeError, Size, narrow
 
 SCOPE_NAMES = frozenset({"input", "state", "outputs", "execution"})
 ITEM_NAMES = SCOPE_NAMES | {"item", "index"}
@@ -29,8 +30,6 @@ MAX_ITERATIONS = 10_000
 """Loop iterations of one evaluation, all its loops together (the library's own budget)."""
 MAX_COST = 50_000_000
 """Bytes that one evaluation may touch in its worst case."""
-MAX_DEPTH = 200
-"""Nesting of the values that an expression names."""
 MAX_PATTERN = 256
 """Characters of a regular expression."""
 _NODE_COST = 100
@@ -95,7 +94,7 @@ class Expression:
         Raises:
             ExpressionError: a missing key, a wrong type, an overflow, a result that JSON has not, or too much work.
         """
-        values = _narrow(scope, self._shape.paths)
+        values = narrow(scope, self._shape.paths)
         ordered = _check_cost(self._shape, values)
         try:
             result = self._program.eval(data=values)
@@ -164,84 +163,6 @@ def _check_pattern(pattern: str | None, loops: int) -> None:
         raise ExpressionError(_runtime_message(str(result.plain_value()), detail=True))
 
 
-def _narrow(scope: Mapping[str, Json], paths: frozenset[Path]) -> dict[str, Json]:
-    """Return the part of the scope that the paths name: the library converts all that it is given."""
-    result: dict[str, Json] = {}
-    for path in paths:
-        source: Mapping[str, Json] = scope
-        target = result
-        for depth, key in enumerate(path, 1):
-            if key not in source:
-                break
-            value = source[key]
-            if depth == len(path) or not isinstance(value, dict):
-                target[key] = value
-                break
-            source = cast(JsonObject, value)
-            target = target.setdefault(key, {})
-    return result
-
-
-class _Size:
-    """Bytes, nodes and the longest list or map of some JSON; refuses what the library cannot take."""
-
-    __slots__ = ("bytes", "longest", "nodes")
-
-    def __init__(self, value: Json) -> None:
-        self.bytes = self.nodes = self.longest = 0
-        level: list[Any] = [value]
-        depth = 0
-        while level:
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise ExpressionError(f"a value is nested deeper than {MAX_DEPTH} levels")
-            level = self._add(level)
-
-    def _add(self, values: list[Any]) -> list[Any]:
-        """Count the values of one level and return those of the next."""
-        below: list[Any] = []
-        for value in values:
-            if isinstance(value, dict):
-                members = cast(JsonObject, value)
-                self._container(len(members))
-                below.extend(members.keys())
-                below.extend(members.values())
-            elif isinstance(value, list):
-                items = cast(list[Json], value)
-                self._container(len(items))
-                below.extend(items)
-            elif isinstance(value, str):
-                self.bytes += len(value) + 2
-                _check_text(value)
-            elif isinstance(value, int):
-                self.bytes += 8
-                if not -(2**63) <= value < 2**63:
-                    raise ExpressionError("an integer is beyond 64 bits")
-            elif value is None or isinstance(value, float):
-                self.bytes += 8
-            else:
-                raise ExpressionError(f"a value of type {type(value).__name__} is not JSON")
-        self.nodes += len(values)
-        return below
-
-    def _container(self, length: int) -> None:
-        self.bytes += 2 + length
-        self.longest = max(self.longest, length)
-        if self.nodes * _NODE_COST > MAX_COST:
-            raise ExpressionError(_TOO_DEAR)
-
-
-_TOO_DEAR = "the expression would read too much data; name a smaller part of it"
-
-
-def _check_text(value: str) -> None:
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            raise ExpressionError("a text is not valid Unicode") from None
-
-
 def _check_cost(shape: Shape, values: dict[str, Json]) -> bool:
     """Refuse an evaluation whose worst case is too dear.
 
@@ -251,13 +172,18 @@ def _check_cost(shape: Shape, values: dict[str, Json]) -> bool:
     Returns:
         False when a loop may run over a map, whose order is random: what fails first then differs from run to run.
     """
-    size = _Size(values)
+    try:
+        size = Size(values)
+    except ScopeError as error:
+        raise ExpressionError(str(error)) from None
+    if size.wide_integers:
+        raise ExpressionError("an integer is beyond 64 bits")
     longest = max(size.longest, shape.literal)
     cost = max(1, shape.references) * (size.bytes + _NODE_COST * size.nodes)
     cost += sum(min(MAX_ITERATIONS, longest**depth) * size.bytes for depth in shape.linear)
     cost += sum(min(MAX_ITERATIONS, longest**depth) * _PATTERN_COST for _, depth in shape.patterns if depth)
     if cost > MAX_COST:
-        raise ExpressionError(_TOO_DEAR)
+        raise ExpressionError("the expression would read too much data; name a smaller part of it")
     ordered = all(loop.literal or (loop.range and not _is_map(values, loop.range)) for loop in shape.loops)
     if not ordered and longest**shape.depth > MAX_ITERATIONS:
         raise ExpressionError(f"the expression may need more than {MAX_ITERATIONS} iterations over a map")
