@@ -1,0 +1,116 @@
+"""The engine's own activities: landing, telling lists, asking for cancellation, resetting, reconciling."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from cairn.contracts.executions import ResetOutcome, ResetRequest
+from cairn.contracts.operations import (
+    AFTER_RESET,
+    LAND,
+    MAKE_RESET,
+    RECONCILE,
+    RECORD,
+    REQUEST_CANCEL,
+    CancelRequest,
+    Landing,
+    LandRequest,
+    Nothing,
+    ReconcileRequest,
+    Record,
+    ResetMade,
+    ResumeAfterReset,
+)
+from cairn.domain.executions import workflow_side
+from cairn.domain.executions.reconcile import Reconciler
+from cairn.errors import CairnError, Unavailable
+from cairn.persistence.session import Database
+from cairn.persistence.types import utc_now
+from cairn.temporal.executions import ExecutionClient
+from cairn.temporal.resets import ResetClient
+
+LOOK_BACK = timedelta(minutes=10)
+"""How far back a spell of reconciling looks for ended executions: longer than two spells are apart."""
+
+
+class ExecutionActivities:
+    """The activities, over the worker's database and client."""
+
+    def __init__(self, database: Database, executions: ExecutionClient) -> None:
+        """Take what they work with."""
+        self.database = database
+        self.executions = executions
+        self.resets = ResetClient(executions)
+
+    @activity.defn(name=LAND.name)
+    async def land(self, request: LandRequest) -> Landing:
+        """Tell the workflow in which run it stands."""
+        run_id = activity.info().workflow_run_id or ""
+        try:
+            async with self.database.session() as session:
+                return await workflow_side.land(session, self.executions, request, run_id)
+        except CairnError as error:
+            raise _final(error) from error
+
+    @activity.defn(name=RECORD.name)
+    async def record(self, told: Record) -> Nothing:
+        """Write a change of state into the execution's row."""
+        async with self.database.transaction() as session:
+            await workflow_side.record(session, told)
+        return Nothing()
+
+    @activity.defn(name=REQUEST_CANCEL.name)
+    async def request_cancel(self, request: CancelRequest) -> Nothing:
+        """Ask Temporal to cancel the run."""
+        handle = self.executions.client.get_workflow_handle(request.temporal_id, run_id=request.run_id)
+        try:
+            await handle.cancel()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:  # not found: it has ended meanwhile
+                raise
+        return Nothing()
+
+    @activity.defn(name=MAKE_RESET.name)
+    async def make_reset(self, request: ResetRequest) -> ResetMade:
+        """Reset the execution, once however often this is tried."""
+        try:
+            return ResetMade(run_id=await self.resets.make(request))
+        except CairnError as error:
+            raise _final(error) from error
+
+    @activity.defn(name=AFTER_RESET.name)
+    async def after_reset(self, made: ResumeAfterReset) -> ResetOutcome:
+        """Wait until the reset has landed, then do what the request asks for."""
+        try:
+            return await self.resets.finish(made.request, made.run_id, activity.heartbeat)
+        except CairnError as error:
+            raise _final(error) from error
+
+    @activity.defn(name=RECONCILE.name)
+    async def reconcile(self, request: ReconcileRequest) -> Nothing:
+        """Look again and again for the given time."""
+        reconciler = Reconciler(self.database, self.executions, since=utc_now() - LOOK_BACK)
+        await reconciler.purge()
+        end = time.monotonic() + request.seconds
+        while time.monotonic() < end:
+            activity.heartbeat()
+            await reconciler.once()
+            await asyncio.sleep(request.interval)
+        return Nothing()
+
+
+def _final(error: CairnError) -> ApplicationError:
+    """Return the error as Temporal carries it: final, unless something did not answer."""
+    details = {
+        "status": error.status,
+        "errors": [{"pointer": e.pointer, "message": e.message} for e in error.errors],
+        "extra": error.extra,
+    }
+    retryable = isinstance(error, Unavailable) or error.code == "reset_in_progress"
+    return ApplicationError(error.message, details, type=error.code, non_retryable=not retryable)

@@ -1,0 +1,156 @@
+"""The live events of an execution: its history told as it grows, over every reset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from cairn.contracts.executions import Phase
+from cairn.contracts.json import JsonObject
+from cairn.temporal.checkpoints import Projection
+from cairn.temporal.history import (
+    Closed,
+    Event,
+    Landed,
+    Started,
+    TaskStarted,
+    WasReset,
+    WorkCompleted,
+    WorkFailed,
+    WorkScheduled,
+)
+from workflows.failures import is_cancelled, is_parked, node_failure
+
+# An event's number is (revision of the line, number in its run's history, number within that event). A reset copies
+# events with their numbers and begins a line of a higher revision, so numbers grow over resets too.
+_LINE = 2**24
+_EVENT = 2**3
+
+TERMINAL = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutionEvent:
+    """One event.
+
+    Attributes:
+        seq: grows from event to event, over resets too.
+        type: status, node_started, node_completed, node_failed, checkpoint or reset.
+        at: UTC.
+        lineage: id of the run in which the line began that the event belongs to.
+        node_id: the node it is about, if any.
+        data: by type.
+    """
+
+    seq: int
+    type: str
+    at: datetime
+    execution_id: str
+    lineage: str
+    node_id: str | None
+    data: JsonObject
+
+    @property
+    def terminal(self) -> bool:
+        """Whether the execution has ended with this."""
+        return self.type == "status" and self.data["status"] in TERMINAL
+
+
+class Narrator:
+    """Tells one run's history as events. Feed it what is new, in order."""
+
+    def __init__(self, execution_id: str) -> None:
+        """Begin before the run's first event."""
+        self.execution_id = execution_id
+        self.projection = Projection()
+        self._line = 0
+        self._lineage = ""
+        self._phase: Phase | None = None
+        self._last = 0
+        self._part = 0
+        self._reset: WasReset | None = None
+
+    def tell(self, events: Iterable[Event]) -> Iterator[ExecutionEvent]:
+        """Yield what the next events of the history mean."""
+        at: datetime | None = None
+        for event in events:
+            if isinstance(event, TaskStarted | Closed):
+                yield from self._settled(event.at)
+            self.projection.feed([event])
+            self._last, self._part, at = event.id, 0, event.at
+            yield from self._tell(event)
+        if at is not None:
+            yield from self._settled(at)
+
+    def _tell(self, event: Event) -> Iterator[ExecutionEvent]:
+        match event:
+            case Started():
+                self._lineage = event.original_run_id
+                yield from self._status(event.at, Phase.RUNNING, None)
+            case WasReset():
+                self._reset = event
+            case Landed():
+                yield from self._landed(event)
+            case WorkScheduled():
+                yield from self._node("node_started", event.at, event.key, {})
+            case WorkCompleted() | WorkFailed():
+                yield from self._work(event)
+            case Closed() if event.phase is not None:
+                yield from self._status(event.at, event.phase, self._why(event))
+            case _:
+                pass
+
+    def _landed(self, event: Landed) -> Iterator[ExecutionEvent]:
+        self._line, self._lineage = event.landing.revision, event.landing.run_id
+        reset, self._reset = self._reset, None
+        if reset is not None:
+            data = {"from_run_id": reset.base_run_id, "run_id": reset.new_run_id, "reason": reset.reason}
+            yield self._event("reset", event.at, None, {**data, "revision": self._line})
+
+    def _work(self, event: WorkCompleted | WorkFailed) -> Iterator[ExecutionEvent]:
+        key = self.projection.key_of(event.scheduled_id)
+        attempt = self.projection.attempts.get(event.scheduled_id, 1)
+        if isinstance(event, WorkCompleted):
+            usage = event.result.usage.model_dump() if event.result.usage else None
+            yield from self._node("node_completed", event.at, key, {"attempt": attempt, "usage": usage})
+            made = next((c for c in self.projection.checkpoints[::-1] if c.event_id == event.id), None)
+            if made is not None:
+                data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
+                yield self._event("checkpoint", event.at, made.node_id, data)
+        elif not (is_parked(event.cause) or is_cancelled(event.cause)):
+            work = self.projection.engine.state.in_flight.get(key or "")
+            if work is not None:
+                why = node_failure(work.run, event.cause, event.retry_state)
+                data = {"attempt": attempt, "code": why.code, "message": why.message}
+                yield from self._node("node_failed", event.at, key, data)
+
+    def _node(self, kind: str, at: datetime, key: str | None, data: JsonObject) -> Iterator[ExecutionEvent]:
+        node = self.projection.node_of(key)
+        if node is not None and key is not None:
+            visit = int(key.rsplit("#", 2)[1])
+            yield self._event(kind, at, node.id, {"name": node.name, "visit": visit, **data})
+
+    def _settled(self, at: datetime) -> Iterator[ExecutionEvent]:
+        """Tell what the last workflow task changed."""
+        self.projection.settle()
+        if self._last and self._lineage and self.projection.engine.started:
+            phase = self.projection.engine.phase
+            if phase not in TERMINAL and self._reset is None:
+                self._part = _EVENT - 1
+                yield from self._status(at, phase, self.projection.engine.detail)
+
+    def _status(self, at: datetime, phase: Phase, detail: str | None) -> Iterator[ExecutionEvent]:
+        if phase is not self._phase:
+            self._phase = phase
+            yield self._event("status", at, None, {"status": phase.value, "detail": detail})
+
+    def _why(self, event: Closed) -> str | None:
+        if event.terminated:
+            return "terminated"
+        return self.projection.engine.detail if event.phase is Phase.FAILED else None
+
+    def _event(self, kind: str, at: datetime, node_id: str | None, data: JsonObject) -> ExecutionEvent:
+        seq = self._line * _LINE + self._last * _EVENT + self._part
+        self._part = min(self._part + 1, _EVENT - 1)
+        return ExecutionEvent(seq, kind, at, self.execution_id, self._lineage, node_id, data)

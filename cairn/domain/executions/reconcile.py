@@ -1,0 +1,100 @@
+"""Keeps rows true: starts what a crash left pending, and repairs what Temporal knows better."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlmodel import col
+
+from cairn.domain.executions.start import start_workflow
+from cairn.domain.executions.view import repair
+from cairn.domain.executions.workflow_side import row_of
+from cairn.domain.idempotency.store import IdempotencyStore
+from cairn.persistence.session import Database
+from cairn.persistence.tables import ExecutionRow
+from cairn.persistence.types import utc_now
+from cairn.temporal.executions import ExecutionClient
+
+GRACE = timedelta(seconds=2)
+"""A pending row younger than this is left to the request that wrote it."""
+
+STALE = timedelta(minutes=1)
+"""An open row that nothing has changed for this long is compared with Temporal."""
+
+_BATCH = 100
+
+
+class Reconciler:
+    """One spell of reconciling. Each row is repaired in a transaction of its own."""
+
+    def __init__(self, database: Database, temporal: ExecutionClient, since: datetime) -> None:
+        """Take the process's database and client.
+
+        Args:
+            database: of the rows.
+            temporal: of the executions.
+            since: executions that ended after this are looked at.
+        """
+        self.database = database
+        self.temporal = temporal
+        self.since = since
+        self._checked = 0
+
+    async def once(self) -> None:
+        """Look once.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        await self.start_pending()
+        await self.follow_closed()
+        await self.check_stale()
+
+    async def start_pending(self) -> None:
+        """Start the executions whose rows were committed and whose start never reached Temporal."""
+        due = col(ExecutionRow.created_at) < utc_now() - GRACE
+        for key in await self._keys(col(ExecutionRow.status) == "pending", due):
+            async with self.database.transaction() as session:
+                row = await session.get(ExecutionRow, key)
+                if row is not None and row.status == "pending":
+                    await start_workflow(self.temporal, session, row)
+
+    async def follow_closed(self) -> None:
+        """Repair the rows of executions that ended without telling (terminated in the Web UI, for example)."""
+        looked = utc_now()
+        async for temporal_id in self.temporal.closed_since(self.since):
+            await self.repair(temporal_id)
+        self.since = looked - timedelta(seconds=10)  # visibility lags behind
+
+    async def check_stale(self) -> None:
+        """Compare some open rows with Temporal, others the next time."""
+        open_ = col(ExecutionRow.status).in_(["running", "paused"])
+        old = col(ExecutionRow.updated_at) < utc_now() - STALE
+        keys = await self._keys(open_, old, col(ExecutionRow.key) > self._checked)
+        for key in keys:
+            async with self.database.session() as session:
+                row = await session.get(ExecutionRow, key)
+            if row is not None:
+                await self.repair(row.temporal_id)
+        self._checked = keys[-1] if len(keys) == _BATCH else 0
+
+    async def repair(self, temporal_id: str) -> None:
+        """Make one row say what Temporal says."""
+        async with self.database.transaction() as session:
+            row = await row_of(session, temporal_id)
+            now = await self.temporal.describe(temporal_id)
+            if row is None or now is None or (row.status == now.phase.value and row.run_id == now.run_id):
+                return
+            repair(row, now, await self.temporal.project(now))
+
+    async def purge(self) -> None:
+        """Remove records of idempotent requests that have expired."""
+        async with self.database.transaction() as session:
+            await IdempotencyStore(session).purge()
+
+    async def _keys(self, *conditions: object) -> Sequence[int]:
+        query = select(col(ExecutionRow.key)).where(*conditions).order_by(col(ExecutionRow.key)).limit(_BATCH)  # pyright: ignore[reportArgumentType]
+        async with self.database.session() as session:
+            return [key for key in (await session.execute(query)).scalars() if key is not None]

@@ -1,0 +1,137 @@
+"""Replay and rollback: from what a caller asks for to the durable reset."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import asdict
+
+from cairn import errors
+from cairn.contracts.executions import Phase, ResetRequest
+from cairn.contracts.json import Json, digest, merge_patch
+from cairn.domain.executions.model import Execution, ResetCommand
+from cairn.domain.executions.service import ExecutionService, found
+from cairn.graph.schema import validate_json
+from cairn.temporal.checkpoints import Checkpoint, Projection
+from cairn.temporal.executions import Description
+from cairn.temporal.resets import ResetClient
+
+WAIT = 30.0
+"""Seconds that a request waits for its reset; the reset itself goes on."""
+
+
+class ResetService:
+    """Resets of one principal's executions."""
+
+    def __init__(self, executions: ExecutionService) -> None:
+        """Take the request's executions."""
+        self.executions = executions
+        self.client = ResetClient(executions.temporal)
+
+    async def reset(self, execution_id: str, command: ResetCommand, operation_key: str | None = None) -> Execution:
+        """Reset the execution to a checkpoint; a replay then goes on, a rollback stays paused.
+
+        Args:
+            execution_id: the execution.
+            command: what is asked for.
+            operation_key: the same key makes one reset however often it is asked. Without one, the same request joins
+                a reset that is still under way.
+
+        Raises:
+            NotFound: no such execution, or its line has no such checkpoint.
+            Conflict: the state forbids it, the revision is stale, or another reset is under way.
+            InvalidInput: a patch breaks the graph's schema.
+            Unavailable: Temporal or the worker does not answer; a reset that was accepted goes on.
+        """
+        row, now = await self.executions.located(execution_id)
+        asked = digest({**asdict(command), "execution": row.temporal_id, "key": operation_key})
+        operation_id = f"op_{asked[:32]}" if operation_key else None
+        handle = await self.client.open(row.temporal_id, asked)
+        projection = await self.executions.temporal.project(now)
+        if handle is None and not any(made.reason == operation_id for made in projection.resets):
+            request = await self._request(row.id, now, projection, command, asked, operation_id)
+            handle = await self.client.begin(request)
+        if handle is not None:
+            await self.client.outcome(handle, WAIT)
+        return await self.executions.get(execution_id)
+
+    async def _request(
+        self,
+        execution_id: str,
+        now: Description,
+        projection: Projection,
+        command: ResetCommand,
+        asked: str,
+        operation_id: str | None,
+    ) -> ResetRequest:
+        checkpoint = _checkpoint(projection, command)
+        _allow(now, projection, command, checkpoint)
+        await self._check_patches(now, projection, command, checkpoint)
+        assert checkpoint.point is not None  # _allow has seen to it
+        return ResetRequest(
+            operation_id=operation_id or f"op_{uuid.uuid4().hex}",
+            request_digest=asked,
+            temporal_id=now.temporal_id,
+            execution_id=execution_id,
+            base_run_id=now.run_id,
+            checkpoint_id=checkpoint.id,
+            checkpoint_name=checkpoint.name,
+            reset_event_id=checkpoint.point,
+            kind=command.kind,
+            expected_revision=command.expected_revision,
+            input_patch=command.input_patch,
+            state_patch=command.state_patch,
+            requested_by=self.executions.principal.author,
+        )
+
+    async def _check_patches(
+        self, now: Description, projection: Projection, command: ResetCommand, checkpoint: Checkpoint
+    ) -> None:
+        """Refuse patches that would break a schema before anything is reset."""
+        if command.input_patch is None and command.state_patch is None:
+            return
+        snapshot = await self.executions.temporal.state_at(now, checkpoint)
+        if snapshot is None:
+            return
+        graph = projection.engine.graph
+        found = _broken("/input_patch", graph.input_schema, snapshot.input, command.input_patch)
+        if command.state_patch is not None and not isinstance(command.state_patch, dict):
+            found.append(errors.FieldError("/state_patch", "a state patch is an object"))
+        else:
+            patch: dict[str, Json] = command.state_patch or {}
+            for key, declared in graph.state.items():
+                if key in patch and patch[key] is not None:
+                    value = snapshot.state.get(key)
+                    found += _broken(f"/state_patch/{key}", declared.json_schema, value, patch[key])
+        if found:
+            raise errors.InvalidInput("The patch breaks the graph's schema", errors=found)
+
+
+def _broken(pointer: str, schema: Json, value: Json, patch: Json) -> list[errors.FieldError]:
+    if schema is None or patch is None:
+        return []
+    broken = validate_json(schema, merge_patch(value, patch))
+    return [errors.FieldError(f"{pointer}{error.pointer}", error.message) for error in broken]
+
+
+def _checkpoint(projection: Projection, command: ResetCommand) -> Checkpoint:
+    if command.checkpoint_id is not None:
+        return found(projection, command.checkpoint_id)
+    named = [c for c in projection.checkpoints if c.name == command.checkpoint_name]
+    if not named:
+        raise errors.NotFound(
+            f"The execution has no checkpoint named {command.checkpoint_name!r}", code="checkpoint_not_found"
+        )
+    return named[-1]
+
+
+def _allow(now: Description, projection: Projection, command: ResetCommand, checkpoint: Checkpoint) -> None:
+    projection.engine.check_revision(command.expected_revision)
+    if command.kind == "replay" and now.phase is Phase.RUNNING and not command.force:
+        raise errors.Conflict(
+            "The execution is running; pause it first, or send force: true", code="execution_running"
+        )
+    if not checkpoint.resettable:
+        raise errors.Conflict(
+            "The checkpoint cannot be reset to yet: no worker has taken note of it", code="checkpoint_not_settled",
+            retry_after=1.0,
+        )

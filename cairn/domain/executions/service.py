@@ -1,0 +1,320 @@
+"""What callers can do with executions. Services never commit: the caller's unit of work does, before effects."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from sqlalchemy import ColumnElement, or_
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from cairn import errors
+from cairn.contracts.executions import (
+    UPDATE_CANCEL,
+    UPDATE_PATCH,
+    UPDATE_PAUSE,
+    UPDATE_RESUME,
+    Cancel,
+    Command,
+    Patch,
+    Pause,
+    Phase,
+    Resume,
+)
+from cairn.contracts.json import Json, canonical
+from cairn.domain.executions.events import ExecutionEvent
+from cairn.domain.executions.model import (
+    CheckpointState,
+    Execution,
+    ExecutionFilter,
+    StartExecution,
+)
+from cairn.domain.executions.start import start_workflow
+from cairn.domain.executions.stream import follow
+from cairn.domain.executions.view import of_row, repair
+from cairn.domain.graphs.pinned import published_version
+from cairn.domain.principal import Principal
+from cairn.graph.schema import validate_json
+from cairn.persistence.json_filter import member_is
+from cairn.persistence.paging import Page
+from cairn.persistence.repository import Repository
+from cairn.persistence.tables import ExecutionRow
+from cairn.settings import Settings
+from cairn.temporal.checkpoints import Checkpoint, Projection
+from cairn.temporal.executions import Description, ExecutionClient
+
+CommandOf: TypeAlias = Callable[[str], Command]
+"""Makes the command for a line of the execution."""
+
+METADATA_LIMIT = 16 * 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+_OPEN = (Phase.RUNNING, Phase.PAUSED)
+
+
+class ExecutionService:
+    """Executions of one principal, within one session."""
+
+    def __init__(
+        self, session: AsyncSession, temporal: ExecutionClient, principal: Principal, settings: Settings
+    ) -> None:
+        """Take the request's session and principal."""
+        self.session = session
+        self.temporal = temporal
+        self.principal = principal
+        self.settings = settings
+        self.rows = Repository(session, ExecutionRow)
+
+    async def create(self, command: StartExecution, resource_id: str | None = None) -> ExecutionRow:
+        """Insert the execution's row. After the commit, ``start`` is to be called with it.
+
+        Args:
+            command: what is asked for.
+            resource_id: the id that a crashed try of the same request had taken.
+
+        Raises:
+            NotFound: no such graph.
+            Conflict: the graph has no published version, or the id is taken.
+            InvalidInput: the input breaks the graph's schema, or the metadata their limits.
+        """
+        if resource_id is not None:
+            existing = await self._find(resource_id)
+            if existing is not None:
+                return existing
+        _check_metadata(command)
+        version = await published_version(self.session, self.principal.scope, command.workflow_id)
+        schema = version.definition.get("input_schema")
+        if schema is not None and (broken := validate_json(schema, command.input_data)):
+            fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
+            raise errors.InvalidInput("The input breaks the graph's schema", errors=fields)
+        chosen = command.execution_id
+        execution_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
+        row = ExecutionRow(
+            id=execution_id,
+            tenant=self.principal.tenant,
+            live=self.principal.live,
+            temporal_id=f"{self.principal.tenant}.{chosen}" if chosen else execution_id,
+            graph_id=version.graph_id,
+            workflow_uuid=version.graph_uuid,
+            version_id=version.id,
+            version=version.version,
+            surface=command.surface,
+            input_data=command.input_data,
+            metadata_=command.metadata,
+        )
+        try:
+            async with self.session.begin_nested():
+                return await self.rows.add(row)
+        except IntegrityError as error:
+            raise errors.Conflict(f"The execution id {execution_id!r} is taken", code="execution_exists") from error
+
+    async def start(self, row: ExecutionRow) -> Execution:
+        """Start the row's workflow, once however often it is asked; to be called after the row's commit.
+
+        With Temporal unreachable the row stays pending and the reconciler starts it when Temporal is back.
+        """
+        try:
+            await start_workflow(self.temporal, self.session, row)
+        except errors.Unavailable:
+            pass
+        return self._of_row(row)
+
+    async def list(self, which: ExecutionFilter, page: int, page_size: int) -> Page[Execution]:
+        """Return a page of executions, newest first."""
+        columns = (ExecutionRow.created_at,)
+        found = await self.rows.page(
+            self.principal.scope,
+            *await self._conditions(which),
+            key=ExecutionRow.key,
+            order=columns,
+            page=page,
+            page_size=page_size,
+        )
+        return found.map(self._of_row)
+
+    async def get(self, execution_id: str) -> Execution:
+        """Return the execution as Temporal has it, checkpoints included; repairs the row.
+
+        Raises:
+            NotFound: no such execution.
+            Unavailable: Temporal does not answer.
+        """
+        row = await self.require(execution_id)
+        now = await self.temporal.describe(row.temporal_id)
+        if now is None:
+            # The start has not reached Temporal yet, or retention has removed a closed execution: the row is what is left.
+            return self._of_row(row, checkpoints=[])
+        projection = await self.temporal.project(now)
+        repair(row, now, projection)
+        detail = await self._waiting(now) if now.waiting else row.status_detail
+        return self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
+
+    async def pause(self, execution_id: str, expected_revision: int | None = None) -> Execution:
+        """Stop before the next node; activities in flight end and are kept. A paused execution stays as it is."""
+        return await self._command(
+            execution_id, UPDATE_PAUSE, lambda lineage: Pause(lineage=lineage, expected_revision=expected_revision)
+        )
+
+    async def resume(self, execution_id: str, expected_revision: int | None = None) -> Execution:
+        """Go on. A running execution stays as it is."""
+        return await self._command(
+            execution_id, UPDATE_RESUME, lambda lineage: Resume(lineage=lineage, expected_revision=expected_revision)
+        )
+
+    async def patch(
+        self, execution_id: str, input_patch: Json, state_patch: Json, expected_revision: int | None = None
+    ) -> Execution:
+        """Change input or state of a paused execution by RFC 7396 merge patches."""
+        return await self._command(
+            execution_id,
+            UPDATE_PATCH,
+            lambda lineage: Patch(
+                lineage=lineage,
+                expected_revision=expected_revision,
+                input_patch=input_patch,
+                state_patch=state_patch,
+            ),
+        )
+
+    async def cancel(self, execution_id: str, expected_revision: int | None = None) -> Execution:
+        """End as cancelled. A cancelled execution stays as it is.
+
+        Raises:
+            Conflict: it ended otherwise, or the revision is stale.
+        """
+        row, now = await self.located(execution_id)
+        if now.phase is Phase.CANCELLED:
+            return await self.get(row.id)
+        return await self._command(
+            execution_id, UPDATE_CANCEL, lambda lineage: Cancel(lineage=lineage, expected_revision=expected_revision)
+        )
+
+    async def checkpoint(self, execution_id: str, checkpoint_id: str) -> CheckpointState:
+        """Return a checkpoint with the state at it.
+
+        Raises:
+            NotFound: no such execution, or its line has no such checkpoint (any more).
+        """
+        row, now = await self.located(execution_id)
+        projection = await self.temporal.project(now)
+        checkpoint = found(projection, checkpoint_id)
+        state = await self.temporal.state_at(now, checkpoint)
+        if state is None:
+            raise errors.NotFound("The checkpoint's state cannot be read")
+        return CheckpointState(row.id, checkpoint, state.input, state.state, state.outputs)
+
+    async def checkpoints(self, execution_id: str, limit: int, offset: int) -> tuple[list[Checkpoint], int]:
+        """Return a stretch of the execution's checkpoints, oldest first, and how many there are."""
+        _, now = await self.located(execution_id)
+        every = (await self.temporal.project(now)).checkpoints
+        return every[offset : offset + limit], len(every)
+
+    async def events(self, execution_id: str, after: int | None = None) -> AsyncIterator[ExecutionEvent]:
+        """Return the execution's events as they come, those after number ``after`` alone.
+
+        Raises:
+            NotFound: no such execution.
+            Conflict: it has not reached Temporal yet.
+            Unavailable: Temporal does not answer.
+        """
+        row, _ = await self.located(execution_id)
+        return follow(self.temporal, row.temporal_id, row.id, after)
+
+    async def require(self, execution_id: str) -> ExecutionRow:
+        """Return the execution's row.
+
+        Raises:
+            NotFound: this tenant has no such execution.
+        """
+        row = await self._find(execution_id)
+        if row is None:
+            raise errors.NotFound(f"No execution {execution_id!r}", code="execution_not_found")
+        return row
+
+    async def located(self, execution_id: str) -> tuple[ExecutionRow, Description]:
+        """Return the execution's row and what Temporal says of it.
+
+        Raises:
+            NotFound: no such execution.
+            Conflict: it has not reached Temporal yet.
+            Unavailable: Temporal does not answer.
+        """
+        row = await self.require(execution_id)
+        now = await self.temporal.describe(row.temporal_id)
+        if now is None:
+            raise errors.Conflict("The execution has not been started in Temporal yet", code="not_started")
+        return row, now
+
+    async def _command(self, execution_id: str, name: str, make: CommandOf) -> Execution:
+        row, now = await self.located(execution_id)
+        if now.phase not in _OPEN:
+            raise errors.Conflict(f"The execution is {now.phase}", code="execution_closed")
+        await self.temporal.command(now, name, make(now.run_id))
+        return await self.get(row.id)
+
+    async def _find(self, execution_id: str) -> ExecutionRow | None:
+        return await self.rows.get(self.principal.scope, col(ExecutionRow.id) == execution_id)
+
+    async def _conditions(self, which: ExecutionFilter) -> list[ColumnElement[bool]]:
+        conditions: list[ColumnElement[bool]] = []
+        if which.workflow_id is not None:
+            by_number = which.workflow_id.isdecimal() and len(which.workflow_id) < 19
+            number = int(which.workflow_id) if by_number else -1
+            conditions.append(
+                or_(col(ExecutionRow.workflow_uuid) == which.workflow_id, col(ExecutionRow.graph_id) == number)
+            )
+        if which.status == "running":
+            conditions.append(col(ExecutionRow.status).in_(["pending", "running"]))
+        elif which.status is not None:
+            conditions.append(col(ExecutionRow.status) == which.status)
+        for key, value in which.metadata.items():
+            conditions.append(member_is(col(ExecutionRow.metadata_), key, value))
+        if which.created_after is not None:
+            conditions.append(col(ExecutionRow.created_at) >= which.created_after)
+        if which.created_before is not None:
+            conditions.append(col(ExecutionRow.created_at) <= which.created_before)
+        return conditions
+
+    async def _waiting(self, now: Description) -> str:
+        polled = await self.temporal.polled()
+        return "no worker polls the task queue, or all are busy" if polled else "no worker polls the task queue"
+
+    def _of_row(
+        self, row: ExecutionRow, checkpoints: list[Checkpoint] | None = None, detail: str | None = None
+    ) -> Execution:
+        shown = of_row(row, self.settings, self.temporal.client.namespace)
+        if checkpoints is None:
+            return shown
+        return replace(shown, checkpoints=checkpoints, status_detail=detail or shown.status_detail)
+
+
+def found(projection: Projection, checkpoint_id: str) -> Checkpoint:
+    """Return the checkpoint of the execution's present line.
+
+    Raises:
+        NotFound: the line has none with this id; a reset may have discarded it.
+    """
+    checkpoint = projection.find(checkpoint_id)
+    if checkpoint is None:
+        raise errors.NotFound(f"The execution has no checkpoint {checkpoint_id!r}", code="checkpoint_not_found")
+    return checkpoint
+
+
+def _check_metadata(command: StartExecution) -> None:
+    try:
+        size = len(canonical(command.metadata).encode())
+    except ValueError as error:
+        raise errors.InvalidInput(
+            "The metadata is no JSON", errors=[errors.FieldError("/metadata", "holds a value that JSON has not")]
+        ) from error
+    if size > METADATA_LIMIT:
+        message = f"has {size} bytes, over the limit of {METADATA_LIMIT}"
+        raise errors.InvalidInput("The metadata is too large", errors=[errors.FieldError("/metadata", message)])
+    chosen = command.execution_id
+    if chosen is not None and not _ID.fullmatch(chosen):
+        message = "has to match ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+        raise errors.InvalidInput("The execution id is not valid", errors=[errors.FieldError("/execution_id", message)])

@@ -1,0 +1,40 @@
+"""The start of a row's workflow: what a request does after its commit, and the reconciler for what a crash left."""
+
+from __future__ import annotations
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.contracts.executions import ExecutionInput, GraphRef
+from cairn.errors import NotFound
+from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
+from cairn.temporal.executions import ExecutionClient
+
+_PRIORITIES = {"high": 1, "normal": 3, "low": 5}
+
+
+async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: ExecutionRow) -> None:
+    """Start the workflow of a committed row, once however often it is asked, and note it in the row.
+
+    Raises:
+        Unavailable: Temporal does not answer; the row stays as it is.
+    """
+    version = await session.get(GraphVersionRow, row.version_id)
+    graph = await session.get(GraphRow, row.graph_id)
+    if version is None or graph is None or version.id is None:
+        raise NotFound("The execution's graph is gone")
+    start = ExecutionInput(
+        execution_id=row.id,
+        tenant=row.tenant,
+        live=row.live,
+        graph=GraphRef(
+            workflow_id=row.workflow_uuid, version_id=version.id, version=version.version, digest=version.digest
+        ),
+        input=row.input_data,
+        metadata=row.metadata_,
+        surface=row.surface,
+    )
+    priority = _PRIORITIES.get(str(row.metadata_.get("priority")))
+    row.run_id = await temporal.start(row.temporal_id, start, name=graph.name, priority=priority)
+    row.started = True
+    if row.status == "pending":
+        row.status = "running"

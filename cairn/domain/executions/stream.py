@@ -1,0 +1,40 @@
+"""Following an execution's events live, from any point, over resets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from cairn.domain.executions.events import ExecutionEvent, Narrator
+from cairn.temporal.executions import ExecutionClient
+from cairn.temporal.history import read
+
+
+async def follow(
+    temporal: ExecutionClient, temporal_id: str, execution_id: str, after: int | None = None
+) -> AsyncIterator[ExecutionEvent]:
+    """Yield the execution's events, those of the past first, until it has ended.
+
+    Args:
+        temporal: the client.
+        temporal_id: Temporal workflow id.
+        execution_id: put into the events.
+        after: number of the last event that is known already.
+
+    Raises:
+        NotFound: Temporal does not know the execution.
+        Unavailable: Temporal does not answer.
+    """
+    known = -1 if after is None else after
+    while True:
+        now = await temporal.require(temporal_id)
+        narrator = Narrator(execution_id)
+        ended = False
+        async for batch in temporal.growing(now):
+            for event in narrator.tell(await read(batch, temporal.client.data_converter)):
+                ended = ended or event.terminal
+                if event.seq > known:
+                    known = event.seq
+                    yield event
+        # A reset ends a run too: then another one is current, and its story goes on.
+        if ended and (await temporal.require(temporal_id)).run_id == now.run_id:
+            return

@@ -1,0 +1,96 @@
+"""From rows, descriptions and projections to what the surfaces show."""
+
+from __future__ import annotations
+
+from cairn.contracts.executions import Phase
+from cairn.contracts.json import Json, JsonObject
+from cairn.domain.executions.model import WAITING_FOR_TEMPORAL, Execution, Status, TemporalLink
+from cairn.persistence.tables import ExecutionRow
+from cairn.persistence.types import utc_now
+from cairn.settings import Settings
+from cairn.temporal.checkpoints import Projection
+from cairn.temporal.executions import Description
+
+_STATUSES: dict[str, Status] = {
+    "pending": "running",
+    "running": "running",
+    "paused": "paused",
+    "completed": "completed",
+    "failed": "failed",
+    "cancelled": "cancelled",
+}
+
+
+def ui_link(settings: Settings, namespace: str, temporal_id: str, run_id: str | None) -> str:
+    """Return the execution's page in the Temporal Web UI."""
+    base = (settings.temporal_ui_url or f"http://127.0.0.1:{settings.temporal_ui_port}").rstrip("/")
+    page = f"{base}/namespaces/{namespace}/workflows/{temporal_id}"
+    return f"{page}/{run_id}/history" if run_id else page
+
+
+def of_row(row: ExecutionRow, settings: Settings, namespace: str) -> Execution:
+    """Return what lists show: the row alone."""
+    return Execution(
+        id=row.id,
+        workflow_id=row.workflow_uuid,
+        version=row.version,
+        status=_STATUSES[row.status],
+        status_detail=WAITING_FOR_TEMPORAL if row.status == "pending" else row.status_detail,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        input_data=row.input_data,
+        output_data=row.output_data,
+        error=row.error,
+        metadata=row.metadata_,
+        revision=row.revision,
+        parent_execution_id=row.parent_execution_id,
+        usage=row.usage,
+        temporal=TemporalLink(row.temporal_id, row.run_id, ui_link(settings, namespace, row.temporal_id, row.run_id)),
+    )
+
+
+def repair(row: ExecutionRow, now: Description, projection: Projection | None) -> bool:
+    """Make the row say what Temporal says; return whether it said something else.
+
+    Args:
+        row: changed in place.
+        now: the execution as Temporal describes it.
+        projection: of the described run; without it only what the description tells is repaired.
+    """
+    told: JsonObject = {
+        "status": now.phase.value,
+        "status_detail": now.detail if now.phase is Phase.PAUSED else None,
+        "run_id": now.run_id,
+        "revision": max(row.revision, now.revision),
+        "started": True,
+        "closed_at": now.closed_at,
+    }
+    if projection is not None:
+        told |= {
+            "input_data": projection.engine.state.input if projection.engine.started else row.input_data,
+            "output_data": _output(projection),
+            "error": _error(projection),
+            "usage": projection.engine.state.usage.model_dump() if projection.engine.started else None,
+        }
+    changed = {name: value for name, value in told.items() if getattr(row, name) != value}
+    for name, value in changed.items():
+        setattr(row, name, value)
+    if changed:
+        row.updated_at = utc_now()
+    return bool(changed)
+
+
+def _output(projection: Projection) -> Json:
+    closed = projection.closed
+    return closed.result.output if closed is not None and closed.result is not None else None
+
+
+def _error(projection: Projection) -> JsonObject | None:
+    closed = projection.closed
+    if closed is None or closed.phase is not Phase.FAILED:
+        return None
+    failure = projection.engine.failure
+    if failure is not None:
+        return failure.model_dump()
+    cause = closed.error
+    return {"code": getattr(cause, "type", None) or "error", "message": getattr(cause, "message", None) or str(cause)}

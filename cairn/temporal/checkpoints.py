@@ -1,0 +1,279 @@
+"""Checkpoints are places in an execution's history: the projection that finds them. Pure: history in, checkpoints out.
+
+A checkpoint is the state after a node completed. It can be reset to at the first workflow task that saw the completion:
+Temporal repeats that task in a new run, with everything before it as it was. The state is the fold of the engine over
+the results in history; no worker and no query is asked.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from cairn.contracts.executions import Cancel, Command, Patch, Pause, Resume
+from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.operations import Landing
+from cairn.graph import step
+from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
+from cairn.graph.engine import Engine
+from cairn.graph.state import ExecutionState
+from cairn.temporal.history import (
+    Closed,
+    Commanded,
+    Event,
+    Landed,
+    Started,
+    TaskCompleted,
+    TaskStarted,
+    WasReset,
+    WorkCompleted,
+    WorkFailed,
+    WorkScheduled,
+    WorkStarted,
+)
+from workflows.failures import is_cancelled, is_parked, node_failure
+
+START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """One place that an execution can go back to.
+
+    Attributes:
+        id: the same over every reset to a later place; never means anything else.
+        name: the author's.
+        node_id: the node that completed; None for ``start``.
+        created_at: when it completed.
+        step: number of the checkpoint in the execution, from 0 for ``start``.
+        event_id: the completion's event.
+        point: the event to reset to; None while no workflow task has seen the completion.
+        shared: an earlier checkpoint has the same point, so a reset to it keeps both.
+    """
+
+    id: str
+    name: str
+    node_id: str | None
+    created_at: datetime
+    step: int
+    event_id: int
+    point: int | None = None
+    shared: bool = False
+
+    @property
+    def resettable(self) -> bool:
+        """Whether a reset can go there at this moment."""
+        return self.point is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What the execution knew at a checkpoint."""
+
+    input: Json
+    state: JsonObject
+    outputs: JsonObject
+
+
+@dataclass(slots=True)
+class _Task:
+    """A workflow task that completed, and what was written with it."""
+
+    completed: TaskCompleted
+    now: datetime
+    commands: list[Command]
+    landings: list[Landing]
+
+
+class Projection:
+    """The fold over one run's history. Feed it events in order, as often as there are new ones, then ``settle``.
+
+    Attributes:
+        engine: as the workflow has it.
+        last_event_id: how far it was fed.
+        resets: the resets that made this run, oldest first.
+        closed: how the run ended, if it did.
+    """
+
+    engine: Engine
+
+    def __init__(self, capture: str | None = None) -> None:
+        """Make an empty projection.
+
+        Args:
+            capture: id of a checkpoint whose state is wanted.
+        """
+        self.last_event_id = 0
+        self.original_run_id = ""
+        self.resets: list[WasReset] = []
+        self.closed: Closed | None = None
+        self.snapshot: Snapshot | None = None
+        self.attempts: dict[int, int] = {}
+        self._capture = capture
+        self._keys: dict[int, str] = {}
+        self._made: list[Checkpoint] = []
+        self._unseen: list[WorkCompleted | WorkFailed] = []
+        self._task: _Task | None = None
+        self._now: datetime | None = None
+        self._reset_due = False
+        self._broken = False
+
+    @property
+    def checkpoints(self) -> list[Checkpoint]:
+        """All checkpoints, oldest first. One that no workflow task has seen has a point only when the run is closed."""
+        closing = self.closed.id if self.closed else None
+        made = [c if c.point is not None else replace(c, point=closing) for c in self._made]
+        for event in self._unseen:
+            unseen = self._checkpoint(event)
+            if unseen is not None:
+                made.append(replace(unseen, step=len(made), point=closing))
+        return made
+
+    def state_at(self, checkpoint: Checkpoint) -> Snapshot | None:
+        """Return the state at a checkpoint: the one to capture, or one that no workflow task has seen yet."""
+        if self.snapshot is None and self._unseen and self.engine.started:
+            return self._after(event for event in self._unseen if event.id <= checkpoint.event_id)
+        return self.snapshot
+
+    @property
+    def landed_after_reset(self) -> bool:
+        """Whether the workflow has taken note of the last reset: a workflow task completed after it."""
+        return not self._reset_due and self.engine.lineage is not None
+
+    def find(self, checkpoint_id: str) -> Checkpoint | None:
+        """Return the checkpoint with this id, if this line of the execution has it."""
+        return next((c for c in self.checkpoints if c.id == checkpoint_id), None)
+
+    def key_of(self, scheduled_id: int) -> str | None:
+        """Return the key of the work that the event commanded."""
+        return self._keys.get(scheduled_id)
+
+    def node_of(self, key: str | None) -> GraphNode | None:
+        """Return the node whose work has the key."""
+        return self.engine.graph.nodes.get(key.rsplit("#", 2)[0]) if key and self.engine.started else None
+
+    def feed(self, events: Iterable[Event]) -> None:
+        """Take the next events of the history."""
+        for event in events:
+            if isinstance(event, TaskStarted | Closed):
+                self.settle()
+            self._take(event)
+            self.last_event_id = event.id
+
+    def settle(self) -> None:
+        """Carry out the last workflow task. Temporal writes a task and its commands at once, so nothing can be missing."""
+        task, self._task = self._task, None
+        if task is not None and not self._broken:
+            self._carry_out(task)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case Started():
+                self.engine = Engine(event.start)
+                self.original_run_id = event.original_run_id
+                self._made.append(Checkpoint(self._id(event), START, None, event.at, 0, event.id))
+            case TaskStarted():
+                self._now = event.at
+            case TaskCompleted():
+                self._task = _Task(event, self._now or event.at, [], [])
+            case WasReset():
+                self.resets.append(event)
+                self._reset_due = True
+            case Landed() if self._task is not None:
+                self._task.landings.append(event.landing)
+            case Commanded() if self._task is not None:
+                self._task.commands.append(event.command)
+            case WorkScheduled():
+                self._keys[event.id] = event.key
+            case WorkStarted():
+                self.attempts[event.scheduled_id] = event.attempt
+            case WorkCompleted() | WorkFailed():
+                self._unseen.append(event)
+            case Closed():
+                self.closed = event
+            case _:
+                pass
+
+    def _carry_out(self, task: _Task) -> None:
+        """Do in the engine what the workflow did in this task."""
+        point = task.completed
+        seen = [event for event in self._unseen if event.id < point.started_id]
+        self._unseen = self._unseen[len(seen) :]
+        if self._made[0].point is None:
+            self._made[0] = replace(self._made[0], point=point.id)
+        if self._reset_due:
+            self.engine.reset()
+            self._reset_due = False
+        found = [made for event in seen if (made := self._checkpoint(event)) is not None]
+        for number, made in enumerate(found):
+            self._made.append(replace(made, step=len(self._made), point=point.id, shared=number > 0))
+        if any(made.id == self._capture for made in found):
+            # What a reset to this point finds: the completions that the task saw, without the commands accepted in it.
+            self.snapshot = self._after(seen)
+        for command in task.commands:
+            self._command(command)
+        for event in seen:
+            self._end_work(self.engine.state, event)
+        self._go_on(task)
+
+    def _go_on(self, task: _Task) -> None:
+        if self.engine.started:
+            self.engine.turn(task.now)
+        for landing in task.landings:
+            if landing.definition is not None and not self.engine.started:
+                try:
+                    self.engine.begin(compile_graph(landing.definition))
+                except GraphNotExecutable:
+                    self._broken = True
+                    return
+                if self._capture == self._made[0].id:
+                    self.snapshot = self._after([])
+            self.engine.landed(landing)
+            self.engine.turn(task.now)
+
+    def _command(self, command: Command) -> None:
+        match command:
+            case Pause():
+                self.engine.pause(command)
+            case Resume():
+                self.engine.resume(command)
+            case Patch():
+                self.engine.patch(command)
+            case Cancel():
+                self.engine.cancelling()
+            case _:
+                pass
+
+    def _end_work(self, state: ExecutionState, event: WorkCompleted | WorkFailed) -> None:
+        key = self._keys.get(event.scheduled_id, "")
+        if isinstance(event, WorkCompleted):
+            step.complete(self.engine.graph, state, key, event.result)
+        elif is_parked(event.cause):
+            if state is self.engine.state:
+                self.engine.park(key)
+        elif not is_cancelled(event.cause) and key in state.in_flight:
+            run = state.in_flight[key].run
+            step.fail(self.engine.graph, state, key, node_failure(run, event.cause, event.retry_state))
+
+    def _after(self, seen: Iterable[WorkCompleted | WorkFailed]) -> Snapshot:
+        state = copy.deepcopy(self.engine.state)
+        for event in seen:
+            self._end_work(state, event)
+        return Snapshot(input=state.input, state=state.values, outputs=state.outputs)
+
+    def _checkpoint(self, event: WorkCompleted | WorkFailed) -> Checkpoint | None:
+        """Return the checkpoint that a completion makes, without its step and point."""
+        key = self._keys.get(event.scheduled_id)
+        node = self.node_of(key)
+        if not isinstance(event, WorkCompleted) or node is None or node.checkpoint is None:
+            return None
+        if key not in self.engine.state.in_flight:
+            return None
+        return Checkpoint(self._id(event), node.checkpoint, node.id, event.at, 0, event.id)
+
+    def _id(self, event: Event) -> str:
+        place = f"{self.original_run_id}/{event.id}/{event.at.isoformat()}"
+        return f"chk_{hashlib.sha256(place.encode()).hexdigest()[:24]}"

@@ -1,0 +1,403 @@
+"""The client side of executions in Temporal: start, describe, read, command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import (
+    PendingActivityState,
+    PendingWorkflowTaskState,
+    TaskQueueType,
+    WorkflowTaskFailedCause,
+)
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import (
+    DescribeTaskQueueRequest,
+    DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryReverseRequest,
+)
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowHandle,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.common import (
+    Priority,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDConflictPolicy,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from cairn import errors
+from cairn.contracts.executions import WORKFLOW_TYPE, Accepted, Command, ExecutionInput, Phase
+from cairn.contracts.operations import MEMO_DETAIL, SEARCH_SURFACE, SEARCH_TENANT, SEARCH_WORKFLOW
+from cairn.settings import Settings
+from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
+from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, is_away, unavailable
+from cairn.temporal.history import read
+from workflows.graph_execution import REVISION, STATE
+
+T = TypeVar("T")
+
+COMMAND_TIMEOUT = timedelta(seconds=4)
+_CACHED_RUNS = 256
+_TAIL_PAGE = 100
+_LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
+_PATIENCE = timedelta(seconds=3)
+_POLL = timedelta(seconds=70)  # a poll waits for a minute; a poller that is gone is listed for some time
+
+_PHASES = {
+    WorkflowExecutionStatus.COMPLETED: Phase.COMPLETED,
+    WorkflowExecutionStatus.FAILED: Phase.FAILED,
+    WorkflowExecutionStatus.TIMED_OUT: Phase.FAILED,
+    WorkflowExecutionStatus.CANCELED: Phase.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: Phase.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """An execution as Temporal describes it at this moment.
+
+    Attributes:
+        run_id: the current run; as long as no reset comes it is also the lineage.
+        phase: from Temporal's own status when closed, else from the search attribute that the workflow keeps.
+        detail: why it is paused.
+        revision: +1 for each accepted command or observed reset.
+        length: number of events in the run's history.
+        closed_at: when the run ended.
+        waiting: some work of it has waited for a worker for a while.
+    """
+
+    temporal_id: str
+    run_id: str
+    phase: Phase
+    detail: str | None
+    revision: int
+    length: int
+    closed_at: datetime | None
+    waiting: bool = False
+
+
+async def answered(call: Awaitable[T]) -> T:
+    """Await a call to Temporal.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    try:
+        return await call
+    except RPCError as error:
+        if is_away(error):
+            raise unavailable(error) from error
+        raise
+
+
+class ExecutionClient:
+    """Executions in Temporal. One a process; it keeps the projections of the runs that were read last."""
+
+    def __init__(self, client: Client, settings: Settings) -> None:
+        """Take the process's client."""
+        self.client = client
+        self.settings = settings
+        self._projections: OrderedDict[str, Projection] = OrderedDict()
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def start(self, temporal_id: str, start: ExecutionInput, *, name: str, priority: int | None = None) -> str:
+        """Start the execution's workflow, once however often it is asked; return the id of its first run.
+
+        Args:
+            temporal_id: the workflow id.
+            start: its argument.
+            name: what operators read in the Web UI.
+            priority: Temporal's task-queue priority, 1 (high) to 5.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        attributes = TypedSearchAttributes(
+            [
+                SearchAttributePair(STATE, Phase.RUNNING.value),
+                SearchAttributePair(REVISION, 0),
+                *(
+                    SearchAttributePair(STATE.for_keyword(key), value)
+                    for key, value in (
+                        (SEARCH_TENANT, start.tenant),
+                        (SEARCH_WORKFLOW, start.graph.workflow_id),
+                        (SEARCH_SURFACE, start.surface),
+                    )
+                ),
+            ]
+        )
+        try:
+            handle = await answered(
+                self.client.start_workflow(
+                    WORKFLOW_TYPE,
+                    start,
+                    id=temporal_id,
+                    task_queue=self.settings.task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
+                    search_attributes=attributes,
+                    static_summary=f"{name} v{start.graph.version}",
+                    priority=Priority(priority_key=priority),
+                    rpc_timeout=RPC_TIMEOUT,
+                )
+            )
+        except WorkflowAlreadyStartedError as error:
+            return error.run_id or (await self.require(temporal_id)).run_id
+        return handle.first_execution_run_id or ""
+
+    async def describe(self, temporal_id: str, run_id: str | None = None) -> Description | None:
+        """Return the execution as it is now, None when Temporal does not know it.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
+        try:
+            found = await answered(handle.describe(rpc_timeout=RPC_TIMEOUT))
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return None
+            raise
+        attributes = found.typed_search_attributes
+        state = attributes.get(STATE) or Phase.RUNNING.value
+        phase = _PHASES.get(found.status) if found.status else None
+        memo = await found.memo()
+        return Description(
+            temporal_id=temporal_id,
+            run_id=found.run_id,
+            # The workflow writes its last state just before it ends; until it has ended, it runs.
+            phase=phase or (Phase.PAUSED if state == Phase.PAUSED else Phase.RUNNING),
+            detail=memo.get(MEMO_DETAIL),
+            revision=attributes.get(REVISION) or 0,
+            length=found.history_length,
+            closed_at=found.close_time,
+            waiting=_waits(found.raw_description),
+        )
+
+    async def require(self, temporal_id: str) -> Description:
+        """Return the execution as it is now.
+
+        Raises:
+            NotFound: Temporal does not know it.
+            Unavailable: Temporal does not answer.
+        """
+        found = await self.describe(temporal_id)
+        if found is None:
+            raise errors.NotFound("The execution is not known to Temporal")
+        return found
+
+    async def project(self, description: Description) -> Projection:
+        """Return the projection of the run as described, reading only what is new since the last time."""
+        lock = self._locks.setdefault(description.run_id, asyncio.Lock())
+        async with lock:
+            projection = self._projections.pop(description.run_id, None) or Projection()
+            if projection.last_event_id < description.length:
+                projection.feed(await self._events(description, projection.last_event_id))
+                projection.settle()
+            self._projections[description.run_id] = projection
+        while len(self._projections) > _CACHED_RUNS:
+            old, _ = self._projections.popitem(last=False)
+            self._locks.pop(old, None)
+        return projection
+
+    async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
+        """Return the state at a checkpoint of the run: the fold of its results in history."""
+        projection = Projection(capture=checkpoint.id)
+        projection.feed(await self._events(description, 0))
+        projection.settle()
+        return projection.state_at(checkpoint)
+
+    async def command(
+        self,
+        description: Description,
+        name: str,
+        command: Command,
+        *,
+        update_id: str | None = None,
+        timeout: timedelta = COMMAND_TIMEOUT,
+    ) -> Accepted:
+        """Send a command to the run and return its reply.
+
+        Args:
+            description: of the run it is meant for.
+            name: of the update.
+            command: its argument.
+            update_id: the same id is carried out once a run.
+            timeout: for the whole call.
+
+        Raises:
+            Conflict: the execution's state does not allow it, or it is closed.
+            InvalidInput: a patch breaks the graph's schema.
+            Unavailable: Temporal or the worker does not answer.
+        """
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
+            description.temporal_id, run_id=description.run_id
+        )
+        try:
+            return await handle.execute_update(
+                name, command, id=update_id, result_type=Accepted, rpc_timeout=timeout
+            )
+        except WorkflowUpdateFailedError as error:
+            raise from_application(error.cause) from error
+        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+            raise errors.Unavailable(
+                "No worker answered the command in time", code="worker_unavailable", retry_after=RETRY_AFTER
+            ) from error
+        except RPCError as error:
+            if is_away(error):
+                raise unavailable(error) from error
+            if error.status == RPCStatusCode.NOT_FOUND:
+                raise errors.Conflict("The execution has ended", code="execution_closed") from error
+            raise
+
+    async def polled(self) -> bool:
+        """Whether a worker polls the task queue for workflows.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        reply = await answered(
+            self.client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=self.client.namespace,
+                    task_queue=TaskQueue(name=self.settings.task_queue),
+                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
+                ),
+                timeout=RPC_TIMEOUT,
+            )
+        )
+        now = datetime.now(UTC)
+        seen = (poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in reply.pollers)
+        return any(now - at < _POLL for at in seen)
+
+    async def growing(self, description: Description) -> AsyncIterator[list[HistoryEvent]]:
+        """Yield the run's history, in batches as Temporal has them, and what comes until the run ends.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        token = b""
+        while True:
+            page = await answered(
+                self.client.workflow_service.get_workflow_execution_history(
+                    GetWorkflowExecutionHistoryRequest(
+                        namespace=self.client.namespace,
+                        execution=WorkflowExecution(workflow_id=description.temporal_id, run_id=description.run_id),
+                        next_page_token=token,
+                        wait_new_event=True,
+                    ),
+                    timeout=_LONG_POLL,
+                )
+            )
+            if page.history.events:
+                yield list(page.history.events)
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def base_of(self, temporal_id: str, run_id: str) -> str | None:
+        """Return the run that was reset to make this one, None when no reset made it."""
+        description = Description(temporal_id, run_id, Phase.RUNNING, None, 0, 0, None)
+        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+        async for page in self._reverse(description):
+            for event in page:
+                failed = event.workflow_task_failed_event_attributes
+                if event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause:
+                    return failed.base_run_id
+        return None
+
+    async def closed_since(self, since: datetime) -> AsyncIterator[str]:
+        """Yield the workflow ids of executions that ended after a time.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        query = f"WorkflowType = '{WORKFLOW_TYPE}' AND CloseTime > '{since.isoformat()}'"
+        listed = self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)
+        async for execution in _answered_all(listed):
+            yield execution.id
+
+    async def _events(self, description: Description, after: int) -> list[Any]:
+        raw = await (self._tail(description, after) if after else self._whole(description))
+        return await read(raw, self.client.data_converter)
+
+    async def _whole(self, description: Description) -> list[HistoryEvent]:
+        handle = self.client.get_workflow_handle(description.temporal_id, run_id=description.run_id)
+        history = handle.fetch_history_events(rpc_timeout=RPC_TIMEOUT)
+        return [event async for event in _answered_all(history)]
+
+    async def _tail(self, description: Description, after: int) -> list[HistoryEvent]:
+        """Read from the newest event back to the last one known."""
+        found: list[HistoryEvent] = []
+        async for page in self._reverse(description):
+            found += [event for event in page if event.event_id > after]
+            if page[-1].event_id <= after + 1:
+                break
+        return found[::-1]
+
+    async def _reverse(self, description: Description) -> AsyncIterator[Sequence[HistoryEvent]]:
+        """Yield the run's history from its newest event back, in pages."""
+        token = b""
+        while True:
+            page = await answered(
+                self.client.workflow_service.get_workflow_execution_history_reverse(
+                    GetWorkflowExecutionHistoryReverseRequest(
+                        namespace=self.client.namespace,
+                        execution=WorkflowExecution(workflow_id=description.temporal_id, run_id=description.run_id),
+                        maximum_page_size=_TAIL_PAGE,
+                        next_page_token=token,
+                    ),
+                    timeout=RPC_TIMEOUT,
+                )
+            )
+            if page.history.events:
+                yield page.history.events
+            token = page.next_page_token
+            if not token:
+                return
+
+
+def _waits(raw: DescribeWorkflowExecutionResponse) -> bool:
+    """Whether a task of the workflow has been offered to workers for longer than they need to take one."""
+    offered: list[Timestamp] = []
+    if raw.pending_workflow_task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
+        offered.append(raw.pending_workflow_task.scheduled_time)
+    scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
+    offered += [pending.scheduled_time for pending in raw.pending_activities if pending.state == scheduled]
+    now = datetime.now(UTC)
+    return any(now - at.ToDatetime(tzinfo=UTC) > _PATIENCE for at in offered)
+
+
+async def _answered_all(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    while True:
+        try:
+            yield await answered(anext(items))
+        except StopAsyncIteration:
+            return
+
+
+def from_application(cause: BaseException | None) -> errors.CairnError:
+    """Return the domain's error that a workflow or activity sent as an ``ApplicationError``."""
+    if not isinstance(cause, ApplicationError):
+        return errors.Conflict("The command was refused")
+    details: dict[str, Any] = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+    made = errors.InvalidInput if details.get("status") == errors.InvalidInput.status else errors.Conflict
+    fields = [errors.FieldError(e["pointer"], e["message"]) for e in details.get("errors", [])]
+    return made(cause.message, code=cause.type, errors=fields, extra=details.get("extra"))

@@ -1,0 +1,259 @@
+"""A workflow's history as the events that the engine knows: decoded, typed, without Temporal's own bookkeeping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import Payloads
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.converter import DataConverter
+from temporalio.exceptions import RetryState, TimeoutError, TimeoutType
+
+from cairn.contracts.executions import (
+    UPDATE_CANCEL,
+    UPDATE_PATCH,
+    UPDATE_PAUSE,
+    UPDATE_RESUME,
+    Cancel,
+    Command,
+    ExecutionInput,
+    ExecutionResult,
+    Patch,
+    Pause,
+    Phase,
+    Resume,
+)
+from cairn.contracts.nodes import NodeResult
+from cairn.contracts.operations import LAND, Landing
+
+T = TypeVar("T")
+
+COMMANDS: dict[str, type[Command]] = {
+    UPDATE_PAUSE: Pause,
+    UPDATE_RESUME: Resume,
+    UPDATE_PATCH: Patch,
+    UPDATE_CANCEL: Cancel,
+}
+_LOCAL_ACTIVITY = "core_local_activity"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. ``id`` counts within the run, ``at`` is UTC."""
+
+    id: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Started(Event):
+    """The run began."""
+
+    start: ExecutionInput
+    original_run_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStarted(Event):
+    """A worker took a workflow task; ``at`` is the workflow's clock in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCompleted(Event):
+    """A workflow task ended; it saw what stands before ``started_id``. A reset goes to such an event."""
+
+    started_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class WasReset(Event):
+    """A reset made the run that goes on from here."""
+
+    base_run_id: str
+    new_run_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Landed(Event):
+    """The workflow found out in which run it stands."""
+
+    landing: Landing
+
+
+@dataclass(frozen=True, slots=True)
+class Commanded(Event):
+    """A command was accepted."""
+
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class WorkScheduled(Event):
+    """A node's work was commanded."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkStarted(Event):
+    """A worker took a node's work (written when the work ends, after all its attempts)."""
+
+    scheduled_id: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkCompleted(Event):
+    """A node's work brought a result."""
+
+    scheduled_id: int
+    result: NodeResult
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed(Event):
+    """A node's work failed for good, was cancelled or was parked."""
+
+    scheduled_id: int
+    cause: BaseException | None
+    retry_state: RetryState | None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Event):
+    """The run ended.
+
+    Attributes:
+        phase: how; None when another run of the chain goes on.
+        result: of a completed run.
+        error: of a failed one.
+    """
+
+    phase: Phase | None
+    result: ExecutionResult | None = None
+    error: BaseException | None = None
+    terminated: bool = False
+
+
+async def read(events: Iterable[HistoryEvent], converter: DataConverter) -> list[Event]:
+    """Return the engine's events of a part of a history, in order.
+
+    Raises:
+        StorageError: a payload that left history cannot be read (see :mod:`cairn.temporal.blobs`).
+    """
+    return [event for raw in events if (event := await _read(raw, converter)) is not None]
+
+
+async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
+    at = _time(raw.event_time)
+    match raw.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
+            started = raw.workflow_execution_started_event_attributes
+            start = await _one(converter, started.input, ExecutionInput)
+            return Started(raw.event_id, at, start, started.original_execution_run_id)
+        case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
+            return TaskStarted(raw.event_id, at)
+        case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
+            started_id = raw.workflow_task_completed_event_attributes.started_event_id
+            return TaskCompleted(raw.event_id, at, started_id)
+        case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
+            return _reset(raw, at)
+        case EventType.EVENT_TYPE_MARKER_RECORDED:
+            return await _landed(raw, at, converter)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
+            return await _commanded(raw, at, converter)
+        case _:
+            return await _work(raw, at, converter) or await _closed(raw, at, converter)
+
+
+def _reset(raw: HistoryEvent, at: datetime) -> WasReset | None:
+    failed = raw.workflow_task_failed_event_attributes
+    if failed.cause != WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+        return None
+    return WasReset(raw.event_id, at, failed.base_run_id, failed.new_run_id, failed.failure.message)
+
+
+async def _landed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Landed | None:
+    marker = raw.marker_recorded_event_attributes
+    if marker.marker_name == _LOCAL_ACTIVITY and not marker.HasField("failure"):
+        data: list[Any] = await converter.decode(marker.details["data"].payloads) if "data" in marker.details else []
+        if data and data[0].get("activity_type") == LAND.name and "result" in marker.details:
+            return Landed(raw.event_id, at, await _one(converter, marker.details["result"], Landing))
+    return None
+
+
+async def _commanded(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Commanded | None:
+    request = raw.workflow_execution_update_accepted_event_attributes.accepted_request
+    model = COMMANDS.get(request.input.name)
+    return None if model is None else Commanded(raw.event_id, at, await _one(converter, request.input.args, model))
+
+
+async def _work(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Event | None:
+    match raw.event_type:
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            return WorkScheduled(raw.event_id, at, raw.activity_task_scheduled_event_attributes.activity_id)
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+            started = raw.activity_task_started_event_attributes
+            return WorkStarted(raw.event_id, at, started.scheduled_event_id, started.attempt)
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            completed = raw.activity_task_completed_event_attributes
+            result = await _one(converter, completed.result, NodeResult)
+            return WorkCompleted(raw.event_id, at, completed.scheduled_event_id, result)
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+            failed = raw.activity_task_failed_event_attributes
+            cause = await _failure(converter, failed.failure)
+            return WorkFailed(raw.event_id, at, failed.scheduled_event_id, cause, _retry(failed.retry_state))
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+            out = raw.activity_task_timed_out_event_attributes
+            cause = await _failure(converter, out.failure)
+            if not isinstance(cause, TimeoutError):
+                cause = TimeoutError("timed out", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[])
+            return WorkFailed(raw.event_id, at, out.scheduled_event_id, cause, _retry(out.retry_state))
+        case _:
+            return None
+
+
+async def _closed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Closed | None:
+    match raw.event_type:
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+            result = raw.workflow_execution_completed_event_attributes.result
+            return Closed(raw.event_id, at, Phase.COMPLETED, result=await _one(converter, result, ExecutionResult))
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+            failure = raw.workflow_execution_failed_event_attributes.failure
+            return Closed(raw.event_id, at, Phase.FAILED, error=await _failure(converter, failure))
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT:
+            return Closed(raw.event_id, at, Phase.FAILED, error=RuntimeError("the execution timed out"))
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED:
+            return Closed(raw.event_id, at, Phase.CANCELLED)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED:
+            return Closed(raw.event_id, at, Phase.CANCELLED, terminated=True)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW:
+            return Closed(raw.event_id, at, None)
+        case _:
+            return None
+
+
+def _time(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _retry(state: int) -> RetryState | None:
+    return RetryState(state) if state else None
+
+
+async def _failure(converter: DataConverter, failure: Failure) -> BaseException:
+    copy = Failure()
+    copy.CopyFrom(failure)  # decoding works in place, and histories are cached
+    return await converter.decode_failure(copy)
+
+
+async def _one(converter: DataConverter, payloads: Payloads, model: type[T]) -> T:
+    values: list[Any] = await converter.decode(payloads.payloads, [model])
+    return values[0] if values else model()
