@@ -1,0 +1,51 @@
+"""Errors of node activities, in the one form that the workflow reads."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from cairn.contracts.executions import Usage
+
+LONGEST_WAIT = 3600.0
+"""Seconds: a server that asks for a longer pause is asked again after this."""
+
+_MESSAGE_LIMIT = 2_000
+
+
+def node_error(
+    code: str,
+    message: str,
+    *,
+    retryable: bool,
+    cause: str | None = None,
+    retry_after: float | None = None,
+    usage: Usage | None = None,
+) -> ApplicationError:
+    """Return the error to raise for a node that failed.
+
+    Args:
+        code: machine-readable; what a node's ``retry.non_retryable`` matches.
+        message: for a person, cut to 2,000 characters.
+        retryable: whether the node's retry policy applies.
+        cause: message of the underlying error.
+        retry_after: seconds that the other side asked to wait; instead of the policy's interval.
+        usage: what models used before the failure.
+    """
+    delay = None if retry_after is None else timedelta(seconds=min(max(retry_after, 0.0), LONGEST_WAIT))
+    details: dict[str, object] = {
+        "code": code,
+        "attempt": activity.info().attempt,
+        "cause": cause if cause is None else cause[:_MESSAGE_LIMIT],
+    }
+    if usage is not None:
+        details["usage"] = usage.model_dump()
+    return ApplicationError(
+        message[:_MESSAGE_LIMIT],
+        details,
+        type=code,
+        non_retryable=not retryable,
+        next_retry_delay=delay if retryable else None,
+    )

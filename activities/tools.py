@@ -1,0 +1,67 @@
+"""The activity that runs a tool."""
+
+from __future__ import annotations
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.failures import node_error
+from activities.guard import guard, heartbeating
+from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import RUN_TOOL, NodeCall, NodeResult
+from cairn.domain.tools import ToolContext, ToolError, ToolRegistry
+
+
+def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext:
+    """Return what a tool may know of the call.
+
+    Args:
+        call: the node's call.
+        idempotency_suffix: tells apart the several calls that one node makes.
+    """
+    return ToolContext(
+        idempotency_key=call.idempotency_key + idempotency_suffix,
+        execution_id=call.execution_id,
+        tenant=call.tenant,
+        live=call.live,
+        node_id=call.node_id,
+        visit=call.visit,
+        lineage=call.lineage,
+        attempt=activity.info().attempt,
+    )
+
+
+class ToolActivities:
+    """Runs the tools of a registry."""
+
+    def __init__(self, tools: ToolRegistry) -> None:
+        self._tools = tools
+
+    @activity.defn(name=RUN_TOOL.name)
+    async def run_tool(self, call: NodeCall) -> NodeResult:
+        """Run one tool and return its result.
+
+        Raises:
+            ApplicationError: ``unknown_tool``, ``invalid_arguments`` (both not retryable), ``tool_error``, or the code
+                of the tool's own :class:`ToolError`.
+        """
+        guard(call)
+        async with heartbeating():
+            return NodeResult(value=await self._run(call, call.data["tool"], call.data.get("arguments") or {}))
+
+    async def _run(self, call: NodeCall, name: str, arguments: JsonObject) -> Json:
+        try:
+            return await self._tools.get(name).run(arguments, tool_context(call))
+        except ApplicationError:
+            raise
+        except ToolError as error:
+            raise _failed(error) from error
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}"
+            message = f"Tool {name!r} failed with {cause}"
+            raise node_error("tool_error", message, retryable=True, cause=cause) from error
+
+
+def _failed(error: ToolError) -> ApplicationError:
+    cause = None if error.__cause__ is None else str(error.__cause__)
+    return node_error(error.code, error.message, retryable=error.retryable, cause=cause)
