@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, literal
@@ -38,7 +39,9 @@ def _scalar(value: str) -> Json:
         parsed = json.loads(value, parse_constant=str)
     except (ValueError, RecursionError):
         return value
-    return value if isinstance(parsed, (dict, list)) else parsed
+    if isinstance(parsed, (dict, list)) or (isinstance(parsed, float) and not math.isfinite(parsed)):
+        return value
+    return parsed
 
 
 def _objects(key: str, values: list[Json]) -> list[ColumnElement[str]]:
