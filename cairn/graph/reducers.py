@@ -62,5 +62,8 @@ def _sum(old: Json, new: Json) -> Json:
 def _kind(value: Json) -> str:
     if isinstance(value, bool):
         return "a boolean"
-    names: dict[type, str] = {str: "a text", int: "a number", float: "a number", list: "a list", dict: "an object"}
-    return names.get(cast(type, type(value)), "null")
+    if isinstance(value, int | float):
+        return "a number"
+    if isinstance(value, str):
+        return "a text"
+    return "a list" if isinstance(value, list) else "an object" if isinstance(value, dict) else "null"

@@ -43,13 +43,14 @@ class Size:
 
     Attributes:
         bytes: of its JSON text, roughly.
+        depth: levels of nesting, 1 for a scalar.
         nodes: values in it, itself and keys included.
         longest: items of the longest list or map.
         widest: characters of the longest string.
         wide_integers: there is one beyond 64 bits.
     """
 
-    __slots__ = ("bytes", "longest", "nodes", "wide_integers", "widest")
+    __slots__ = ("bytes", "depth", "longest", "nodes", "wide_integers", "widest")
 
     def __init__(self, value: Json) -> None:
         """Measure a value.
@@ -58,12 +59,11 @@ class Size:
             ScopeError: it is too deep, too large, not JSON, or has broken Unicode.
         """
         self.wide_integers = False
-        self.bytes = self.nodes = self.longest = self.widest = 0
+        self.bytes = self.depth = self.nodes = self.longest = self.widest = 0
         level: list[Any] = [value]
-        depth = 0
         while level:
-            depth += 1
-            if depth > MAX_DEPTH:
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
                 raise ScopeError(f"a value is nested deeper than {MAX_DEPTH} levels")
             level = self._add(level)
 
