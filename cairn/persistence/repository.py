@@ -74,7 +74,7 @@ class Repository(Generic[Row]):
                 savepoint (``session.begin_nested()``).
         """
         self.session.add(row)
-        await self.session.flush([row])
+        await self.session.flush()
         return row
 
     async def count(self, scope: Scope, *filters: ColumnElement[bool]) -> int:
