@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ColumnElement, false
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,16 +19,20 @@ async def find_graph(session: AsyncSession, scope: Scope, graph: int | str, *, l
     Raises:
         NotFound: the scope has no such graph.
     """
-    text = str(graph)
-    if text.isascii() and text.isdecimal():
-        # A number that no database can hold names no graph.
-        named = col(GraphRow.id) == (int(text) if len(text) < 20 and int(text) <= _MAX_ID else 0)
-    else:
-        named = col(GraphRow.uuid) == text
+    named = _named(str(graph))
     row = await Repository(session, GraphRow).get(scope, named, lock=lock)
     if row is None:
         raise NotFound("No such workflow.", code="workflow_not_found")
     return row
+
+
+def _named(text: str) -> ColumnElement[bool]:
+    if not text.isascii() or not text.isprintable():
+        return false()
+    if not text.isdecimal():
+        return col(GraphRow.uuid) == text
+    # A number that no database can hold names no graph.
+    return col(GraphRow.id) == int(text) if len(text) < 20 and int(text) <= _MAX_ID else false()
 
 
 async def find_version(session: AsyncSession, scope: Scope, graph: GraphRow, status: str) -> GraphVersionRow | None:

@@ -74,7 +74,7 @@ class GraphService:
             *self._versions.owned(self._scope), col(version.status).in_(("draft", "published"))
         )
         # Published before draft, so that a draft's count takes the place of the other.
-        nodes = dict((await self._session.execute(counts.order_by(col(version.status).desc()))).tuples().all())
+        nodes = dict((await self._session.execute(counts.order_by(col(version.status).desc()))).all())
         runs = await self._runs()
         return [GraphSummary.of(row, nodes[cast("int", row.id)], runs.get(cast("int", row.id), 0)) for row in rows]
 
@@ -228,7 +228,7 @@ class GraphService:
         query = select(col(run.graph_id), func.count()).where(
             *Repository(self._session, ExecutionRow).owned(self._scope), *filters
         )
-        return dict((await self._session.execute(query.group_by(col(run.graph_id)))).tuples().all())
+        return dict((await self._session.execute(query.group_by(col(run.graph_id)))).all())
 
     async def _graph(self, row: GraphRow, issues: Sequence[GraphIssue] = ()) -> Graph:
         await self._session.flush()
@@ -243,7 +243,7 @@ class GraphService:
             current=GraphVersion.of(current, row.uuid),
             published=GraphVersion.of(published, row.uuid) if published else None,
             trigger_paths=sorted((await self._session.execute(held)).scalars()),
-            issues=issues,
+            issues=tuple(issues),
         )
 
     @staticmethod
