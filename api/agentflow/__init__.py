@@ -1,0 +1,1 @@
+"""Surface agentflow: the agent platform; so far its system endpoints."""

@@ -1,0 +1,74 @@
+"""The ASGI application: all surfaces behind one dispatcher, their reference, and what lives as long as the process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.types import ASGIApp
+
+from api.agentflow.conventions import AGENTFLOW
+from api.agentflow.routes import system
+from api.dispatcher import Dispatcher
+from api.kit.application import surface_app
+from api.kit.context import Context
+from api.kit.request_log import RequestLog
+from api.omium.conventions import OMIUM
+from api.omium.routes import checkpoints, commands, events, executions, resets
+from api.reference import Reference
+from api.voice.conventions import VOICE
+from api.voice.routes import workflows
+from cairn.domain.keys import load_secret
+from cairn.graph.validate import ValidationContext
+from cairn.observability import measure_http, temporal_interceptors
+from cairn.persistence.session import Database, create_engine
+from cairn.settings import Settings, get_settings
+from cairn.temporal.connection import connect
+from cairn.temporal.executions import ExecutionClient
+
+
+def surfaces(settings: Settings) -> dict[str, FastAPI]:
+    """Return the application of each surface, by name."""
+    return {
+        surface.name: surface_app(surface, routers, settings.body_limit)
+        for surface, routers in (
+            (OMIUM, [executions.router, commands.router, resets.router, events.router, checkpoints.router]),
+            (VOICE, [workflows.router]),
+            (AGENTFLOW, [system.router]),
+        )
+    }
+
+
+@asynccontextmanager
+async def _context(settings: Settings) -> AsyncGenerator[Context]:
+    database = Database(create_engine(settings.database))
+    try:
+        client = await connect(settings, interceptors=temporal_interceptors(settings))
+        yield Context(
+            settings=settings,
+            database=database,
+            temporal=ExecutionClient(client, settings),
+            secret=load_secret(settings),
+            validation=ValidationContext(),
+        )
+    finally:
+        await database.dispose()
+
+
+def create_app(settings: Settings | None = None) -> ASGIApp:
+    """Return the application. Connections are made when it starts (ASGI lifespan); Temporal may be away."""
+    settings = settings or get_settings()
+    apps = surfaces(settings)
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        async with _context(settings) as context:
+            for app in apps.values():
+                app.state.context = context
+            yield
+
+    routes = [*Reference(apps).routes(), Mount("", Dispatcher(apps, fallback=AGENTFLOW.name))]
+    return RequestLog(measure_http(Starlette(routes=routes, lifespan=lifespan), settings))

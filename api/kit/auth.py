@@ -1,0 +1,64 @@
+"""Who calls: an API key in ``Authorization: Bearer`` or ``X-API-Key``, and the scopes that it has."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
+
+from api.kit.context import Context
+from cairn.domain.keys import KeyService
+from cairn.domain.principal import Principal
+from cairn.errors import Unauthenticated
+
+_API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", description="An API key.", auto_error=False)
+_BEARER = HTTPBearer(scheme_name="Bearer", description="An API key as bearer token.", auto_error=False)
+
+
+def credentials(request: Request) -> str | None:
+    """Return the key that a request carries, or None.
+
+    Raises:
+        Unauthenticated: it carries two different ones.
+    """
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    found = {request.headers.get("x-api-key", "").strip(), token.strip() if scheme.lower() == "bearer" else ""} - {""}
+    if len(found) > 1:
+        raise Unauthenticated("Authorization and X-API-Key carry different keys.")
+    return found.pop() if found else None
+
+
+async def by_api_key(request: Request, context: Context) -> Principal:
+    """Authenticate by API key, as every surface does.
+
+    Raises:
+        Unauthenticated: no key, or one that is unknown, expired or revoked.
+    """
+    key = credentials(request)
+    if key is None:
+        raise Unauthenticated("An API key is required, in X-API-Key or as Authorization: Bearer.")
+    async with context.database.session() as session:
+        return await KeyService(session, context.secret).authenticate(key)
+
+
+def principal(
+    request: Request,
+    required: SecurityScopes,
+    _key: Annotated[str | None, Depends(_API_KEY)],
+    _bearer: Annotated[object, Depends(_BEARER)],
+) -> Principal:
+    """Return who calls; the route class has authenticated it, here its scopes are checked.
+
+    Raises:
+        Forbidden: a scope is missing.
+    """
+    found: Principal = request.state.principal
+    for scope in required.scopes:
+        found.require(scope)
+    return found
+
+
+def may(scope: str) -> Any:
+    """Return the dependency that lets pass only keys with the scope."""
+    return Security(principal, scopes=[scope])

@@ -1,0 +1,22 @@
+"""Base of the bodies that callers send."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Body(BaseModel):
+    """A request body: values must have the documented type (no text for a number), unknown members are ignored."""
+
+    model_config = ConfigDict(strict=True)
+
+
+def leave_out_default(schema: dict[str, Any]) -> None:
+    """Show a member that may be left out without the default that stands for its absence."""
+    schema.pop("default", None)
+
+
+OptionalText = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=leave_out_default)]
+"""A text that may be left out, with default ``""``; null and the empty text are refused."""

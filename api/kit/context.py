@@ -1,0 +1,37 @@
+"""What all surfaces of one process share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from time import monotonic
+
+from api.kit.rate_limit import RateLimiter
+from cairn.graph.validate import ValidationContext
+from cairn.persistence.session import Database
+from cairn.settings import Settings
+from cairn.temporal.executions import ExecutionClient
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is made when the application starts and closed when it stops.
+
+    Attributes:
+        settings: of this process.
+        database: sessions.
+        temporal: executions in Temporal; connects at the first call.
+        secret: keys the hashes of API keys.
+        validation: what definitions of graphs may refer to.
+        started: when this process began to serve (monotonic seconds).
+        limiter: counts the requests of each key.
+        key_uses: when the use of a key was last written down (monotonic seconds), by key id.
+    """
+
+    settings: Settings
+    database: Database
+    temporal: ExecutionClient
+    secret: bytes
+    validation: ValidationContext
+    started: float = field(default_factory=monotonic)
+    limiter: RateLimiter = field(default_factory=RateLimiter)
+    key_uses: dict[str, float] = field(default_factory=dict[str, float])

@@ -1,0 +1,29 @@
+"""Page numbers of list endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query
+from pydantic import BaseModel
+
+MAX_PAGE = 1_000_000
+"""Further pages than this are refused: no list is so long, and a database would have to count its way there."""
+
+
+class PageParams(BaseModel):
+    """Which page of a list."""
+
+    page: int
+    page_size: int
+
+
+def page_params(
+    page: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Page number, from 1.")] = 1,
+    page_size: Annotated[int, Query(ge=1, le=100, description="Items per page.")] = 20,
+) -> PageParams:
+    """Read ``page`` and ``page_size`` of the query."""
+    return PageParams(page=page, page_size=page_size)
+
+
+Paged = Annotated[PageParams, Depends(page_params)]

@@ -1,0 +1,53 @@
+"""Server-sent events: a stream that a client can take up again where it was cut."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import Header
+from pydantic import BaseModel
+from sse_starlette import EventSourceResponse, ServerSentEvent
+
+from cairn.errors import CairnError
+from cairn.observability import get_logger
+
+_log = get_logger("cairn.api")
+
+LastEventId = Annotated[
+    int | None,
+    Header(
+        alias="Last-Event-ID", ge=0, description="Number of the last event that was seen; the stream goes on after it."
+    ),
+]
+
+
+def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of a route whose events carry ``data`` as JSON."""
+    event = {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "data": {
+                "type": "string",
+                "contentMediaType": "application/json",
+                "contentSchema": data.model_json_schema(mode="serialization"),
+            },
+        },
+    }
+    text = {"type": "string", "description": "`text/event-stream` of the events; a comment every 15 s keeps it open."}
+    return {200: {"description": description, "content": {"text/event-stream": {"schema": text, "x-event": event}}}}
+
+
+async def _until_it_breaks(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
+    """End the stream when it cannot go on: the client comes back with ``Last-Event-ID`` and loses nothing."""
+    try:
+        async for event in events:
+            yield event
+    except CairnError as error:
+        _log.warning("event stream was cut", code=error.code)
+
+
+def stream(events: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
+    """Answer with a stream of events, each line ended by a single newline."""
+    return EventSourceResponse(_until_it_breaks(events), ping=15, sep="\n")

@@ -1,0 +1,47 @@
+"""A surface: one documented API over the domain. It is data; its routes are its only code."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pydantic import BaseModel
+
+from cairn.contracts.json import JsonObject
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from api.kit.context import Context
+    from api.kit.problem import Problem
+    from cairn.domain.principal import Principal
+
+Authenticate = Callable[["Request", "Context"], Awaitable["Principal"]]
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """What is particular to one documented API.
+
+    Attributes:
+        name: its first path segment and the name of its OpenAPI document.
+        title: of its OpenAPI document.
+        description: of its OpenAPI document.
+        key_prefix: how the keys that are made for it begin; keys of any prefix work on every surface.
+        authenticate: who calls; raises ``Unauthenticated``.
+        render: body of an error.
+        problem: model of that body.
+        validation_problem: model of that body when values of the request are wrong.
+        rate_limit: requests a key may make, for example ``60/minute``; None: as the settings say.
+    """
+
+    name: str
+    title: str
+    description: str
+    key_prefix: str
+    authenticate: Authenticate
+    render: Callable[[Problem], JsonObject]
+    problem: type[BaseModel]
+    validation_problem: type[BaseModel]
+    rate_limit: str | None = None

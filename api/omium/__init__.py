@@ -1,0 +1,1 @@
+"""Surface omium: callers start, inspect, replay and roll back executions."""

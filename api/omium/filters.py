@@ -1,0 +1,56 @@
+"""The filters of the list of executions, from the query string."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+
+from api.kit.timestamps import UtcQuery
+from cairn.domain.executions.model import ExecutionFilter, Status
+from cairn.errors import FieldError, InvalidInput
+
+_PREFIX = "metadata."
+
+METADATA_PARAMETER = {
+    "name": "metadata",
+    "in": "query",
+    "required": False,
+    "style": "form",
+    "explode": True,
+    "description": (
+        "Any number of `metadata.<key>=<value>`: executions whose metadata have that value at that key. "
+        '`metadata.n=5` finds both 5 and "5".'
+    ),
+    "schema": {
+        "type": "object",
+        "propertyNames": {"pattern": r"^metadata\..+$"},
+        "additionalProperties": {"type": "string"},
+    },
+    "example": {"metadata.user_id": "user_123"},
+}
+"""How OpenAPI writes free query parameters: the members of an exploded object are parameters of their own."""
+
+
+def execution_filter(
+    request: Request,
+    workflow_id: Annotated[str | None, Query(max_length=255, description="Id or uuid of the graph.")] = None,
+    status: Annotated[Status | None, Query()] = None,
+    created_after: Annotated[UtcQuery | None, Query(description="At this time or later.")] = None,
+    created_before: Annotated[UtcQuery | None, Query(description="At this time or earlier.")] = None,
+) -> ExecutionFilter:
+    """Return what the query asks for; all filters hold at once."""
+    return ExecutionFilter(workflow_id, status, _metadata(request), created_after, created_before)
+
+
+def _metadata(request: Request) -> dict[str, str]:
+    given = [(n.removeprefix(_PREFIX), v) for n, v in request.query_params.multi_items() if n.startswith(_PREFIX)]
+    found = dict(given)
+    if "" in found:
+        raise InvalidInput("A metadata filter names no key.", errors=[FieldError("/query/metadata.", "names no key")])
+    if len(found) < len(given):
+        raise InvalidInput("A metadata filter is given twice.", errors=[FieldError("/query/metadata", "given twice")])
+    return found
+
+
+Filtered = Annotated[ExecutionFilter, Depends(execution_filter)]

@@ -1,0 +1,38 @@
+"""Replay and rollback: back to a checkpoint."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.kit.auth import may
+from api.kit.deps import Resets
+from api.kit.route import SurfaceRoute
+from api.kit.unit_of_work import Unit
+from api.omium.schemas.executions import Replay, ReplayReply, ResetReply, Rollback
+
+router = APIRouter(
+    prefix="/api/v1/executions/{execution_id}",
+    tags=["resets"],
+    route_class=SurfaceRoute,
+    dependencies=[may("executions:write")],
+)
+
+
+@router.post("/replay")
+async def replay_execution(execution_id: str, body: Replay, resets: Resets, unit: Unit) -> ReplayReply:
+    """Go back to a checkpoint and run on.
+
+    Answers when the reset has landed. After 30 seconds without a worker it is a 503, and the reset stays queued: the
+    same request joins it.
+    """
+    await unit.commit()
+    done = await resets.reset(execution_id, body.command("replay", force=body.force), unit.operation_key)
+    return ReplayReply.of(done, f"Execution replayed from {body.target}")
+
+
+@router.post("/rollback")
+async def rollback_execution(execution_id: str, body: Rollback, resets: Resets, unit: Unit) -> ResetReply:
+    """Go back to a checkpoint and stay paused; later checkpoints, the output and the error are gone."""
+    await unit.commit()
+    done = await resets.reset(execution_id, body.command("rollback"), unit.operation_key)
+    return ResetReply.of(done, f"Execution rolled back to {body.target}")

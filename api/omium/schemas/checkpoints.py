@@ -1,0 +1,66 @@
+"""Checkpoints as omium shows them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from cairn.contracts.json import Json, JsonObject
+from cairn.domain.executions import model
+
+
+class Checkpoint(BaseModel):
+    """A place in an execution's history that it can be replayed from or rolled back to."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str
+    name: str = Field(description="The node's name, or the name its author gave; the first is always `start`.")
+    created_at: datetime
+    node_id: str | None = None
+    step: int = Field(description="How many checkpoints came before.")
+    resettable: bool = Field(description="False for the moment in which the history has no place to reset to yet.")
+
+
+class CheckpointState(Checkpoint):
+    """A checkpoint with what the execution knew there."""
+
+    execution_id: str
+    state: JsonObject
+    input: Json
+    outputs: JsonObject = Field(description="What each node had returned, by node id.")
+
+    @classmethod
+    def of(cls, found: model.CheckpointState) -> CheckpointState:
+        """Make it of what the domain found."""
+        place = Checkpoint.model_validate(found.checkpoint).model_dump()
+        return cls(**place, **_known(found), execution_id=found.execution_id)
+
+
+class StoredCheckpoint(Checkpoint):
+    """A checkpoint found by its id alone; `state`, `input` and `outputs` come with `include_state=true`."""
+
+    execution_id: str
+    state: JsonObject | None = None
+    input: Json = None
+    outputs: JsonObject | None = None
+
+    @classmethod
+    def of(cls, found: model.CheckpointState, include_state: bool) -> StoredCheckpoint:
+        """Make it of what the domain found."""
+        place = Checkpoint.model_validate(found.checkpoint).model_dump()
+        return cls(**place, **(_known(found) if include_state else {}), execution_id=found.execution_id)
+
+
+class CheckpointList(BaseModel):
+    """Checkpoints of one execution, oldest first."""
+
+    checkpoints: list[Checkpoint]
+    total: int
+    limit: int
+    offset: int
+
+
+def _known(found: model.CheckpointState) -> JsonObject:
+    return {"state": found.state, "input": found.input, "outputs": found.outputs}

@@ -1,0 +1,51 @@
+"""What is particular to voice: errors are ``{"detail": "..."}``, wrong values a list of ``{loc, msg, type}`` in it."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from pydantic import BaseModel
+
+from api.kit.auth import by_api_key
+from api.kit.problem import Problem, WrongValue
+from api.kit.surface import Surface
+from api.voice.schemas.validation import Validation
+from cairn.contracts.json import JsonObject
+from cairn.graph.model import GraphIssue
+
+
+class Error(BaseModel):
+    """Any error."""
+
+    detail: str
+    request_id: str
+
+
+class ValidationError(BaseModel):
+    """The error of a body that is malformed, or of a graph that is not valid."""
+
+    detail: list[WrongValue] | Validation | str
+    request_id: str
+
+
+def render(problem: Problem) -> JsonObject:
+    """Return the body of an error; what a graph's validation found is given as it is."""
+    detail: Any = problem.message
+    if "is_valid" in problem.extra:
+        issues = cast(list[JsonObject], problem.extra["errors"])
+        detail = Validation.of(GraphIssue(**issue) for issue in issues).model_dump()
+    elif problem.errors:
+        detail = [error.wrong_value.model_dump() for error in problem.errors]
+    return {"detail": detail, "request_id": problem.request_id}
+
+
+VOICE = Surface(
+    name="voice",
+    title="Cairn agent graphs",
+    description="Make, check and publish agent graphs. A workflow is a graph; executions run its published version.",
+    key_prefix="dgr_",
+    authenticate=by_api_key,
+    render=render,
+    problem=Error,
+    validation_problem=ValidationError,
+)
