@@ -82,6 +82,11 @@ class Expression:
         """The values that it names, as keys from the scope inwards."""
         return self._shape.paths
 
+    @property
+    def may_be_boolean(self) -> bool:
+        """False when its result is known to be neither true nor false."""
+        return self._program.return_type().name() in ("BOOL", "DYN")
+
     def evaluate(self, scope: Mapping[str, Json]) -> Json:
         """Evaluate to plain JSON, maps sorted by key.
 

@@ -112,6 +112,7 @@ def _fallback(match: re.Match[str], filters: Collection[str]) -> str:
     opening, path, word, closing = match.groups()
     if word in filters:
         return match[0]
+    word = word.removeprefix("fallback:").strip()
     return f"{opening}{path} | default({json.dumps(word, ensure_ascii=False)}) {closing}"
 
 

@@ -6,10 +6,14 @@ from typing import Any
 
 from cairn.graph.nodes import agent, condition, end, http, join, parallel, start, tool, transform
 from cairn.graph.nodes.base import NodeData, NodeKind
+from cairn.graph.nodes.voice import VOICE_KINDS
 
 KINDS: dict[str, NodeKind[Any]] = {
-    module.KIND.type: module.KIND
-    for module in (start, agent, tool, http, condition, transform, parallel, join, end)
+    kind.type: kind
+    for kind in (
+        *(module.KIND for module in (start, agent, tool, http, condition, transform, parallel, join, end)),
+        *VOICE_KINDS,
+    )
 }
 
 __all__ = ["KINDS", "NodeData", "NodeKind"]

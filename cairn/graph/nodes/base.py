@@ -78,6 +78,25 @@ Data = TypeVar("Data", bound=NodeData)
 
 
 @dataclass(frozen=True)
+class Placement:
+    """Where nodes of a kind may stand in a graph.
+
+    Attributes:
+        min_in: incoming edges at least.
+        max_in: incoming edges at most, None for any number.
+        max_out: outgoing edges at most, None for any number.
+        at_most: nodes of the kind in one graph, None for any number.
+        apart: stands beside the flow: it is not reached from the start.
+    """
+
+    min_in: int = 0
+    max_in: int | None = None
+    max_out: int | None = None
+    at_most: int | None = None
+    apart: bool = False
+
+
+@dataclass(frozen=True)
 class NodeKind(Generic[Data]):
     """One kind of node.
 
@@ -88,6 +107,8 @@ class NodeKind(Generic[Data]):
         checkpointed: a completed node is a checkpoint unless its author says otherwise.
         timeout: default seconds of an attempt, None for no limit.
         executable: False for kinds that can be authored but not run.
+        label: what people call it; None for the type, capitalised.
+        placement: where its nodes may stand.
     """
 
     type: str
@@ -96,6 +117,8 @@ class NodeKind(Generic[Data]):
     checkpointed: bool = False
     timeout: float | None = None
     executable: bool = True
+    label: str | None = None
+    placement: Placement = Placement()
 
     def resolve(self, data: Data, scope: Scope) -> JsonObject:
         """Return the data of the activity's call: texts rendered, expressions evaluated.

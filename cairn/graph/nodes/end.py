@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from cairn.contracts.json import JsonObject
-from cairn.graph.nodes.base import NodeData, NodeKind, Scope, Sources, evaluate_all, render, sources_of
+from cairn.graph.nodes.base import NodeData, NodeKind, Placement, Scope, Sources, evaluate_all, render, sources_of
 
 
 class EndData(NodeData):
@@ -42,4 +42,4 @@ class End(NodeKind[EndData]):
             yield "error", data.error
 
 
-KIND = End(type="end", Data=EndData)
+KIND = End(type="end", Data=EndData, placement=Placement(max_out=0))

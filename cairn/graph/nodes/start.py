@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cairn.contracts.json import JsonObject
-from cairn.graph.nodes.base import NodeData, NodeKind
+from cairn.graph.nodes.base import NodeData, NodeKind, Placement
 
 
 class StartData(NodeData):
@@ -16,4 +16,4 @@ class StartData(NodeData):
     input_schema: JsonObject | None = None
 
 
-KIND = NodeKind(type="start", Data=StartData)
+KIND = NodeKind(type="start", Data=StartData, placement=Placement(max_in=0, at_most=1))

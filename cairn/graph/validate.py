@@ -1,0 +1,217 @@
+"""What must hold of a graph before it is published. Every error is reported at once, in time linear in the graph."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from cairn.contracts.json import Json, JsonObject
+from cairn.graph.expressions import Expression, ExpressionError, compile_expression
+from cairn.graph.issues import Kind, issue, shape_issues
+from cairn.graph.model import Definition, GraphIssue, Node, StateKey
+from cairn.graph.nodes import KINDS, NodeData, NodeKind
+from cairn.graph.nodes.voice import START_CALL, AgentNodeData
+from cairn.graph.reducers import ReducerError, reduce
+from cairn.graph.schema import check_schema, validate_json
+from cairn.graph.templates import TemplateError, compile_text
+from cairn.graph.validate_edges import label_of, validate_edges
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationContext:
+    """What graphs may refer to; None: not known here, so not checked.
+
+    Attributes:
+        known_tools: names of the tools that workers have.
+        known_tool_uuids: ids of an author's own tools.
+        known_document_uuids: ids of an author's documents.
+    """
+
+    known_tools: frozenset[str] | None = None
+    known_tool_uuids: frozenset[str] | None = None
+    known_document_uuids: frozenset[str] | None = None
+
+
+def validate(definition: Definition, context: ValidationContext | None = None) -> list[GraphIssue]:
+    """Return what is wrong with a graph; it can be published when no issue has severity ``error``."""
+    return list(_validate(definition, context or ValidationContext()))
+
+
+def _validate(definition: Definition, context: ValidationContext) -> Iterator[GraphIssue]:
+    node_ids = frozenset(node.id for node in definition.nodes)
+    yield from _counts(definition)
+    yield from _declarations(definition)
+    yield from _ids("node", [node.id for node in definition.nodes])
+    yield from _ids("edge", [edge.id for edge in definition.edges])
+    for node in definition.nodes:
+        yield from _node(node, node_ids, context)
+    yield from validate_edges(definition, node_ids)
+    for edge in definition.edges:
+        source = edge.data.get("expression")
+        if isinstance(source, str):
+            yield from _expression("edge", edge.id, "data.expression", source, node_ids, condition=True)
+
+
+def _counts(definition: Definition) -> Iterator[GraphIssue]:
+    counts = Counter(node.type for node in definition.nodes)
+    if counts["start"] and counts[START_CALL]:
+        yield issue("workflow", None, None, "Workflow can have a Start or a Start Call, not both")
+    elif not counts["start"] and not counts[START_CALL]:
+        yield issue("workflow", None, None, "Workflow must have at least one Start Call")
+    for kind_type, count in counts.items():
+        kind = KINDS.get(kind_type)
+        if kind is not None and kind.placement.at_most is not None and count > kind.placement.at_most:
+            yield issue("workflow", None, None, f"Workflow can have at most one {label_of(kind)}")
+
+
+def _declarations(definition: Definition) -> Iterator[GraphIssue]:
+    for field, schema in (("input_schema", definition.input_schema), ("output_schema", definition.output_schema)):
+        if schema is not None:
+            yield from _schema("workflow", None, field, schema)
+    for key, declared in definition.state.items():
+        yield from _state_key(key, declared)
+
+
+def _state_key(key: str, declared: StateKey) -> Iterator[GraphIssue]:
+    field = f"state.{key}"
+    if not key.strip():
+        yield issue("workflow", None, field, "A state key needs a name")
+    problems = [] if declared.json_schema is None else check_schema(declared.json_schema)
+    for problem in problems:
+        yield issue("workflow", None, f"{field}.schema", f"Schema is not valid: {problem}")
+    if declared.default is None:
+        return
+    if declared.json_schema is not None and not problems:
+        for error in validate_json(declared.json_schema, declared.default):
+            place = f" at {error.pointer}" if error.pointer else ""
+            yield issue("workflow", None, f"{field}.default", f"Default breaks the schema{place}: {error.message}")
+    try:
+        # What a default must be to be written to, it must be from the start.
+        reduce(declared.reducer, declared.default, None)
+    except ReducerError as error:
+        yield issue("workflow", None, f"{field}.default", f"Default does not fit the reducer: {error}")
+
+
+def _ids(kind: Kind, ids: list[str]) -> Iterator[GraphIssue]:
+    seen: set[str] = set()
+    for value in ids:
+        if not value.strip():
+            yield issue(kind, value, "id", f"{kind.capitalize()} id is required")
+        elif value in seen:
+            yield issue(kind, value, "id", f"Duplicate {kind} id: '{value}'")
+        seen.add(value)
+
+
+def _node(node: Node, node_ids: frozenset[str], context: ValidationContext) -> Iterator[GraphIssue]:
+    kind = KINDS.get(node.type)
+    if kind is None:
+        yield issue("node", node.id, "type", f"Unknown node type: '{node.type}'")
+        return
+    spoilt: frozenset[str] = frozenset()
+    try:
+        data = kind.Data.model_validate(node.data)
+    except ValidationError as error:
+        yield from shape_issues("node", node.id, node.data, error)
+        spoilt = frozenset(str(single["loc"][0]) for single in error.errors(include_url=False) if single["loc"])
+        data = _mended(kind.Data, node.data, spoilt)
+    except RecursionError:
+        yield issue("node", node.id, "data", "Data is nested too deep")
+        return
+    if data is not None:
+        for found in _node_data(node.id, kind, data, node_ids, context):
+            if (found.field or "").split(".")[1] not in spoilt:
+                yield found
+
+
+def _mended(model: type[NodeData], data: JsonObject, spoilt: frozenset[str]) -> NodeData | None:
+    """Return the data without its spoilt members, so that the others can be checked as well."""
+    sound = {key: value for key, value in data.items() if key not in spoilt}
+    fillers: tuple[Json, ...] = ("-", {})
+    for filler in fillers:
+        missing = {key: filler for key in spoilt if key in model.model_fields and model.model_fields[key].is_required()}
+        try:
+            return model.model_validate({**sound, **missing, "name": sound.get("name", "-")})
+        except ValidationError:
+            continue
+    return None
+
+
+def _node_data(
+    node_id: str, kind: NodeKind[Any], data: NodeData, node_ids: frozenset[str], context: ValidationContext
+) -> Iterator[GraphIssue]:
+    for path, source in kind.expressions(data):
+        yield from _expression("node", node_id, f"data.{path}", source, node_ids)
+    for path, source in kind.texts(data):
+        yield from _text(node_id, f"data.{path}", source)
+    for path, name in kind.tools(data):
+        yield from _known(node_id, f"data.{path}", "tool", [name], context.known_tools)
+    yield from _compensation(node_id, data, node_ids, context)
+    yield from _references(node_id, data, context)
+    for field in ("input_schema", "output_schema"):
+        schema = getattr(data, field, None)
+        if schema is not None:
+            yield from _schema("node", node_id, f"data.{field}", schema)
+
+
+def _compensation(
+    node_id: str, data: NodeData, node_ids: frozenset[str], context: ValidationContext
+) -> Iterator[GraphIssue]:
+    if data.compensate is None:
+        return
+    yield from _known(node_id, "data.compensate.tool", "tool", [data.compensate.tool], context.known_tools)
+    for key, source in data.compensate.arguments.items():
+        if isinstance(source, str):
+            yield from _expression("node", node_id, f"data.compensate.arguments.{key}", source, node_ids)
+
+
+def _references(node_id: str, data: NodeData, context: ValidationContext) -> Iterator[GraphIssue]:
+    if isinstance(data, AgentNodeData):
+        yield from _known(node_id, "data.tool_uuids", "tool", data.tool_uuids or [], context.known_tool_uuids)
+        documents = data.document_uuids or []
+        yield from _known(node_id, "data.document_uuids", "document", documents, context.known_document_uuids)
+
+
+def _known(
+    node_id: str, field: str, what: str, names: Iterable[str], known: frozenset[str] | None
+) -> Iterator[GraphIssue]:
+    if known is not None:
+        for name in names:
+            if name not in known:
+                yield issue("node", node_id, field, f"Unknown {what}: '{name}'")
+
+
+def _expression(
+    kind: Kind, subject: str, field: str, source: str, node_ids: frozenset[str], *, condition: bool = False
+) -> Iterator[GraphIssue]:
+    try:
+        expression = compile_expression(source)
+    except ExpressionError as error:
+        yield issue(kind, subject, field, f"Expression is not valid: {error}")
+        return
+    for node_id in _strangers(expression, node_ids):
+        yield issue(kind, subject, field, f"Expression is not valid: no node has the id '{node_id}'")
+    if condition and not expression.may_be_boolean:
+        yield issue(kind, subject, field, "Expression must be true or false")
+
+
+def _strangers(expression: Expression, node_ids: frozenset[str]) -> list[str]:
+    """Return the ids in ``outputs.<node id>`` that no node has."""
+    return sorted(
+        {path[1] for path in expression.paths if path[0] == "outputs" and len(path) > 1 and path[1] not in node_ids}
+    )
+
+
+def _text(node_id: str, field: str, source: str) -> Iterator[GraphIssue]:
+    try:
+        compile_text(source)
+    except TemplateError as error:
+        yield issue("node", node_id, field, f"Text is not valid: {error}")
+
+
+def _schema(kind: Kind, subject: str | None, field: str, schema: Json) -> Iterator[GraphIssue]:
+    for problem in check_schema(schema):
+        yield issue(kind, subject, field, f"Schema is not valid: {problem}")
