@@ -1,0 +1,44 @@
+"""All activities that a worker serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from temporalio.client import Client
+
+from activities.checkpoint import mark_checkpoint
+from activities.executions import ExecutionActivities
+from activities.http import HttpActivities
+from activities.tools import ToolActivities
+from cairn.domain.tools.registry import load_tools
+from cairn.persistence.session import Database
+from cairn.settings import Settings
+from cairn.temporal.executions import ExecutionClient
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """What activities work with."""
+
+    settings: Settings
+    database: Database
+    client: Client
+
+
+def activities(deps: Dependencies) -> list[Callable[..., Any]]:
+    """Return every activity, bound to what it works with."""
+    tools = ToolActivities(load_tools(deps.settings))
+    executions = ExecutionActivities(deps.database, ExecutionClient(deps.client, deps.settings))
+    return [
+        mark_checkpoint,
+        tools.run_tool,
+        HttpActivities(deps.settings).http_request,
+        executions.land,
+        executions.record,
+        executions.request_cancel,
+        executions.make_reset,
+        executions.after_reset,
+        executions.reconcile,
+    ]

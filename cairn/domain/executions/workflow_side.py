@@ -1,0 +1,59 @@
+"""What an execution's workflow asks of the domain: landing, and telling lists of each change of state."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from cairn.contracts.executions import Phase
+from cairn.contracts.operations import Landing, LandRequest, Record
+from cairn.domain.graphs.pinned import load_definition
+from cairn.persistence.tables import ExecutionRow
+from cairn.persistence.types import utc_now
+from cairn.temporal.executions import ExecutionClient
+
+CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+
+
+async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRequest, run_id: str) -> Landing:
+    """Tell the workflow in which run it stands, and the revision that it has there.
+
+    The revision is one more than that of the run which was reset, told by Temporal, or than the row's if that is
+    later (an operator may reset to an older run of the execution).
+
+    Raises:
+        NotFound: the pinned version is gone.
+        Conflict: its definition is not the one that was started.
+    """
+    definition = None
+    if request.graph is not None:
+        definition = await load_definition(session, request.graph.version_id, request.graph.digest)
+    if run_id == request.original_run_id:
+        return Landing(run_id=run_id, definition=definition)
+    base = await temporal.base_of(request.temporal_id, run_id)
+    before = await temporal.describe(request.temporal_id, base) if base else None
+    row = await row_of(session, request.temporal_id)
+    revisions = [before.revision if before else 0, row.revision if row else 0]
+    return Landing(run_id=run_id, revision=max(revisions) + 1, reset=True, definition=definition)
+
+
+async def record(session: AsyncSession, told: Record) -> None:
+    """Write into the row what the workflow tells; what an older line tells late is ignored."""
+    row = await row_of(session, told.temporal_id)
+    if row is None or told.revision < row.revision:
+        return
+    row.status = told.phase.value
+    row.status_detail = told.detail if told.phase is Phase.PAUSED else None
+    row.run_id, row.revision, row.started = told.run_id, told.revision, True
+    row.output_data = told.output
+    row.error = told.error.model_dump() if told.error else None
+    row.usage = told.usage.model_dump() if told.usage else None
+    row.updated_at = utc_now()
+    row.closed_at = row.updated_at if told.phase in CLOSED else None
+
+
+async def row_of(session: AsyncSession, temporal_id: str) -> ExecutionRow | None:
+    """Return the row of the workflow. Not by tenant: the workflow itself asks."""
+    query = select(ExecutionRow).where(col(ExecutionRow.temporal_id) == temporal_id)
+    return (await session.execute(query)).scalar_one_or_none()

@@ -1,0 +1,136 @@
+"""Cairn as it runs: a worker, a database and the session's Temporal server; callers use the domain's services."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import system_tools
+from temporalio.client import Client
+
+from cairn.contracts.json import JsonObject
+from cairn.domain.executions.model import Execution, ResetCommand, StartExecution
+from cairn.domain.executions.resets import ResetService
+from cairn.domain.executions.service import ExecutionService
+from cairn.domain.graphs.service import GraphService
+from cairn.domain.principal import Principal
+from cairn.graph.validate import ValidationContext
+from cairn.persistence.session import Database, create_engine
+from cairn.settings import Settings
+from cairn.temporal.connection import connect
+from cairn.temporal.executions import ExecutionClient
+from worker import make_worker
+
+DEADLINE = 30.0
+
+
+async def until(condition: Callable[[], Awaitable[object] | object], deadline: float = DEADLINE):
+    """Poll until the condition holds; return its value."""
+    end = time.monotonic() + deadline
+    while True:
+        value = condition()
+        if isinstance(value, Awaitable):
+            value = await value
+        if value:
+            return value
+        assert time.monotonic() < end, "the condition did not come to hold in time"
+        await asyncio.sleep(0.02)
+
+
+class Cairn:
+    """One installation."""
+
+    def __init__(self, settings: Settings, database: Database, client: Client) -> None:
+        self.settings = settings
+        self.database = database
+        self.client = client
+        self.temporal = ExecutionClient(client, settings)
+        self.principal = Principal("acme", True, frozenset({"*"}), "ann", "human", "key_test")
+
+    @asynccontextmanager
+    async def worker(self):
+        async with make_worker(self.client, self.database, self.settings) as running:
+            yield running
+
+    async def publish(self, definition: JsonObject, name: str = "graph") -> str:
+        async with self.database.transaction() as session:
+            context = ValidationContext(known_tools=None)
+            graph = await GraphService(session, self.principal.scope, "ann", context).create(name, definition)
+            assert graph.published is not None, graph.issues
+            return graph.uuid
+
+    @asynccontextmanager
+    async def executions(self):
+        async with self.database.session() as session:
+            yield ExecutionService(session, self.temporal, self.principal, self.settings)
+            await session.commit()
+
+    async def start(self, workflow_id: str, input_data: JsonObject | None = None, **more) -> Execution:
+        async with self.executions() as service:
+            row = await service.create(StartExecution(workflow_id, input_data or {}, **more))
+            await service.session.commit()
+            return await service.start(row)
+
+    async def run(self, definition: JsonObject, input_data: JsonObject | None = None) -> Execution:
+        return await self.start(await self.publish(definition), input_data)
+
+    async def get(self, execution_id: str) -> Execution:
+        async with self.executions() as service:
+            return await service.get(execution_id)
+
+    async def reach(self, execution_id: str, status: str) -> Execution:
+        async def reached() -> Execution | None:
+            now = await self.get(execution_id)
+            if now.status == status:
+                return now
+            assert now.status in ("running", "paused"), f"{now.status}: {now.error}"
+            return None
+
+        return await until(reached)
+
+    async def reset(self, execution_id: str, kind: str, checkpoint: str, key: str | None = None, **more) -> Execution:
+        """Reset to a checkpoint given by name (the latest) or id."""
+        by = {"checkpoint_id": checkpoint} if checkpoint.startswith("chk_") else {"checkpoint_name": checkpoint}
+        async with self.executions() as service:
+            return await ResetService(service).reset(execution_id, ResetCommand(kind, **by, **more), key)
+
+    async def history(self, execution_id: str, run_id: str | None = None):
+        handle = self.client.get_workflow_handle(execution_id, run_id=run_id)
+        return await handle.fetch_history()
+
+
+@pytest.fixture
+def world() -> system_tools.World:
+    system_tools.world.__init__()
+    return system_tools.world
+
+
+@pytest.fixture
+def settings(tmp_path: Path, sqlite_url: str, temporal_port: int, task_queue: str) -> Settings:
+    return Settings(
+        home=tmp_path,
+        database_url=sqlite_url,
+        temporal_port=temporal_port,
+        task_queue=task_queue,
+        tool_modules=["system_tools"],
+        http_allow_private=True,
+    )
+
+
+@pytest.fixture
+async def idle_cairn(settings: Settings, world: system_tools.World) -> AsyncIterator[Cairn]:
+    """An installation without a worker."""
+    database = Database(create_engine(settings.database))
+    yield Cairn(settings, database, await connect(settings, lazy=False))
+    await database.dispose()
+
+
+@pytest.fixture
+async def cairn(idle_cairn: Cairn) -> AsyncIterator[Cairn]:
+    """An installation with a worker in this process."""
+    async with idle_cairn.worker():
+        yield idle_cairn

@@ -1,0 +1,57 @@
+"""Tools of the tests: a ledger of outside effects, and tools that wait, fail or beat on command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+
+from cairn.domain.tools.tool import ToolContext, ToolError, tool
+
+
+@dataclass
+class World:
+    """The outside world of the tests: effects by idempotency key, and what is to happen next."""
+
+    ledger: list[tuple[str, str]] = field(default_factory=list)
+    failing: set[str] = field(default_factory=set)
+    gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    waiting: Counter[str] = field(default_factory=Counter)
+    cancelled: Counter[str] = field(default_factory=Counter)
+
+    def gate(self, name: str) -> asyncio.Event:
+        return self.gates.setdefault(name, asyncio.Event())
+
+    def effects(self, entry: str) -> list[str]:
+        return [key for what, key in self.ledger if what == entry]
+
+
+world = World()
+
+
+@tool
+async def note(entry: str, context: ToolContext, value: int | None = None) -> dict:
+    """Write an entry into the ledger."""
+    if entry in world.failing:
+        raise ToolError(f"{entry} is failing", retryable=False, code="planned")
+    world.ledger.append((entry, context.idempotency_key))
+    return {"entry": entry, "value": value}
+
+
+@tool
+async def wait_at(gate: str, context: ToolContext) -> str:
+    """Wait until the test opens the gate."""
+    world.waiting[gate] += 1
+    try:
+        await world.gate(gate).wait()
+    except asyncio.CancelledError:
+        world.cancelled[gate] += 1
+        raise
+    world.ledger.append((gate, context.idempotency_key))
+    return gate
+
+
+@tool
+async def large(kilobytes: int) -> dict:
+    """Return a large value."""
+    return {"text": "x" * (kilobytes * 1024)}
