@@ -30,10 +30,11 @@ app.command("doctor")(doctor.doctor)
 def main() -> NoReturn:
     """Run the command that the arguments name, and end the process in order."""
     orderly.die_with_parent()
-    orderly.run(_main)
+    orderly.run(run_command)
 
 
-def _main() -> int | None:
+def run_command() -> int | None:
+    """Run the command that the arguments name; return the status of one that an error ended."""
     try:
         app()
     except CairnError as error:

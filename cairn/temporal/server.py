@@ -124,7 +124,7 @@ def _packaged_binary() -> str | None:
 
 def dev_server_command(binary: str, settings: Settings) -> list[str]:
     """Return the command line of a dev server that keeps its data under ``CAIRN_HOME``."""
-    command = [binary, "server", "start-dev", "--ip", HOST, "--log-level", "warn"]
+    command = [binary, "server", "start-dev", "--ip", HOST, "--log-level", "error"]
     command += ["--port", str(settings.temporal_port), "--ui-port", str(settings.temporal_ui_port)]
     command += ["--db-filename", str(database_file(settings)), *_server_options()]
     described = subprocess.run([binary, "server", "start-dev", "--help"], capture_output=True, text=True, timeout=30)

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
@@ -16,6 +16,9 @@ import typer.main
 from cairn.cli.app import app
 from cairn.ports import find_free
 from cairn.temporal.server import DevServer
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cairn
 
 
 def every_command(group: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
@@ -37,7 +40,7 @@ def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys, cairn.cli.app\n"
         "loaded = {name.partition('.')[0] for name in sys.modules}\n"
-        "heavy = loaded & {'pydantic', 'temporalio', 'sqlalchemy', 'fastapi', 'httpx2', 'pydantic_ai', 'opentelemetry'}\n"
+        "heavy = loaded & {'pydantic', 'temporalio', 'sqlalchemy', 'fastapi', 'httpx2', 'opentelemetry'}\n"
         "sys.exit(' '.join(heavy) or 0)\n"
     )
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
@@ -45,7 +48,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 class TestKeys:
-    def test_a_key_is_shown_once_listed_and_revoked(self, cairn: Any) -> None:
+    def test_a_key_is_shown_once_listed_and_revoked(self, cairn: Cairn) -> None:
         assert json.loads(cairn("db", "upgrade", "--json").stdout)["migrated"] is True
         made = json.loads(
             cairn("keys", "create", "--name", "ci", "--scope", "graphs:read", "--days", "1", "--json").stdout
@@ -57,7 +60,7 @@ class TestKeys:
         assert json.loads(cairn("keys", "revoke", made["id"], "--json").stdout)["revoked_at"]
         assert json.loads(cairn("keys", "list", "--json", "--tenant", "other").stdout) == []
 
-    def test_bad_input_is_told_as_json_and_as_text(self, cairn: Any) -> None:
+    def test_bad_input_is_told_as_json_and_as_text(self, cairn: Cairn) -> None:
         cairn("db", "upgrade")
         as_json = cairn("keys", "create", "--prefix", "zz_", "--json")
         assert as_json.returncode == 1
@@ -66,13 +69,13 @@ class TestKeys:
         assert (as_text.returncode, as_text.stdout) == (1, "")
         assert "/prefix: must be one of" in as_text.stderr
 
-    def test_an_unknown_key_is_told(self, cairn: Any) -> None:
+    def test_an_unknown_key_is_told(self, cairn: Cairn) -> None:
         cairn("db", "upgrade")
         assert cairn("keys", "revoke", "nothing").returncode == 1
 
 
 class TestSetup:
-    def test_it_makes_one_key_that_only_the_owner_reads(self, cairn: Any, cairn_home: Path) -> None:
+    def test_it_makes_one_key_that_only_the_owner_reads(self, cairn: Cairn, cairn_home: Path) -> None:
         first, second = (json.loads(cairn("setup", "--json").stdout) for _ in range(2))
         file = cairn_home / "dev-key"
         assert first["key"] == file.read_text().strip()
@@ -81,7 +84,7 @@ class TestSetup:
         (key,) = json.loads(cairn("keys", "list", "--json").stdout)
         assert (key["tenant"], key["live"], key["scopes"]) == ("default", True, ["*"])
 
-    def test_a_key_that_no_longer_works_is_replaced(self, cairn: Any, cairn_home: Path) -> None:
+    def test_a_key_that_no_longer_works_is_replaced(self, cairn: Cairn, cairn_home: Path) -> None:
         cairn("setup")
         (key,) = json.loads(cairn("keys", "list", "--json").stdout)
         cairn("keys", "revoke", key["id"])
@@ -89,12 +92,14 @@ class TestSetup:
 
 
 class TestTemporal:
-    def test_where_says_which_server_would_be_used(self, cairn: Any, environment: dict[str, str]) -> None:
+    def test_where_says_which_server_would_be_used(self, cairn: Cairn, environment: dict[str, str]) -> None:
         assert json.loads(cairn("temporal", "--where", "--json").stdout)["kind"] in ("binary", "package")
         environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
         assert "existing: temporal.example:7233" in cairn("temporal", "--where").stdout
 
-    def test_there_is_nothing_to_start_beside_an_existing_server(self, cairn: Any, environment: dict[str, str]) -> None:
+    def test_there_is_nothing_to_start_beside_an_existing_server(
+        self, cairn: Cairn, environment: dict[str, str]
+    ) -> None:
         environment["TEMPORAL_ADDRESS"] = "temporal.example:7233"
         result = cairn("temporal")
         assert result.returncode == 1
@@ -112,11 +117,11 @@ class TestTakenPorts:
             ("api", "CAIRN_API_PORT"),
         ],
     )
-    def test_it_is_named(self, cairn: Any, environment: dict[str, str], command: str, setting: str) -> None:
+    def test_it_is_named(self, cairn_process: Cairn, environment: dict[str, str], command: str, setting: str) -> None:
         for name in ("CAIRN_API_PORT", "CAIRN_TEMPORAL_PORT", "CAIRN_TEMPORAL_UI_PORT"):
             environment[name] = str(find_free())
         with socket.create_server(("127.0.0.1", int(environment[setting]))):
-            result = cairn(command)
+            result = cairn_process(command)
         assert result.returncode == 1
         assert environment[setting] in result.stderr
         assert setting in result.stderr
@@ -133,7 +138,7 @@ class TestDoctor:
             environment[name] = str(find_free())
 
     def test_a_fresh_machine_lacks_nothing_that_is_needed_and_stays_as_it_is(
-        self, cairn: Any, cairn_home: Path
+        self, cairn: Cairn, cairn_home: Path
     ) -> None:
         result = cairn("doctor", "--json")
         assert result.returncode == 0, result.stdout
@@ -143,7 +148,7 @@ class TestDoctor:
         assert not cairn_home.exists()
 
     def test_a_migrated_database_and_a_running_server_are_seen(
-        self, cairn: Any, environment: dict[str, str], temporal_server: DevServer
+        self, cairn: Cairn, environment: dict[str, str], temporal_server: DevServer
     ) -> None:
         environment["TEMPORAL_ADDRESS"] = temporal_server.address
         cairn("db", "upgrade")
@@ -151,7 +156,7 @@ class TestDoctor:
         assert "migrated" in found["database"]["found"]
         assert "answers" in found["temporal server"]["found"]
 
-    def test_what_is_missing_is_told_with_what_to_do(self, cairn: Any, environment: dict[str, str]) -> None:
+    def test_what_is_missing_is_told_with_what_to_do(self, cairn: Cairn, environment: dict[str, str]) -> None:
         environment["TEMPORAL_ADDRESS"] = f"127.0.0.1:{find_free()}"
         environment["CAIRN_DATABASE_URL"] = f"postgresql+psycopg://cairn:hidden@127.0.0.1:{find_free()}/cairn"
         environment["CAIRN_DEFAULT_MODEL"] = "anthropic:claude-sonnet-4-5"
@@ -168,7 +173,7 @@ class TestDoctor:
         assert all(finding["todo"] for finding in found.values() if finding["status"] == "missing")
         assert "hidden" not in result.stdout
 
-    def test_a_broken_setting_of_the_server_is_told(self, cairn: Any, environment: dict[str, str]) -> None:
+    def test_a_broken_setting_of_the_server_is_told(self, cairn: Cairn, environment: dict[str, str]) -> None:
         environment["TEMPORAL_CLI"] = "/nowhere/temporal"
         result = cairn("doctor")
         assert result.returncode == 1
