@@ -55,13 +55,14 @@ class ToolActivities:
         except ApplicationError:
             raise
         except ToolError as error:
-            raise _failed(error) from error
+            raise tool_error(error) from error
         except Exception as error:
             cause = f"{type(error).__name__}: {error}"
             message = f"Tool {name!r} failed with {cause}"
             raise node_error("tool_error", message, retryable=True, cause=cause) from error
 
 
-def _failed(error: ToolError) -> ApplicationError:
+def tool_error(error: ToolError) -> ApplicationError:
+    """Return a tool's own error in the form that the workflow reads."""
     cause = None if error.__cause__ is None else str(error.__cause__)
     return node_error(error.code, error.message, retryable=error.retryable, cause=cause)

@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     default_model: str = Field(default="offline", description="Model of agent nodes that name none; provider:name or offline.")
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
+    anthropic_base_url: str | None = None
     anthropic_api_key: SecretStr | None = None
+    google_base_url: str | None = None
     google_api_key: SecretStr | None = None
     tool_modules: list[str] = Field(default_factory=list, description="Python modules that register tools, JSON list.")
     http_allow_private: bool = Field(default=False, description="Let http nodes reach private addresses.")

@@ -52,10 +52,12 @@ class NodeResult(BaseModel):
     Attributes:
         value: what the node returns.
         usage: use of models, if any.
+        model: which model answered, if one was asked; ``offline`` is templates and no model.
     """
 
     value: Json = None
     usage: Usage | None = None
+    model: str | None = None
 
 
 RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)

@@ -1,0 +1,26 @@
+"""Models of Anthropic."""
+
+from __future__ import annotations
+
+import httpx2
+from pydantic_ai.models.anthropic import AnthropicModel
+from pydantic_ai.providers.anthropic import AnthropicProvider
+
+from cairn.providers.llm.keys import NO_CLIENT_RETRIES, need_key, need_name
+from cairn.providers.llm.model import LanguageModel
+from cairn.settings import Settings
+
+
+async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) -> LanguageModel:
+    """Return a model.
+
+    Raises:
+        ModelConfigError: no model is named, or there is no key.
+    """
+    need_name("anthropic", name, "claude-sonnet-4-6")
+    provider = AnthropicProvider(
+        api_key=need_key("anthropic", settings.anthropic_api_key),
+        base_url=settings.anthropic_base_url,
+        http_client=client,
+    )
+    return LanguageModel(f"anthropic:{name}", AnthropicModel(name, provider=provider), settings=NO_CLIENT_RETRIES)

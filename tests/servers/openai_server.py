@@ -1,0 +1,139 @@
+"""A server that speaks OpenAI's chat completions as the real one does, and answers by a script."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
+
+from servers.listen import serve
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+KEY = "sk-test-key"
+Reply: TypeAlias = Callable[[dict[str, Any]], Response]
+
+
+def text(content: str, *, input_tokens: int = 100, output_tokens: int = 20, model: str | None = None) -> Reply:
+    return lambda body: _completion(
+        body, {"role": "assistant", "content": content}, "stop", input_tokens, output_tokens, model
+    )
+
+
+def tool_calls(*calls: tuple[str, Any]) -> Reply:
+    """Ask for tools; arguments that are a string are sent as they are."""
+
+    def reply(body: dict[str, Any]) -> Response:
+        made = [
+            {
+                "id": f"call_{name}_{number}",
+                "type": "function",
+                "function": {"name": name, "arguments": args if isinstance(args, str) else json.dumps(args)},
+            }
+            for number, (name, args) in enumerate(calls)
+        ]
+        return _completion(
+            body, {"role": "assistant", "content": None, "tool_calls": made}, "tool_calls", 100, 20, None
+        )
+
+    return reply
+
+
+def answer(value: Any) -> Reply:
+    """Answer by the tool that carries the output schema."""
+
+    def reply(body: dict[str, Any]) -> Response:
+        names = [tool["function"]["name"] for tool in body["tools"]]
+        (name,) = (each for each in names if each.startswith("final_result"))
+        return tool_calls((name, value))(body)
+
+    return reply
+
+
+def error(status: int, code: str = "some_error", *, type: str = "invalid_request_error", **headers: str) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    content = {"error": {"message": f"the reason ({code})", "type": type, "param": None, "code": code}}
+    return lambda body: JSONResponse(content, status, named)
+
+
+def raw(content: bytes, media_type: str = "application/json", status: int = 200) -> Reply:
+    return lambda body: Response(content, status, media_type=media_type)
+
+
+def cut() -> Reply:
+    """Promise a whole completion, send half of it and break the connection."""
+
+    def reply(body: dict[str, Any]) -> Response:
+        whole = text("an answer that never arrives")(body).body
+
+        async def half() -> AsyncIterator[bytes]:
+            yield whole[: len(whole) // 2]
+            raise ConnectionResetError("cut by the script")
+
+        return StreamingResponse(half(), headers={"content-length": str(len(whole))}, media_type="application/json")
+
+    return reply
+
+
+def _completion(
+    body: dict[str, Any], message: dict[str, Any], finish: str, input_tokens: int, output_tokens: int, model: str | None
+) -> Response:
+    return JSONResponse(
+        {
+            "id": "chatcmpl-1",
+            "object": "chat.completion",
+            "created": int(time.time()),
+            "model": model or body["model"],
+            "choices": [{"index": 0, "message": {"refusal": None, **message}, "finish_reason": finish}],
+            "usage": {
+                "prompt_tokens": input_tokens,
+                "completion_tokens": output_tokens,
+                "total_tokens": input_tokens + output_tokens,
+            },
+        }
+    )
+
+
+class OpenAIServer:
+    """Answers each request with the next reply of its script; the last one again and again.
+
+    Attributes:
+        url: base URL, with ``/v1``.
+        requests: the bodies received.
+        answering: while it is clear, requests are taken and not answered.
+    """
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.requests: list[dict[str, Any]] = []
+        self.answering = asyncio.Event()
+        self.answering.set()
+        self._script: deque[Reply] = deque()
+
+    def will(self, *replies: Reply) -> None:
+        self._script = deque(replies)
+        self.requests.clear()
+
+    async def _complete(self, request: Request) -> Response:
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return error(401, "invalid_api_key")({})
+        body = json.loads(await request.body())
+        self.requests.append(body)
+        await self.answering.wait()
+        return (self._script.popleft() if len(self._script) > 1 else self._script[0])(body)
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls) -> AsyncGenerator[OpenAIServer]:
+        made = cls()
+        routes = [Route("/v1/chat/completions", made._complete, methods=["POST"])]
+        async with serve(Starlette(routes=routes)) as base:
+            made.url = f"{base}/v1"
+            yield made
+            made.answering.set()
