@@ -82,5 +82,3 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(create_engine(database_url))
     yield database
     await database.dispose()
-
-

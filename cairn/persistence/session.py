@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from cairn.contracts.json import Json
@@ -26,6 +27,22 @@ BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for the lock, and a connection for the server."""
 
 _READS = re.compile(r"\s*(SELECT|PRAGMA|EXPLAIN|VALUES|BEGIN|COMMIT|ROLLBACK|RELEASE)\b", re.IGNORECASE)
+
+
+def _json(value: Json) -> str:
+    """Write JSON proper: Python's NaN would be kept by one database and refused by the other."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (ValueError, RecursionError):
+        raise InvalidInput("A value cannot be stored: not a number, or nested too deep.") from None
+
+
+_OPTIONS: dict[str, Any] = {
+    "json_serializer": _json,
+    "pool_size": 10,
+    "max_overflow": 20,
+    "pool_timeout": BUSY_TIMEOUT,
+}
 
 
 def create_engine(url: str | URL) -> AsyncEngine:
@@ -38,31 +55,16 @@ def create_engine(url: str | URL) -> AsyncEngine:
     if url.drivername == "sqlite+aiosqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("the database URL must name a file: sqlite+aiosqlite:///path")
-        engine = create_async_engine(
-            url, json_serializer=_json, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None}
-        )
+        engine = create_async_engine(url, **_OPTIONS, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
         _lock_at_first_write(engine)
     elif url.drivername == "postgresql+psycopg":
         engine = create_async_engine(
-            url,
-            json_serializer=_json,
-            pool_pre_ping=True,
-            pool_size=10,
-            max_overflow=20,
-            connect_args={"connect_timeout": int(BUSY_TIMEOUT)},
+            url, **_OPTIONS, pool_pre_ping=True, connect_args={"connect_timeout": int(BUSY_TIMEOUT)}
         )
     else:
         raise ValueError(f"no such database: {url.drivername}; use sqlite+aiosqlite or postgresql+psycopg")
     event.listen(engine.sync_engine, "handle_error", _translate)
     return engine
-
-
-def _json(value: Json) -> str:
-    """Write JSON proper: Python's NaN would be kept by one database and refused by the other."""
-    try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
-    except (ValueError, RecursionError):
-        raise InvalidInput("A value cannot be stored: not a number, or nested too deep.") from None
 
 
 def _lock_at_first_write(engine: AsyncEngine) -> None:
@@ -110,6 +112,14 @@ def _translate(context: ExceptionContext) -> None:
         raise InvalidInput(message) from context.original_exception
 
 
+@contextmanager
+def _all_connections_taken() -> Generator[None]:
+    try:
+        yield
+    except PoolTimeoutError as error:
+        raise Unavailable("The database is busy.", retry_after=1) from error
+
+
 class Database:
     """Sessions on one engine. Objects stay readable after their transaction ended."""
 
@@ -121,14 +131,16 @@ class Database:
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[AsyncSession]:
         """Give a session for reading; what is not committed by hand is rolled back at exit."""
-        async with self._sessions() as session:
-            yield session
+        with _all_connections_taken():
+            async with self._sessions() as session:
+                yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Give a session that commits at exit and rolls back on an error."""
-        async with self._sessions.begin() as session:
-            yield session
+        with _all_connections_taken():
+            async with self._sessions.begin() as session:
+                yield session
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.

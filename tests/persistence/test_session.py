@@ -113,6 +113,20 @@ async def test_sqlite_gives_up_waiting_with_an_answer(sqlite_url: str, monkeypat
     await database.dispose()
 
 
+async def test_when_all_connections_are_taken_it_is_unavailable(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0.05}
+    monkeypatch.setattr("cairn.persistence.session._OPTIONS", options)
+    database = Database(create_engine(sqlite_url))
+    async with database.transaction() as first:
+        await add_graph(first)
+        with pytest.raises(Unavailable):
+            async with database.session() as second:
+                await second.execute(select(GraphRow))
+    await database.dispose()
+
+
 async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     for url in (
         f"sqlite+aiosqlite:///{tmp_path}/no/such/folder/cairn.db",
