@@ -8,8 +8,10 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx2
+import pytest
 import uvicorn
 from installation import until
 
@@ -100,3 +102,16 @@ class Callers:
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, temporal_port: int, task_queue: str) -> Settings:
+    """An installation's settings, once with each kind of database."""
+    return Settings(
+        home=tmp_path,
+        database_url=database_url,
+        temporal_port=temporal_port,
+        task_queue=task_queue,
+        tool_modules=["system_tools"],
+        http_allow_private=True,
+    )

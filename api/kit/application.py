@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import compile_path
 
+from api.kit.body_limit import BodyLimit
 from api.kit.openapi import METHODS, surface_document
 from api.kit.route import respond
 from api.kit.surface import Surface
@@ -28,7 +29,7 @@ def surface_app(surface: Surface, routers: Sequence[APIRouter], body_limit: int)
     Args:
         surface: what is particular to it.
         routers: its routes, with their full documented paths.
-        body_limit: bytes a body may have; more is answered by 413 as soon as it is seen, whatever the headers say.
+        body_limit: bytes a body may have; more is a 413.
     """
     app = FastAPI(
         title=surface.title,
@@ -36,11 +37,11 @@ def surface_app(surface: Surface, routers: Sequence[APIRouter], body_limit: int)
         description=surface.description,
         openapi_url=None,
         redirect_slashes=False,
-        max_body_size=body_limit,
         strict_content_type=False,
         generate_unique_id_function=_operation_id,
     )
     app.state.surface = surface
+    app.add_middleware(BodyLimit, limit=body_limit)
     for router in routers:
         app.include_router(router)
     for kind in (CairnError, RequestValidationError, HTTPException, Exception):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from graphs import noting, sequence, waiting
+from graphs import noting, sequence
 from served import Caller
 
 

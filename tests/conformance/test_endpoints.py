@@ -1,0 +1,59 @@
+"""The documented endpoints against the served OpenAPI documents."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from api.app import surfaces
+from cairn.settings import Settings
+
+COMPLETE = ("omium",)
+"""Surfaces that serve every documented endpoint."""
+
+VOICE = {
+    ("GET", "/api/v1/workflow/fetch"),
+    ("GET", "/api/v1/workflow/fetch/{}"),
+    ("POST", "/api/v1/workflow/create/definition"),
+    ("PUT", "/api/v1/workflow/{}"),
+    ("POST", "/api/v1/workflow/{}/validate"),
+    ("POST", "/api/v1/workflow/{}/publish"),
+}
+"""What voice serves so far."""
+
+SYSTEM = {("GET", "/"), ("GET", "/health"), ("GET", "/ready")}
+
+
+def shape(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)
+
+
+def documented(surface: str) -> set[tuple[str, str]]:
+    with (Path(__file__).parent / "endpoints.tsv").open() as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    assert len(rows) == 245
+    return {(row["method"], shape(row["path"])) for row in rows if row["surface"] == surface}
+
+
+@pytest.fixture(scope="module")
+def served() -> dict[str, set[tuple[str, str]]]:
+    documents = {name: app.openapi() for name, app in surfaces(Settings()).items()}
+    return {
+        name: {(method.upper(), shape(path)) for path, item in document["paths"].items() for method in item}
+        for name, document in documents.items()
+    }
+
+
+@pytest.mark.parametrize("surface", COMPLETE)
+def test_a_complete_surface_serves_every_documented_endpoint(surface: str, served) -> None:
+    assert documented(surface)
+    assert documented(surface) - served[surface] == set()
+
+
+@pytest.mark.parametrize(("surface", "claimed"), [("voice", VOICE), ("agentflow", SYSTEM)])
+def test_a_surface_serves_what_is_claimed_of_it(surface: str, claimed: set, served) -> None:
+    assert claimed <= documented(surface)
+    assert claimed == served[surface] & documented(surface)
