@@ -21,6 +21,7 @@ from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings, get_settings
 from cairn.temporal.connection import connect
 from cairn.temporal.schedules import ensure_reconcile
+from cairn.temporal.server import register_search_attributes
 from workflows.registry import WORKFLOWS
 
 # A reset's new seed and the commands that it reapplies must reach a workflow together, or a command could act before
@@ -37,7 +38,7 @@ def make_worker(client: Client, database: Database, settings: Settings) -> Worke
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
         activities=activities(Dependencies(settings=settings, database=database, client=client)),
-        # Workflows import pure code alone (an architecture test is the guard); the sandbox would cost each start 3-6 ms.
+        # Workflows import pure code alone (an architecture test is the guard); the sandbox costs each start 3-6 ms.
         workflow_runner=UnsandboxedWorkflowRunner(),
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=timedelta(seconds=10),
@@ -53,6 +54,7 @@ async def serve(settings: Settings) -> None:
     client = await connect(
         settings, interceptors=temporal_interceptors(settings), runtime=temporal_runtime(settings), lazy=False
     )
+    await register_search_attributes(client)
     async with make_worker(client, database, settings):
         await ensure_reconcile(client, settings.task_queue)
         get_logger("worker").info("worker serves", task_queue=settings.task_queue)
