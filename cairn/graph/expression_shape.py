@@ -48,6 +48,7 @@ class Shape:
         linear: for every call whose cost grows with the values it takes: how many loops are around it.
         patterns: every regular expression (None when it is not written out) and how many loops are around it.
         literal: number of items of the longest list or map that is written out in it.
+        direct: the path that is all there is to it, as in ``outputs.search.hits``; None when there is more.
     """
 
     paths: frozenset[Path] = frozenset()
@@ -57,6 +58,7 @@ class Shape:
     linear: list[int] = field(default_factory=list[int])
     patterns: list[tuple[str | None, int]] = field(default_factory=list[tuple[str | None, int]])
     literal: int = 0
+    direct: Path | None = None
 
 
 def read_shape(checked: bytes, names: frozenset[str]) -> Shape:
@@ -71,6 +73,7 @@ def read_shape(checked: bytes, names: frozenset[str]) -> Shape:
     reader.walk(body, 0, frozenset())
     shape = reader.shape
     shape.paths = _outermost(reader.paths)
+    shape.direct = None if _is_presence_test(body) else reader.path(body, frozenset())
     return shape
 
 
@@ -162,6 +165,11 @@ class _Reader:
 
 def _outermost(paths: set[Path]) -> frozenset[Path]:
     return frozenset(p for p in paths if not any(p[:n] in paths for n in range(1, len(p))))
+
+
+def _is_presence_test(expr: bytes) -> bool:
+    """Return whether it is ``has(a.b)``, which has the form of ``a.b`` with a mark."""
+    return any(number == 3 and value for number, value in _fields(_bytes(expr, _SELECT)))
 
 
 def _is_scalar(expr: bytes) -> bool:

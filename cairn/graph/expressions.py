@@ -30,6 +30,8 @@ MAX_ITERATIONS = 10_000
 """Loop iterations of one evaluation, all its loops together (the library's own budget)."""
 MAX_COST = 50_000_000
 """Bytes that one evaluation may touch in its worst case."""
+MAX_RESULT = 100_000
+"""Values in a result that the expression makes."""
 MAX_PATTERN = 256
 """Characters of a regular expression."""
 _NODE_COST = 100
@@ -88,10 +90,10 @@ class Expression:
         return self._program.return_type().name() in ("BOOL", "DYN")
 
     def evaluate(self, scope: Mapping[str, Json]) -> Json:
-        """Evaluate to plain JSON, maps sorted by key.
+        """Evaluate to plain JSON, maps that the expression makes sorted by key.
 
         A timestamp becomes RFC 3339 text in UTC, a duration its seconds. Only what the expression names is read: the
-        rest of the scope costs nothing.
+        rest of the scope costs nothing. The result may share parts with the scope.
 
         Args:
             scope: the values of the names the expression was compiled for.
@@ -99,17 +101,19 @@ class Expression:
         Raises:
             ExpressionError: a missing key, a wrong type, an overflow, a result that JSON has not, or too much work.
         """
+        if self._shape.direct is not None:
+            found, value = _look_up(scope, self._shape.direct)
+            if found:
+                return value
         values = narrow(scope, self._shape.paths)
         ordered = _check_cost(self._shape, values)
         try:
             result = self._program.eval(data=values)
-            failed = result.type() == cel.Type.ERROR
-            plain: Any = result.plain_value()
         except Exception as error:
             raise ExpressionError(_runtime_message(str(error), detail=ordered)) from None
-        if failed:
-            raise ExpressionError(_runtime_message(str(plain), detail=ordered))
-        return _to_json(plain)
+        if result.type() == cel.Type.ERROR:
+            raise ExpressionError(_runtime_message(str(result.value()), detail=ordered))
+        return _Result().to_json(result)
 
 
 @lru_cache(maxsize=4096)
@@ -165,7 +169,7 @@ def _check_pattern(pattern: str | None, loops: int) -> None:
         raise ExpressionError("inside a loop the pattern of matches() cannot have counted repetition ({n})")
     result = _environment(SCOPE_NAMES).compile("''.matches(input)").eval(data={"input": pattern})
     if result.type() == cel.Type.ERROR:
-        raise ExpressionError(_runtime_message(str(result.plain_value()), detail=True))
+        raise ExpressionError(_runtime_message(str(result.value()), detail=True))
 
 
 def _check_cost(shape: Shape, values: dict[str, Json]) -> bool:
@@ -195,28 +199,55 @@ def _check_cost(shape: Shape, values: dict[str, Json]) -> bool:
     return ordered
 
 
-def _is_map(values: Json, path: Path) -> bool:
+def _look_up(scope: Mapping[str, Json], path: Path) -> tuple[bool, Json]:
+    value: Json = scope
     for key in path:
-        if not isinstance(values, dict) or key not in values:
-            return False
-        values = cast(JsonObject, values)[key]
-    return isinstance(values, dict)
+        if not isinstance(value, Mapping) or key not in value:
+            return False, None
+        value = cast(Mapping[str, Json], value)[key]
+    return True, value
 
 
-def _to_json(value: Any) -> Json:
-    if value is None or isinstance(value, bool | int | str):
-        return value
+def _is_map(values: JsonObject, path: Path) -> bool:
+    return isinstance(_look_up(values, path)[1], dict)
+
+
+class _Result:
+    """Turns what the library returns into JSON.
+
+    Value by value, because its own ``plain_value`` (and ``value`` of a null) takes away a reference to None that it
+    does not own (seen in 0.1.3), which before Python 3.12 ends the process after some thousand nulls.
+    """
+
+    def __init__(self) -> None:
+        self.left = MAX_RESULT
+
+    def to_json(self, value: cel.Value) -> Json:
+        self.left -= 1
+        if self.left < 0:
+            raise ExpressionError(f"the result has more than {MAX_RESULT} values; name a whole value to pass it on")
+        kind = value.type().name()
+        if kind == "NULL":
+            return None
+        if kind in ("BOOL", "INT", "UINT", "STRING"):
+            return value.value()
+        if kind.startswith("LIST"):
+            return [self.to_json(item) for item in value.value()]
+        if kind.startswith("MAP"):
+            return self._map(value.value())
+        return _scalar(value.value())
+
+    def _map(self, members: dict[Any, cel.Value]) -> JsonObject:
+        if not all(isinstance(key, str) for key in members):
+            raise ExpressionError("the result has a map whose keys are not strings")
+        return {key: self.to_json(members[key]) for key in sorted(members)}
+
+
+def _scalar(value: Any) -> Json:
     if isinstance(value, float):
         if not math.isfinite(value):
             raise ExpressionError("the result is not a finite number")
         return value
-    if isinstance(value, list):
-        return [_to_json(item) for item in cast(list[Any], value)]
-    if isinstance(value, dict):
-        members = cast(dict[Any, Any], value)
-        if not all(isinstance(key, str) for key in members):
-            raise ExpressionError("the result has a map whose keys are not strings")
-        return {key: _to_json(members[key]) for key in sorted(members)}
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, timedelta):
