@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from cairn.contracts.json import JsonObject
 
 
@@ -29,5 +31,5 @@ def sequence(*nodes: JsonObject, **more) -> JsonObject:
     every = [node("start", "start"), *nodes]
     if nodes and nodes[-1]["type"] != "end":
         every.append(node("end", "end", output={"done": "true"}))
-    edges = [edge(a["id"], b["id"]) for a, b in zip(every, every[1:], strict=False)]
+    edges = [edge(a["id"], b["id"]) for a, b in itertools.pairwise(every)]
     return {"nodes": every, "edges": edges, **more}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import cast
 
 from temporalio.exceptions import ApplicationError, CancelledError, RetryState, TimeoutError, TimeoutType
 
 from cairn.contracts.executions import NodeFailure
+from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import PARKED
 from cairn.graph.state import Run
 
@@ -34,7 +35,8 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
         what = "stopped answering" if cause.type == TimeoutType.HEARTBEAT else f"took longer than {run.timeout} s"
         return _failure(run, "timeout", f"node {run.summary!r} {what}", tried, None)
     if isinstance(cause, ApplicationError):
-        details: dict[str, Any] = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+        first = cause.details[0] if cause.details else None
+        details = cast("JsonObject", first) if isinstance(first, dict) else {}
         return _failure(
             run,
             cause.type or "error",

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
 from temporalio.exceptions import ActivityError, ApplicationError
 
 from cairn.contracts import operations
@@ -270,7 +271,7 @@ class GraphExecution:
         if shown == self._published:
             return
         (phase, revision, detail), self._published = self._published, shown
-        changes: list[SearchAttributePair[str] | SearchAttributePair[int]] = []
+        changes: list[SearchAttributeUpdate[Any]] = []
         if phase != engine.phase:
             changes.append(STATE.value_set(engine.phase.value))
         if revision != engine.revision:

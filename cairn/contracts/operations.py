@@ -1,4 +1,4 @@
-"""Payloads and references of the activities that serve the engine itself: landing, recording, resetting, reconciling."""
+"""Activities that serve the engine itself (land, record, reset, reconcile): their payloads and references."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pure step function: state + graph -> the work to do next. Nothing here reads a clock, a network or a random number.
+"""The pure step function: state + graph -> the work to do next. Nothing here reads a clock, a network, a random number.
 
 ``advance`` lets every ready token enter its node. Kinds without I/O are carried out at once; for the others a
 :class:`Run` is returned, and ``complete`` or ``fail`` takes what came of it.

@@ -147,6 +147,13 @@ class Projection:
         """Return the checkpoint with this id, if this line of the execution has it."""
         return next((c for c in self.checkpoints if c.id == checkpoint_id), None)
 
+    def made_by(self, event: WorkCompleted) -> Checkpoint | None:
+        """Return the checkpoint that a completion made, if it made one."""
+        for checkpoint in reversed(self._made):
+            if checkpoint.event_id <= event.id:
+                return checkpoint if checkpoint.event_id == event.id else self._checkpoint_of_unseen(event)
+        return None
+
     def key_of(self, scheduled_id: int) -> str | None:
         """Return the key of the work that the event commanded."""
         return self._keys.get(scheduled_id)
@@ -164,7 +171,7 @@ class Projection:
             self.last_event_id = event.id
 
     def settle(self) -> None:
-        """Carry out the last workflow task. Temporal writes a task and its commands at once, so nothing can be missing."""
+        """Carry out the last workflow task. Temporal writes a task and its commands at once: nothing can be missing."""
         task, self._task = self._task, None
         if task is not None and not self._broken:
             self._carry_out(task)
@@ -175,17 +182,11 @@ class Projection:
                 self.engine = Engine(event.start)
                 self.original_run_id = event.original_run_id
                 self._made.append(Checkpoint(self._id(event), START, None, event.at, 0, event.id))
-            case TaskStarted():
-                self._now = event.at
-            case TaskCompleted():
-                self._task = _Task(event, self._now or event.at, [], [])
+            case TaskStarted() | TaskCompleted() | Landed() | Commanded():
+                self._take_task(event)
             case WasReset():
                 self.resets.append(event)
                 self._reset_due = True
-            case Landed() if self._task is not None:
-                self._task.landings.append(event.landing)
-            case Commanded() if self._task is not None:
-                self._task.commands.append(event.command)
             case WorkScheduled():
                 self._keys[event.id] = event.key
             case WorkStarted():
@@ -194,6 +195,19 @@ class Projection:
                 self._unseen.append(event)
             case Closed():
                 self.closed = event
+            case _:
+                pass
+
+    def _take_task(self, event: TaskStarted | TaskCompleted | Landed | Commanded) -> None:
+        match event:
+            case TaskStarted():
+                self._now = event.at
+            case TaskCompleted():
+                self._task = _Task(event, self._now or event.at, [], [])
+            case Landed() if self._task is not None:
+                self._task.landings.append(event.landing)
+            case Commanded() if self._task is not None:
+                self._task.commands.append(event.command)
             case _:
                 pass
 
@@ -263,6 +277,13 @@ class Projection:
         for event in seen:
             self._end_work(state, event)
         return Snapshot(input=state.input, state=state.values, outputs=state.outputs)
+
+    def _checkpoint_of_unseen(self, event: WorkCompleted) -> Checkpoint | None:
+        unseen = [made for other in self._unseen if (made := self._checkpoint(other)) is not None]
+        for number, made in enumerate(unseen):
+            if made.event_id == event.id:
+                return replace(made, step=len(self._made) + number)
+        return None
 
     def _checkpoint(self, event: WorkCompleted | WorkFailed) -> Checkpoint | None:
         """Return the checkpoint that a completion makes, without its step and point."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import WorkflowExecution
@@ -44,6 +44,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cairn import errors
 from cairn.contracts.executions import WORKFLOW_TYPE, Accepted, Command, ExecutionInput, Phase
+from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import MEMO_DETAIL, SEARCH_SURFACE, SEARCH_TENANT, SEARCH_WORKFLOW
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
@@ -231,7 +232,6 @@ class ExecutionClient:
         command: Command,
         *,
         update_id: str | None = None,
-        timeout: timedelta = COMMAND_TIMEOUT,
     ) -> Accepted:
         """Send a command to the run and return its reply.
 
@@ -240,7 +240,6 @@ class ExecutionClient:
             name: of the update.
             command: its argument.
             update_id: the same id is carried out once a run.
-            timeout: for the whole call.
 
         Raises:
             Conflict: the execution's state does not allow it, or it is closed.
@@ -252,7 +251,7 @@ class ExecutionClient:
         )
         try:
             return await handle.execute_update(
-                name, command, id=update_id, result_type=Accepted, rpc_timeout=timeout
+                name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
             )
         except WorkflowUpdateFailedError as error:
             raise from_application(error.cause) from error
@@ -397,7 +396,7 @@ def from_application(cause: BaseException | None) -> errors.CairnError:
     """Return the domain's error that a workflow or activity sent as an ``ApplicationError``."""
     if not isinstance(cause, ApplicationError):
         return errors.Conflict("The command was refused")
-    details: dict[str, Any] = cause.details[0] if cause.details and isinstance(cause.details[0], dict) else {}
+    details = cast("JsonObject", cause.details[0]) if cause.details and isinstance(cause.details[0], dict) else {}
     made = errors.InvalidInput if details.get("status") == errors.InvalidInput.status else errors.Conflict
     fields = [errors.FieldError(e["pointer"], e["message"]) for e in details.get("errors", [])]
     return made(cause.message, code=cause.type, errors=fields, extra=details.get("extra"))

@@ -144,9 +144,7 @@ class ResetClient:
             self.client.workflow_service.reset_workflow_execution(
                 ResetWorkflowExecutionRequest(
                     namespace=self.client.namespace,
-                    workflow_execution=WorkflowExecution(
-                        workflow_id=request.temporal_id, run_id=request.base_run_id
-                    ),
+                    workflow_execution=WorkflowExecution(workflow_id=request.temporal_id, run_id=request.base_run_id),
                     reason=request.operation_id,
                     workflow_task_finish_event_id=request.reset_event_id,
                     request_id=request.operation_id,

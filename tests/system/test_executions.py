@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from installation import Cairn, until
 from graphs import edge, node, noting, sequence, waiting
+from installation import Cairn, until
 
 
 async def test_a_sequence_runs_each_node_once_and_completes(cairn: Cairn, world) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from installation import Cairn, until
 from graphs import edge, node, noting, sequence, waiting
+from installation import Cairn, until
 
 from cairn.errors import Conflict, InvalidInput, NotFound
 
@@ -104,7 +104,14 @@ async def test_reset_after_the_last_node_does_not_close_at_once(cairn: Cairn, wo
 
 def fan(*branches) -> dict:
     return {
-        "nodes": [node("start", "start"), noting("a"), node("fan", "parallel"), *branches, node("meet", "join"), node("end", "end")],
+        "nodes": [
+            node("start", "start"),
+            noting("a"),
+            node("fan", "parallel"),
+            *branches,
+            node("meet", "join"),
+            node("end", "end"),
+        ],
         "edges": [
             edge("start", "a"),
             edge("a", "fan"),
@@ -227,7 +234,10 @@ async def test_a_point_that_is_not_there_yet_is_refused(idle_cairn: Cairn, world
 
 
 async def test_state_at_each_checkpoint(cairn: Cairn) -> None:
-    counting = [node(f"n{i}", "tool", tool="note", arguments={"entry": f"'n{i}'", "value": str(i)}, output="last") for i in (1, 2)]
+    counting = [
+        node(f"n{i}", "tool", tool="note", arguments={"entry": f"'n{i}'", "value": str(i)}, output="last")
+        for i in (1, 2)
+    ]
     execution = await cairn.run(sequence(*counting), {"q": 1})
     done = await cairn.reach(execution.id, "completed")
     async with cairn.executions() as service:

@@ -73,15 +73,23 @@ class Narrator:
 
     def tell(self, events: Iterable[Event]) -> Iterator[ExecutionEvent]:
         """Yield what the next events of the history mean."""
-        at: datetime | None = None
+        group: list[Event] = []
         for event in events:
+            # What a workflow task wrote is understood as a whole: its results first, then what it commanded.
             if isinstance(event, TaskStarted | Closed):
-                yield from self._settled(event.at)
-            self.projection.feed([event])
-            self._last, self._part, at = event.id, 0, event.at
+                yield from self._group(group)
+                group = []
+            group.append(event)
+        yield from self._group(group)
+
+    def _group(self, group: list[Event]) -> Iterator[ExecutionEvent]:
+        self.projection.feed(group)
+        self.projection.settle()
+        for event in group:
+            self._last, self._part = event.id, 0
             yield from self._tell(event)
-        if at is not None:
-            yield from self._settled(at)
+        if group:
+            yield from self._settled(group[-1].at)
 
     def _tell(self, event: Event) -> Iterator[ExecutionEvent]:
         match event:
@@ -114,7 +122,7 @@ class Narrator:
         if isinstance(event, WorkCompleted):
             usage = event.result.usage.model_dump() if event.result.usage else None
             yield from self._node("node_completed", event.at, key, {"attempt": attempt, "usage": usage})
-            made = next((c for c in self.projection.checkpoints[::-1] if c.event_id == event.id), None)
+            made = self.projection.made_by(event)
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
                 yield self._event("checkpoint", event.at, made.node_id, data)
@@ -133,12 +141,12 @@ class Narrator:
 
     def _settled(self, at: datetime) -> Iterator[ExecutionEvent]:
         """Tell what the last workflow task changed."""
-        self.projection.settle()
-        if self._last and self._lineage and self.projection.engine.started:
-            phase = self.projection.engine.phase
-            if phase not in TERMINAL and self._reset is None:
-                self._part = _EVENT - 1
-                yield from self._status(at, phase, self.projection.engine.detail)
+        if self._reset is not None or not self.projection.engine.started:
+            return
+        phase = self.projection.engine.phase
+        if phase not in TERMINAL:
+            self._part = _EVENT - 1
+            yield from self._status(at, phase, self.projection.engine.detail)
 
     def _status(self, at: datetime, phase: Phase, detail: str | None) -> Iterator[ExecutionEvent]:
         if phase is not self._phase:

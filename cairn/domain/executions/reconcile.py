@@ -9,7 +9,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from cairn.domain.executions.start import start_workflow
-from cairn.domain.executions.view import repair
+from cairn.domain.executions.view import repair, told
 from cairn.domain.executions.workflow_side import row_of
 from cairn.domain.idempotency.store import IdempotencyStore
 from cairn.persistence.session import Database
@@ -56,10 +56,11 @@ class Reconciler:
         """Start the executions whose rows were committed and whose start never reached Temporal."""
         due = col(ExecutionRow.created_at) < utc_now() - GRACE
         for key in await self._keys(col(ExecutionRow.status) == "pending", due):
-            async with self.database.transaction() as session:
+            async with self.database.session() as session:
                 row = await session.get(ExecutionRow, key)
                 if row is not None and row.status == "pending":
                     await start_workflow(self.temporal, session, row)
+                await session.commit()
 
     async def follow_closed(self) -> None:
         """Repair the rows of executions that ended without telling (terminated in the Web UI, for example)."""
@@ -81,13 +82,17 @@ class Reconciler:
         self._checked = keys[-1] if len(keys) == _BATCH else 0
 
     async def repair(self, temporal_id: str) -> None:
-        """Make one row say what Temporal says."""
-        async with self.database.transaction() as session:
+        """Make one row say what Temporal says, unless it is written meanwhile."""
+        async with self.database.session() as session:
             row = await row_of(session, temporal_id)
-            now = await self.temporal.describe(temporal_id)
-            if row is None or now is None or (row.status == now.phase.value and row.run_id == now.run_id):
-                return
-            repair(row, now, await self.temporal.project(now))
+        now = await self.temporal.describe(temporal_id)
+        if row is None or now is None or (row.status == now.phase.value and row.run_id == now.run_id):
+            return
+        values = told(row, now, await self.temporal.project(now))
+        async with self.database.transaction() as session:
+            fresh = await row_of(session, temporal_id, lock=True)
+            if fresh is not None and fresh.updated_at == row.updated_at:
+                repair(fresh, values)
 
     async def purge(self) -> None:
         """Remove records of idempotent requests that have expired."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
+from typing import cast
 
 from cairn import errors
 from cairn.contracts.executions import Phase, ResetRequest
-from cairn.contracts.json import Json, digest, merge_patch
+from cairn.contracts.json import Json, JsonObject, digest, merge_patch
 from cairn.domain.executions.model import Execution, ResetCommand
 from cairn.domain.executions.service import ExecutionService, found
 from cairn.graph.schema import validate_json
@@ -97,7 +98,7 @@ class ResetService:
         if command.state_patch is not None and not isinstance(command.state_patch, dict):
             found.append(errors.FieldError("/state_patch", "a state patch is an object"))
         else:
-            patch: dict[str, Json] = command.state_patch or {}
+            patch = cast("JsonObject", command.state_patch or {})
             for key, declared in graph.state.items():
                 if key in patch and patch[key] is not None:
                     value = snapshot.state.get(key)
@@ -127,11 +128,10 @@ def _checkpoint(projection: Projection, command: ResetCommand) -> Checkpoint:
 def _allow(now: Description, projection: Projection, command: ResetCommand, checkpoint: Checkpoint) -> None:
     projection.engine.check_revision(command.expected_revision)
     if command.kind == "replay" and now.phase is Phase.RUNNING and not command.force:
-        raise errors.Conflict(
-            "The execution is running; pause it first, or send force: true", code="execution_running"
-        )
+        raise errors.Conflict("The execution is running; pause it first, or send force: true", code="execution_running")
     if not checkpoint.resettable:
         raise errors.Conflict(
-            "The checkpoint cannot be reset to yet: no worker has taken note of it", code="checkpoint_not_settled",
+            "The checkpoint cannot be reset to yet: no worker has taken note of it",
+            code="checkpoint_not_settled",
             retry_after=1.0,
         )

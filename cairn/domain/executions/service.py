@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -26,7 +27,7 @@ from cairn.contracts.executions import (
     Phase,
     Resume,
 )
-from cairn.contracts.json import Json, canonical
+from cairn.contracts.json import Json, JsonObject, canonical
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.model import (
     CheckpointState,
@@ -36,7 +37,7 @@ from cairn.domain.executions.model import (
 )
 from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.stream import follow
-from cairn.domain.executions.view import of_row, repair
+from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.pinned import published_version
 from cairn.domain.principal import Principal
 from cairn.graph.schema import validate_json
@@ -117,14 +118,21 @@ class ExecutionService:
 
         With Temporal unreachable the row stays pending and the reconciler starts it when Temporal is back.
         """
-        try:
+        with contextlib.suppress(errors.Unavailable):
             await start_workflow(self.temporal, self.session, row)
-        except errors.Unavailable:
-            pass
         return self._of_row(row)
 
-    async def list(self, which: ExecutionFilter, page: int, page_size: int) -> Page[Execution]:
-        """Return a page of executions, newest first."""
+    async def list(
+        self, which: ExecutionFilter, page: int, page_size: int, anchor: int | None = None
+    ) -> Page[Execution]:
+        """Return a page of executions, newest first.
+
+        Args:
+            which: conditions.
+            page: from 1.
+            page_size: executions a page.
+            anchor: the first page's; keeps what was started since then from shifting the others.
+        """
         columns = (ExecutionRow.created_at,)
         found = await self.rows.page(
             self.principal.scope,
@@ -133,6 +141,7 @@ class ExecutionService:
             order=columns,
             page=page,
             page_size=page_size,
+            anchor=anchor,
         )
         return found.map(self._of_row)
 
@@ -146,11 +155,11 @@ class ExecutionService:
         row = await self.require(execution_id)
         now = await self.temporal.describe(row.temporal_id)
         if now is None:
-            # The start has not reached Temporal yet, or retention has removed a closed execution: the row is what is left.
+            # The start has not reached Temporal yet, or retention has removed the execution: the row is what is left.
             return self._of_row(row, checkpoints=[])
         projection = await self.temporal.project(now)
-        repair(row, now, projection)
-        detail = await self._waiting(now) if now.waiting else row.status_detail
+        detail = await self._waiting(now) if now.waiting else None
+        await self._repair(row, told(row, now, projection))
         return self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
 
     async def pause(self, execution_id: str, expected_revision: int | None = None) -> Execution:
@@ -278,6 +287,16 @@ class ExecutionService:
         if which.created_before is not None:
             conditions.append(col(ExecutionRow.created_at) <= which.created_before)
         return conditions
+
+    async def _repair(self, row: ExecutionRow, values: JsonObject) -> None:
+        """Repair the row, unless it was written since it was read; either way it then shows what was told."""
+        seen = row.updated_at
+        if all(getattr(row, name) == value for name, value in values.items()):
+            return
+        fresh = await self.rows.get(self.principal.scope, col(ExecutionRow.key) == row.key, lock=True)
+        if fresh is not None and fresh.updated_at != seen:
+            self.session.expunge(row)
+        repair(row, values)
 
     async def _waiting(self, now: Description) -> str:
         polled = await self.temporal.polled()

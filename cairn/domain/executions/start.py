@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
 
 from cairn.contracts.executions import ExecutionInput, GraphRef
 from cairn.errors import NotFound
@@ -34,7 +36,8 @@ async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: 
         surface=row.surface,
     )
     priority = _PRIORITIES.get(str(row.metadata_.get("priority")))
-    row.run_id = await temporal.start(row.temporal_id, start, name=graph.name, priority=priority)
-    row.started = True
-    if row.status == "pending":
-        row.status = "running"
+    run_id = await temporal.start(row.temporal_id, start, name=graph.name, priority=priority)
+    # A quick workflow may have told the row already how it ended.
+    pending = col(ExecutionRow.key) == row.key, col(ExecutionRow.status) == "pending"
+    await session.execute(update(ExecutionRow).where(*pending).values(status="running", run_id=run_id, started=True))
+    await session.refresh(row)

@@ -49,30 +49,32 @@ def of_row(row: ExecutionRow, settings: Settings, namespace: str) -> Execution:
     )
 
 
-def repair(row: ExecutionRow, now: Description, projection: Projection | None) -> bool:
-    """Make the row say what Temporal says; return whether it said something else.
+def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObject:
+    """Return what Temporal says of the row's columns.
 
     Args:
-        row: changed in place.
+        row: for what Temporal does not know.
         now: the execution as Temporal describes it.
-        projection: of the described run; without it only what the description tells is repaired.
+        projection: of the described run.
     """
-    told: JsonObject = {
+    engine = projection.engine
+    return {
         "status": now.phase.value,
         "status_detail": now.detail if now.phase is Phase.PAUSED else None,
         "run_id": now.run_id,
         "revision": max(row.revision, now.revision),
         "started": True,
         "closed_at": now.closed_at,
+        "input_data": engine.state.input if engine.started else row.input_data,
+        "output_data": _output(projection),
+        "error": _error(projection),
+        "usage": engine.state.usage.model_dump() if engine.started else None,
     }
-    if projection is not None:
-        told |= {
-            "input_data": projection.engine.state.input if projection.engine.started else row.input_data,
-            "output_data": _output(projection),
-            "error": _error(projection),
-            "usage": projection.engine.state.usage.model_dump() if projection.engine.started else None,
-        }
-    changed = {name: value for name, value in told.items() if getattr(row, name) != value}
+
+
+def repair(row: ExecutionRow, values: JsonObject) -> bool:
+    """Make the row say what it is told; return whether it said something else."""
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
     for name, value in changed.items():
         setattr(row, name, value)
     if changed:

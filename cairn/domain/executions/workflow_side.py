@@ -40,7 +40,7 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
 
 async def record(session: AsyncSession, told: Record) -> None:
     """Write into the row what the workflow tells; what an older line tells late is ignored."""
-    row = await row_of(session, told.temporal_id)
+    row = await row_of(session, told.temporal_id, lock=True)
     if row is None or told.revision < row.revision:
         return
     row.status = told.phase.value
@@ -53,7 +53,9 @@ async def record(session: AsyncSession, told: Record) -> None:
     row.closed_at = row.updated_at if told.phase in CLOSED else None
 
 
-async def row_of(session: AsyncSession, temporal_id: str) -> ExecutionRow | None:
+async def row_of(session: AsyncSession, temporal_id: str, *, lock: bool = False) -> ExecutionRow | None:
     """Return the row of the workflow. Not by tenant: the workflow itself asks."""
     query = select(ExecutionRow).where(col(ExecutionRow.temporal_id) == temporal_id)
+    if lock:
+        query = query.with_for_update()
     return (await session.execute(query)).scalar_one_or_none()

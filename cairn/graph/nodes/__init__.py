@@ -1,4 +1,4 @@
-"""The node kinds, one file each. A new kind is one file here, its line in ``KINDS`` and, when it does I/O, one activity."""
+"""The node kinds, one file each. A new kind is one file here, its line in ``KINDS`` and, for I/O, one activity."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ class HttpData(NodeData):
         url: text.
         headers: texts by header name.
         body: expression of the JSON body; absent for none.
-        expect: statuses that are success; None for 200–299.
+        expect: statuses that are success; None for 200-299.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"

@@ -1,0 +1,91 @@
+"""Rows and Temporal: started once, and made to agree."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from graphs import noting, sequence
+from installation import Cairn
+
+from cairn.domain.executions import reconcile
+from cairn.domain.executions.model import ExecutionFilter, StartExecution
+from cairn.domain.executions.reconcile import Reconciler
+from cairn.errors import Conflict, InvalidInput, NotFound
+from cairn.persistence.types import utc_now
+
+
+async def test_a_committed_row_whose_start_was_lost_is_started_once(cairn: Cairn, world, monkeypatch) -> None:
+    monkeypatch.setattr(reconcile, "GRACE", timedelta(0))
+    workflow = await cairn.publish(sequence(noting("a")))
+    async with cairn.executions() as service:
+        row = await service.create(StartExecution(workflow, {}))
+    assert (await cairn.get(row.id)).status_detail == "waiting for Temporal"
+    reconciler = Reconciler(cairn.database, cairn.temporal, utc_now())
+    await reconciler.start_pending()
+    await reconciler.start_pending()
+    await cairn.reach(row.id, "completed")
+    assert len(world.effects("a")) == 1
+
+
+async def test_starting_twice_is_starting_once(cairn: Cairn, world) -> None:
+    workflow = await cairn.publish(sequence(noting("a")))
+    async with cairn.executions() as service:
+        row = await service.create(StartExecution(workflow, {}))
+        await service.session.commit()
+        first = await service.start(row)
+        second = await service.start(row)
+    await cairn.reach(row.id, "completed")
+    async with cairn.executions() as service:
+        third = await service.start(await service.require(row.id))
+    assert first.temporal.run_id == second.temporal.run_id == third.temporal.run_id
+    assert len(world.effects("a")) == 1
+
+
+async def test_the_row_follows_the_execution_without_being_read(cairn: Cairn) -> None:
+    execution = await cairn.run(sequence(noting("a")))
+    await cairn.client.get_workflow_handle(execution.id).result()
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(status="completed"), 1, 20)
+    assert [(e.id, e.output_data) for e in page.items] == [(execution.id, {"done": True})]
+
+
+async def test_ids_chosen_by_callers_are_unique_for_their_tenant(cairn: Cairn) -> None:
+    workflow = await cairn.publish(sequence(noting("a")))
+    execution = await cairn.start(workflow, execution_id="mine")
+    assert (execution.id, execution.temporal.workflow_id) == ("mine", "acme.mine")
+    with pytest.raises(Conflict):
+        await cairn.start(workflow, execution_id="mine")
+    with pytest.raises(InvalidInput):
+        await cairn.start(workflow, execution_id="no blanks")
+
+
+async def test_input_is_checked_by_the_graphs_schema(cairn: Cairn) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}}
+    workflow = await cairn.publish(sequence(noting("a"), input_schema=schema))
+    with pytest.raises(InvalidInput) as refused:
+        await cairn.start(workflow, {"n": "x"})
+    assert [e.pointer for e in refused.value.errors] == ["/input_data/n"]
+    with pytest.raises(NotFound):
+        await cairn.start("0b7ad4e6-0000-0000-0000-000000000000")
+
+
+async def test_lists_filter_by_metadata_status_workflow_and_time(cairn: Cairn) -> None:
+    workflow = await cairn.publish(sequence(noting("a")))
+    red = await cairn.start(workflow, metadata={"colour": "red", "n": 1})
+    blue = await cairn.start(workflow, metadata={"colour": "blue"})
+    for execution in (red, blue):
+        await cairn.reach(execution.id, "completed")
+
+    async def ids(**which):
+        async with cairn.executions() as service:
+            return [e.id for e in (await service.list(ExecutionFilter(**which), 1, 20)).items]
+
+    assert await ids() == [blue.id, red.id]
+    assert await ids(metadata={"colour": "red"}) == [red.id]
+    assert await ids(metadata={"n": "1", "colour": "red"}) == [red.id]
+    assert await ids(metadata={"colour": "green"}) == []
+    assert await ids(workflow_id=workflow, status="completed") == [blue.id, red.id]
+    assert await ids(status="failed") == []
+    assert await ids(created_after=blue.created_at) == [blue.id]
+    assert await ids(created_before=red.created_at) == [red.id]
