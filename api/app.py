@@ -22,6 +22,7 @@ from api.reference import Reference
 from api.voice.conventions import VOICE
 from api.voice.routes import workflows
 from cairn.domain.keys import load_secret
+from cairn.domain.tools.registry import load_tools
 from cairn.graph.validate import ValidationContext
 from cairn.observability import measure_http, temporal_interceptors
 from cairn.persistence.session import Database, create_engine
@@ -52,7 +53,7 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
             database=database,
             temporal=ExecutionClient(client, settings),
             secret=load_secret(settings),
-            validation=ValidationContext(),
+            validation=ValidationContext(known_tools=frozenset(load_tools(settings).names())),
         )
     finally:
         await database.dispose()

@@ -16,14 +16,19 @@ class PageParams(BaseModel):
 
     page: int
     page_size: int
+    anchor: int | None = None
 
 
 def page_params(
     page: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Page number, from 1.")] = 1,
     page_size: Annotated[int, Query(ge=1, le=100, description="Items per page.")] = 20,
+    anchor: Annotated[
+        int | None,
+        Query(ge=0, le=2**53, description="`anchor` of the first page: what is added meanwhile then shifts nothing."),
+    ] = None,
 ) -> PageParams:
-    """Read ``page`` and ``page_size`` of the query."""
-    return PageParams(page=page, page_size=page_size)
+    """Read ``page``, ``page_size`` and ``anchor`` of the query."""
+    return PageParams(page=page, page_size=page_size, anchor=anchor)
 
 
 Paged = Annotated[PageParams, Depends(page_params)]

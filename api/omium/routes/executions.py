@@ -26,7 +26,7 @@ router = APIRouter(prefix="/api/v1/executions", tags=["executions"], route_class
 @router.get("", dependencies=[may("executions:read")], openapi_extra={"parameters": [METADATA_PARAMETER]})
 async def list_executions(executions: Executions, which: Filtered, paged: Paged) -> ExecutionList:
     """List executions, newest first. All filters hold at once."""
-    return execution_list(await executions.list(which, paged.page, paged.page_size))
+    return execution_list(await executions.list(which, paged.page, paged.page_size, paged.anchor))
 
 
 @router.post("", status_code=201, response_model=Execution, dependencies=[may("executions:write")])

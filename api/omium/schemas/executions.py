@@ -24,6 +24,8 @@ MergePatch = Annotated[JsonObject, Field(description="RFC 7396 merge patch.")]
 class TemporalLink(BaseModel):
     """Where an operator finds the execution."""
 
+    model_config = ConfigDict(from_attributes=True)
+
     workflow_id: str
     run_id: str | None
     url: str | None = Field(description="Page in the Temporal Web UI.")
@@ -93,6 +95,7 @@ class ExecutionList(BaseModel):
     total: int
     page: int
     page_size: int
+    anchor: int | None = Field(description="Sent with the next page, it keeps later executions out of the pages.")
 
     @computed_field
     @property
