@@ -1,0 +1,1 @@
+"""Kills, freezes and restarts an installation while it works, and checks that nothing was lost or doubled."""

@@ -1,0 +1,51 @@
+"""The tools of the graphs that are run here: each leaves its traces in the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+
+from cairn.domain.tools import ToolContext, ToolError, tool
+from chaos.ledger import Ledger
+
+
+@tool
+async def spend(name: str, context: ToolContext, seconds: float = 0.0) -> dict[str, str]:
+    """Take some time, then have an effect."""
+    _write("call", name, context)
+    await asyncio.sleep(seconds)
+    _write("effect", name, context)
+    return {"name": name, "key": context.idempotency_key}
+
+
+@tool
+async def hold(name: str, gate: str, context: ToolContext) -> dict[str, str]:
+    """Wait until the gate is open, then have an effect."""
+    _write("call", name, context)
+    while not Ledger.of_environment().is_open(gate):
+        await asyncio.sleep(0.02)
+    _write("effect", name, context)
+    return {"name": name, "key": context.idempotency_key}
+
+
+@tool
+async def stumble(name: str, times: int, context: ToolContext) -> dict[str, str]:
+    """Fail so many times in a way that may be tried again, then have an effect."""
+    _write("call", name, context)
+    if context.attempt <= times:
+        raise ToolError(f"{name} stumbled", code="stumbled")
+    _write("effect", name, context)
+    return {"name": name, "key": context.idempotency_key}
+
+
+@tool
+async def refuse(name: str, gate: str, context: ToolContext) -> dict[str, str]:
+    """Fail for good as long as the gate is shut; with it open, have an effect."""
+    _write("call", name, context)
+    if not Ledger.of_environment().is_open(gate):
+        raise ToolError(f"{name} was refused", retryable=False, code="refused")
+    _write("effect", name, context)
+    return {"name": name, "key": context.idempotency_key}
+
+
+def _write(what: str, name: str, context: ToolContext) -> None:
+    Ledger.of_environment().write(what, name, context.idempotency_key, context.execution_id, context.attempt)
