@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from datetime import timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.contracts.executions import ResetOutcome, ResetRequest
@@ -94,14 +95,21 @@ class ExecutionActivities:
 
     @activity.defn(name=RECONCILE.name)
     async def reconcile(self, request: ReconcileRequest) -> Nothing:
-        """Look again and again for the given time."""
+        """Look again and again for the given time; a worker that stops hands the rest of the time to the next one."""
         reconciler = Reconciler(self.database, self.executions, since=utc_now() - LOOK_BACK)
         await reconciler.purge()
         end = time.monotonic() + request.seconds
         while time.monotonic() < end:
             activity.heartbeat()
             await reconciler.once()
-            await asyncio.sleep(request.interval)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(activity.wait_for_worker_shutdown(), request.interval)
+                raise ApplicationError(
+                    "the worker stops",
+                    type="worker_stops",
+                    next_retry_delay=timedelta(seconds=1),
+                    category=ApplicationErrorCategory.BENIGN,
+                )
         return Nothing()
 
 

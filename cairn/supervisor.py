@@ -35,11 +35,13 @@ class Program:
         name: prefix of its lines.
         command: its command line.
         environment: variables beside the supervisor's own.
+        quiet_end: leave out what it says once it was told to end.
     """
 
     name: str
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    quiet_end: bool = False
 
 
 class Supervisor:
@@ -57,7 +59,7 @@ class Supervisor:
         """Run a program to its end and return its status; cancelled, it ends the program."""
         process = await self._spawn(program)
         try:
-            await self._read(program, process)
+            await self._read(process, lambda line: self._write(program.name, line))
             return await process.wait()
         finally:
             await self._end(program, process)
@@ -89,7 +91,12 @@ class Supervisor:
 
     async def _run_until(self, program: Program, stop: asyncio.Event) -> int:
         process = await self._spawn(program)
-        reading = asyncio.create_task(self._read(program, process))
+
+        def write(line: str) -> None:
+            if not (program.quiet_end and stop.is_set()):
+                self._write(program.name, line)
+
+        reading = asyncio.create_task(self._read(process, write))
         stopping = asyncio.create_task(stop.wait())
         ending = asyncio.create_task(process.wait())
         await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -111,7 +118,7 @@ class Supervisor:
             start_new_session=True,
         )
 
-    async def _read(self, program: Program, process: asyncio.subprocess.Process) -> None:
+    async def _read(self, process: asyncio.subprocess.Process, write: Callable[[str], None]) -> None:
         assert process.stdout
         rest = b""
         while chunk := await process.stdout.read(_LINE_LIMIT):
@@ -119,9 +126,9 @@ class Supervisor:
             if len(rest) > _LINE_LIMIT:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._write(program.name, line.decode(errors="replace").rstrip("\r"))
+                write(line.decode(errors="replace").rstrip("\r"))
         if rest:
-            self._write(program.name, rest.decode(errors="replace"))
+            write(rest.decode(errors="replace"))
 
     async def _end(self, program: Program, process: asyncio.subprocess.Process) -> None:
         for number in (signal.SIGTERM, signal.SIGKILL):

@@ -8,7 +8,7 @@ from typing import NoReturn
 import typer
 
 from cairn import orderly
-from cairn.cli import db, doctor, keys, output, processes, serve, setup, temporal
+from cairn.cli import db, doctor, executions, graph, keys, openapi, output, processes, run, serve, setup, temporal
 from cairn.errors import CairnError
 
 app = typer.Typer(
@@ -24,6 +24,10 @@ app.command("worker")(processes.worker)
 app.command("api")(processes.api)
 app.add_typer(db.app, name="db")
 app.add_typer(keys.app, name="keys")
+app.add_typer(graph.app, name="graph")
+app.command("run")(run.run)
+app.add_typer(executions.app, name="executions")
+app.command("openapi")(openapi.openapi)
 app.command("doctor")(doctor.doctor)
 
 

@@ -65,7 +65,7 @@ async def _start(supervisor: Supervisor, settings: Settings, existing: str | Non
     from cairn.supervisor import Program, command_of_cairn
 
     if existing is None:
-        supervisor.keep(Program("temporal", command_of_cairn("temporal")))
+        supervisor.keep(Program("temporal", command_of_cairn("temporal"), quiet_end=True))
     if status := await supervisor.run_once(Program("setup", command_of_cairn("setup"))):
         return status
     if existing is None:

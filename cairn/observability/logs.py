@@ -77,7 +77,9 @@ def configure_logging(settings: Settings, process: str, stream: TextIO | None = 
 def _renderers(settings: Settings, handler: logging.StreamHandler[TextIO]) -> list[Processor]:
     if settings.log_format == "json":
         return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
-    return [structlog.dev.ConsoleRenderer(colors=handler.stream.isatty())]
+    # Plain tracebacks: the rich ones print local variables, which may be secrets.
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=handler.stream.isatty(), exception_formatter=plain)]
 
 
 def _add_trace(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -106,6 +106,20 @@ async def test_programs_end_in_reverse_order(lines: Lines) -> None:
     assert [name for name, line in lines.all if line == "bye"] == ["second", "first"]
 
 
+async def test_what_a_program_says_while_it_ends_can_be_left_out(lines: Lines) -> None:
+    script = (
+        "import signal, sys, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: (print('bye'), sys.exit(0)))\n"
+        "print('up')\n"
+        "time.sleep(600)\n"
+    )
+    supervisor = Supervisor(lines)
+    supervisor.keep(Program("a", python("a", script).command, quiet_end=True))
+    await until(lambda: bool(lines.of("a")))
+    await supervisor.stop()
+    assert lines.all == [("a", "up")]
+
+
 async def test_one_that_ignores_the_end_is_killed(lines: Lines, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PATIENCE", 0.2)
     script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up'); time.sleep(600)"

@@ -66,3 +66,15 @@ def test_console_text_has_no_colours_off_a_terminal() -> None:
     get_logger("cairn").info("hello", n=1)
     assert "hello" in stream.getvalue()
     assert "\x1b" not in stream.getvalue()
+
+
+def test_console_tracebacks_hold_no_local_variables() -> None:
+    stream = io.StringIO()
+    configure_logging(Settings(log_format="console"), "api", stream)
+    password = "hunter" + "2"
+    try:
+        raise ValueError(len(password))
+    except ValueError:
+        get_logger("cairn").exception("failed")
+    assert "ValueError: 7" in stream.getvalue()
+    assert password not in stream.getvalue()

@@ -1,0 +1,232 @@
+"""``cairn executions``."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cairn.cli.arguments import JSON_HELP, json_object, pairs
+from cairn.cli.client import ApiClient, execution_path, open_client
+from cairn.cli.graph import find_workflow
+from cairn.cli.output import AsJson, columns, show
+
+if TYPE_CHECKING:
+    from cairn.contracts.json import Json, JsonObject
+
+app = typer.Typer(help="Executions: see and command them.", no_args_is_help=True)
+
+Id = Annotated[str, typer.Argument(help="Id of the execution.", show_default=False)]
+Follow = Annotated[
+    bool, typer.Option("--follow", "-f", help="Show live progress until it ends or is paused; exit by the result.")
+]
+Revision = Annotated[
+    int | None, typer.Option("--expected-revision", min=0, help="Refuse unless the execution is at this revision.")
+]
+Target = Annotated[str, typer.Option("--checkpoint", "-c", help="Id of a checkpoint, or its name: then the latest.")]
+InputPatch = Annotated[str | None, typer.Option(metavar="JSON", help=f"Merge patch over the input. {JSON_HELP}.")]
+StatePatch = Annotated[str | None, typer.Option(metavar="JSON", help=f"Merge patch over the state. {JSON_HELP}.")]
+
+_CHECKPOINT_ID = re.compile(r"chk_[0-9a-f]{24}")
+
+
+@app.command("list")
+def list_(
+    workflow: Annotated[str | None, typer.Option(help="Of this graph: id, uuid or name.")] = None,
+    status: Annotated[str | None, typer.Option(help="running, paused, completed, failed or cancelled.")] = None,
+    metadata: Annotated[list[str] | None, typer.Option("--metadata", "-m", metavar="KEY=VALUE")] = None,
+    after: Annotated[str | None, typer.Option(help="Created at this time or later (ISO 8601).")] = None,
+    before: Annotated[str | None, typer.Option(help="Created at this time or earlier.")] = None,
+    page: Annotated[int, typer.Option(min=1)] = 1,
+    page_size: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """List executions, newest first. All filters hold at once."""
+    filters: JsonObject = {f"metadata.{key}": value for key, value in pairs(metadata, "--metadata").items()}
+    filters |= {"status": status, "created_after": after, "created_before": before}
+    with open_client() as client:
+        if workflow is not None:
+            filters["workflow_id"] = find_workflow(client, workflow)
+        found = client.get("/api/v1/executions", **filters, page=page, page_size=page_size)
+    del found["executions"]  # the same list under another name
+    show(found, as_json, lambda: _table(found))
+
+
+@app.command("show")
+def show_(
+    execution: Id,
+    checkpoint: Annotated[
+        str | None, typer.Option("--checkpoint", "-c", help="What it knew there: id of a checkpoint, or its name.")
+    ] = None,
+    follow: Follow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show an execution with its checkpoints, or what it knew at one of them."""
+    with open_client() as client:
+        now = client.get(execution_path(execution))
+        if checkpoint is None:
+            finish(client, execution, now, follow, as_json)
+            return
+        known = client.get(execution_path(execution, "checkpoints", _checkpoint_id(now, checkpoint)))
+    show(known, as_json, lambda: _knowledge(known))
+
+
+@app.command()
+def replay(
+    execution: Id,
+    checkpoint: Target,
+    input_patch: InputPatch = None,
+    state_patch: StatePatch = None,
+    expected_revision: Revision = None,
+    force: Annotated[bool, typer.Option("--force", help="Also when it is running.")] = False,
+    follow: Follow = False,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to a checkpoint and run on."""
+    body = _target(checkpoint) | _changes(input_patch, state_patch, expected_revision)
+    _command(execution, "replay", body | ({"force": True} if force else {}), follow, as_json)
+
+
+@app.command()
+def rollback(
+    execution: Id,
+    checkpoint: Target,
+    input_patch: InputPatch = None,
+    state_patch: StatePatch = None,
+    expected_revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to a checkpoint and stay paused; what came later is discarded."""
+    body = _target(checkpoint) | _changes(input_patch, state_patch, expected_revision)
+    _command(execution, "rollback", body, False, as_json)
+
+
+@app.command()
+def pause(execution: Id, expected_revision: Revision = None, as_json: AsJson = False) -> None:
+    """Stop before the next node; what is in flight ends and is kept."""
+    _command(execution, "pause", _changes(None, None, expected_revision), False, as_json)
+
+
+@app.command()
+def resume(execution: Id, expected_revision: Revision = None, follow: Follow = False, as_json: AsJson = False) -> None:
+    """Go on."""
+    _command(execution, "resume", _changes(None, None, expected_revision), follow, as_json)
+
+
+@app.command()
+def cancel(execution: Id, expected_revision: Revision = None, as_json: AsJson = False) -> None:
+    """End it as cancelled; what is in flight is cancelled too."""
+    _command(execution, "cancel", _changes(None, None, expected_revision), False, as_json)
+
+
+@app.command()
+def patch(
+    execution: Id,
+    input_patch: InputPatch = None,
+    state_patch: StatePatch = None,
+    expected_revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the input or the state of a paused execution."""
+    body = _changes(input_patch, state_patch, expected_revision)
+    with open_client() as client:
+        finish(client, execution, client.send("PATCH", execution_path(execution), body), False, as_json)
+
+
+def finish(client: ApiClient, execution_id: str, now: JsonObject, follow: bool, as_json: bool) -> None:
+    """Show an execution as it is, or follow it first and end with the exit status of its result.
+
+    Args:
+        client: of the API.
+        execution_id: the execution.
+        now: its document.
+        follow: whether to follow it.
+        as_json: print the document alone.
+    """
+    if not follow:
+        show(now, as_json, lambda: _detail(now))
+        return
+    from rich.console import Console
+
+    from cairn.cli.follow import EXIT_STATUS
+    from cairn.cli.follow import follow as follow_live
+
+    console = None if as_json else Console(highlight=False)
+    status = follow_live(client, execution_id, console, lineage=now["temporal"]["run_id"])
+    end: JsonObject = client.get(execution_path(execution_id))
+    show(end, as_json, lambda: _detail(end))
+    raise typer.Exit(EXIT_STATUS[status])
+
+
+def _command(execution: str, name: str, body: JsonObject, follow: bool, as_json: bool) -> None:
+    with open_client() as client:
+        client.send("POST", execution_path(execution, name), body)
+        finish(client, execution, client.get(execution_path(execution)), follow, as_json)
+
+
+def _target(checkpoint: str) -> JsonObject:
+    by = "checkpoint_id" if _CHECKPOINT_ID.fullmatch(checkpoint) else "checkpoint_name"
+    return {by: checkpoint}
+
+
+def _checkpoint_id(now: JsonObject, checkpoint: str) -> str:
+    named = [each["id"] for each in now["checkpoints"] if each["name"] == checkpoint]
+    return named[-1] if named else checkpoint
+
+
+def _changes(input_patch: str | None, state_patch: str | None, expected_revision: int | None) -> JsonObject:
+    given: JsonObject = {
+        "input_patch": json_object(input_patch, "--input-patch"),
+        "state_patch": json_object(state_patch, "--state-patch"),
+        "expected_revision": expected_revision,
+    }
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _table(found: JsonObject) -> str:
+    if not found["items"]:
+        return (
+            "No executions." if not found["total"] else f"No page {found['page']}: there are {found['total']} in all."
+        )
+    rows = [["id", "status", "created", "revision", "graph", ""]]
+    for each in found["items"]:
+        created, graph = _time(each["created_at"]), each["workflow_id"][:8]
+        rows.append([each["id"], each["status"], created, str(each["revision"]), graph, _reason(each)])
+    shown, total = len(found["items"]), found["total"]
+    return columns(rows) + (f"\n{shown} of {total}; --page {found['page'] + 1} for more" if shown < total else "")
+
+
+def _detail(now: JsonObject) -> str:
+    facts = [("execution", now["id"]), ("status", now["status"]), ("", _reason(now))]
+    facts += [("created", _time(now["created_at"])), ("revision", str(now["revision"]))]
+    facts += [("input", _json(now["input_data"]))]
+    facts += [("output", _json(now["output_data"]))] if now["output_data"] is not None else []
+    facts += [("metadata", _json(now["metadata"]))] if now["metadata"] else []
+    facts += [("temporal", now["temporal"]["url"])]
+    lines = columns([[name, value] for name, value in facts if value])
+    checkpoints: list[JsonObject] = now.get("checkpoints", [])
+    rows = [[str(each["step"]), each["name"], _time(each["created_at"]), each["id"]] for each in checkpoints]
+    return lines + ("\n\n" + columns([["step", "checkpoint", "made", "id"], *rows]) if rows else "")
+
+
+def _knowledge(known: JsonObject) -> str:
+    facts = [("checkpoint", f"{known['name']} ({known['id']})"), ("made", _time(known["created_at"]))]
+    facts += [(name, _json(known[name])) for name in ("input", "state", "outputs")]
+    return columns([[name, value] for name, value in facts])
+
+
+def _reason(now: JsonObject) -> str:
+    error: JsonObject | None = now["error"]
+    return f"{error['code']}: {error['message']}" if error else now["status_detail"] or ""
+
+
+def _time(text: str) -> str:
+    return text[:19].replace("T", " ")
+
+
+def _json(value: Json) -> str:
+    import json
+
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 500 else f"{text[:500]}… (--json shows all)"
