@@ -270,7 +270,7 @@ async def test_the_same_reset_with_one_key_is_made_once(caller: Caller, world) -
     assert (await caller.get(execution["id"]))["revision"] == 1
 
 
-async def test_checkpoints_tell_what_was_known(caller: Caller, world) -> None:
+async def test_checkpoints_tell_what_was_known(caller: Caller, callers: Callers, world) -> None:
     graph = sequence(noting("a", output="seen"), noting("b"), state={"seen": {}})
     execution = await caller.start(graph, input_data={"q": 1})
     done = await caller.reach(execution["id"], "completed")
@@ -283,6 +283,15 @@ async def test_checkpoints_tell_what_was_known(caller: Caller, world) -> None:
     page = (await caller.http.get(f"/api/v1/checkpoints?execution_id={execution['id']}&limit=2&offset=1")).json()
     assert [c["id"] for c in page.pop("checkpoints")] == ids[1:]
     assert page == {"total": 3, "limit": 2, "offset": 1}
+    alone = (await caller.http.get(f"/api/v1/checkpoints/{ids[1]}")).json()
+    assert alone["execution_id"] == execution["id"] and alone["state"] is None
+    known = (await caller.http.get(f"/api/v1/checkpoints/{ids[1]}?include_state=true")).json()
+    assert known == at_a
+    there = f"/api/v1/checkpoints/{ids[1]}?include_state=true&execution_id={execution['id']}"
+    assert (await caller.http.get(there)).json() == at_a
+    assert (await caller.http.get("/api/v1/checkpoints/chk_unknown")).status_code == 404
+    other = await callers.new()
+    assert (await other.http.get(f"/api/v1/checkpoints/{ids[1]}")).status_code == 404
     for bad in ("", "execution_id=x&limit=0", "execution_id=x&offset=-1"):
         assert (await caller.http.get(f"/api/v1/checkpoints?{bad}")).status_code == 422
     assert (await caller.http.get("/api/v1/checkpoints?execution_id=unknown")).status_code == 404

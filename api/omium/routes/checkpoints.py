@@ -10,6 +10,7 @@ from api.kit.auth import may
 from api.kit.deps import Executions
 from api.kit.route import SurfaceRoute
 from api.omium.schemas.checkpoints import Checkpoint, CheckpointList, CheckpointState, StoredCheckpoint
+from cairn.domain.executions.lookup import find_checkpoint
 
 router = APIRouter(
     prefix="/api/v1", tags=["checkpoints"], route_class=SurfaceRoute, dependencies=[may("executions:read")]
@@ -37,7 +38,13 @@ async def list_checkpoints(
 
 @router.get("/checkpoints/{checkpoint_id}")
 async def get_checkpoint(
-    checkpoint_id: str, executions: Executions, include_state: Annotated[bool, Query()] = False
+    checkpoint_id: str,
+    executions: Executions,
+    include_state: Annotated[bool, Query()] = False,
+    execution_id: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
 ) -> StoredCheckpoint:
-    """Find a checkpoint by its id."""
-    return StoredCheckpoint.of(await executions.find_checkpoint(checkpoint_id), include_state)
+    """Find a checkpoint by its id.
+
+    With `execution_id` there; without it among the 100 executions that changed last.
+    """
+    return StoredCheckpoint.of(await find_checkpoint(executions, checkpoint_id, execution_id), include_state)
