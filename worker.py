@@ -7,9 +7,9 @@ import contextlib
 import signal
 from datetime import timedelta
 
-import temporalio.worker._workflow_instance as workflow_instance
 from temporalio.client import Client
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # pyright: ignore[reportPrivateUsage]
 
 from activities.guard import HEARTBEAT_INTERVAL
 from activities.registry import Dependencies, activities
@@ -24,16 +24,10 @@ from cairn.temporal.schedules import ensure_reconcile
 from cairn.temporal.server import register_search_attributes
 from workflows.registry import WORKFLOWS
 
-# A reset's new seed and the commands that it reapplies must reach a workflow together, or a command could act before
-# the workflow knows of the reset. The SDK records this flag in history, so it has been set from the first release.
-workflow_instance._DEFAULT_ENABLED_WORKFLOW_LOGIC_FLAGS = frozenset(  # pyright: ignore[reportPrivateUsage]
-    {workflow_instance._WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH}  # pyright: ignore[reportPrivateUsage]
-)
-
 
 def make_worker(client: Client, database: Database, settings: Settings) -> Worker:
     """Return a worker that serves every workflow and activity on the settings' task queue."""
-    return Worker(
+    worker = Worker(
         client,
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
@@ -43,6 +37,12 @@ def make_worker(client: Client, database: Database, settings: Settings) -> Worke
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=timedelta(seconds=10),
     )
+    # A reset's new seed and the commands that it reapplies must reach a workflow together, or a command could act before
+    # the workflow knows of the reset. The flag is recorded in history, so it has been set from the first release; the
+    # SDK plans it as its default, until then there is no public way to set it.
+    single_batch = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
+    worker._set_default_workflow_logic_flag(single_batch, enabled=True)  # pyright: ignore[reportPrivateUsage]
+    return worker
 
 
 async def serve(settings: Settings) -> None:

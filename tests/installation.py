@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,6 +27,7 @@ from cairn.temporal.executions import ExecutionClient
 from worker import make_worker
 
 DEADLINE = 30.0
+HISTORIES = Path(__file__).parent / "histories"
 
 
 async def until(condition: Callable[[], Awaitable[object] | object], deadline: float = DEADLINE):
@@ -49,6 +51,7 @@ class Cairn:
         self.database = database
         self.client = client
         self.temporal = ExecutionClient(client, settings)
+        self.started: list[str] = []
         self.principal = Principal("acme", True, frozenset({"*"}), "ann", "human", "key_test")
 
     @asynccontextmanager
@@ -73,6 +76,7 @@ class Cairn:
         async with self.executions() as service:
             row = await service.create(StartExecution(workflow_id, input_data or {}, **more))
             await service.session.commit()
+            self.started.append(row.temporal_id)
             return await service.start(row)
 
     async def run(self, definition: JsonObject, input_data: JsonObject | None = None) -> Execution:
@@ -103,6 +107,29 @@ class Cairn:
         return await handle.fetch_history()
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--record-histories", action="store_true", help="store the histories of tests marked `history`")
+
+
+async def record_history(request: pytest.FixtureRequest, cairn: Cairn) -> None:
+    """Store the history of the test's execution: behaviour that was released and has to stay replayable."""
+    marker = request.node.get_closest_marker("history")
+    if marker is not None and request.config.getoption("--record-histories"):
+        (execution,) = cairn.started
+        history = await cairn.history(execution)
+        told = json.dumps(_impersonal(json.loads(history.to_json())), indent=2)
+        (HISTORIES / f"{marker.args[0]}.json").write_text(told + "\n")
+
+
+def _impersonal(value):
+    """Leave out on which machine the history was recorded."""
+    if isinstance(value, list):
+        return [_impersonal(each) for each in value]
+    if not isinstance(value, dict):
+        return value
+    return {key: _impersonal(each) for key, each in value.items() if key not in ("identity", "stackTrace")}
+
+
 @pytest.fixture
 def world() -> system_tools.World:
     system_tools.world.__init__()
@@ -130,7 +157,8 @@ async def idle_cairn(settings: Settings, world: system_tools.World) -> AsyncIter
 
 
 @pytest.fixture
-async def cairn(idle_cairn: Cairn) -> AsyncIterator[Cairn]:
+async def cairn(idle_cairn: Cairn, request: pytest.FixtureRequest) -> AsyncIterator[Cairn]:
     """An installation with a worker in this process."""
     async with idle_cairn.worker():
         yield idle_cairn
+        await record_history(request, idle_cairn)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
 
 
+@pytest.mark.history("sequence")
 async def test_a_sequence_runs_each_node_once_and_completes(cairn: Cairn, world) -> None:
     execution = await cairn.run(sequence(noting("a"), noting("b")), {"q": 1})
     done = await cairn.reach(execution.id, "completed")
@@ -33,6 +35,7 @@ async def test_a_condition_takes_the_first_edge_that_holds(cairn: Cairn, world) 
     assert [what for what, _ in world.ledger] == ["big", "small"]
 
 
+@pytest.mark.history("loop")
 async def test_a_loop_goes_round_until_its_condition_ends_it(cairn: Cairn, world) -> None:
     graph = {
         "state": {"n": {"reducer": "sum", "default": 0}},
@@ -58,6 +61,7 @@ async def test_a_loop_goes_round_until_its_condition_ends_it(cairn: Cairn, world
     assert [c.name for c in done.checkpoints] == ["start", "body", "body", "body"]
 
 
+@pytest.mark.history("parallel")
 async def test_branches_run_side_by_side_and_meet_at_the_join(cairn: Cairn, world) -> None:
     graph = {
         "nodes": [
@@ -86,6 +90,7 @@ async def test_branches_run_side_by_side_and_meet_at_the_join(cairn: Cairn, worl
     assert done.output_data == {"both": {"l": "left", "r": "right"}}
 
 
+@pytest.mark.history("failure")
 async def test_a_failing_node_fails_the_execution_with_node_attempt_and_cause(cairn: Cairn, world) -> None:
     world.failing.add("b")
     execution = await cairn.run(sequence(noting("a"), noting("b")))
@@ -97,6 +102,7 @@ async def test_a_failing_node_fails_the_execution_with_node_attempt_and_cause(ca
     assert [c.name for c in failed.checkpoints] == ["start", "a"]
 
 
+@pytest.mark.history("error_edge")
 async def test_an_error_edge_handles_a_failure(cairn: Cairn, world) -> None:
     world.failing.add("b")
     graph = sequence(noting("b"), noting("after"))
@@ -116,6 +122,7 @@ async def test_no_edge_to_take_fails_and_names_the_node(cairn: Cairn) -> None:
     assert failed.error["node_id"] == "a"
 
 
+@pytest.mark.history("visit_limit")
 async def test_over_the_visit_limit_an_execution_pauses_and_a_resume_grants_it_again(cairn: Cairn, world) -> None:
     graph = {
         "nodes": [node("start", "start"), noting("body", max_visits=2), node("end", "end")],
@@ -135,6 +142,7 @@ async def test_over_the_visit_limit_an_execution_pauses_and_a_resume_grants_it_a
     assert len(world.effects("body")) == 3
 
 
+@pytest.mark.history("pause")
 async def test_pause_keeps_what_is_in_flight_and_stops_before_the_next_node(cairn: Cairn, world) -> None:
     execution = await cairn.run(sequence(waiting("a"), noting("b")))
     await until(lambda: world.waiting["a"])
@@ -159,6 +167,7 @@ async def _with_checkpoint(cairn: Cairn, execution_id: str, name: str):
     return now if name in [c.name for c in now.checkpoints] else None
 
 
+@pytest.mark.history("cancel")
 async def test_cancel_ends_the_execution_and_what_is_in_flight(cairn: Cairn, world) -> None:
     execution = await cairn.run(sequence(waiting("a"), noting("b")))
     await until(lambda: world.waiting["a"])

@@ -6,6 +6,7 @@ import asyncio
 import shutil
 from datetime import timedelta
 
+import pytest
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
 from temporalio.api.sdk.v1 import WorkflowMetadata
@@ -38,6 +39,7 @@ async def reset(cairn: Cairn, execution, name: str, *more: str) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.history("operator_reset")
 async def test_a_default_reset_with_a_resume_and_a_patch_in_history_lands_paused(cairn: Cairn, world) -> None:
     graph = sequence(noting("a"), waiting("gate"), noting("c"), state={"m": {"default": 1}})
     execution = await cairn.run(graph)
@@ -70,6 +72,7 @@ async def test_a_default_reset_with_a_resume_and_a_patch_in_history_lands_paused
     assert len(world.effects("a")) == 1
 
 
+@pytest.mark.history("operator_reset_to_start")
 async def test_a_default_reset_to_the_first_task_lands_paused(cairn: Cairn, world) -> None:
     execution = await cairn.run(sequence(noting("a")))
     done = await cairn.reach(execution.id, "completed")
@@ -80,6 +83,7 @@ async def test_a_default_reset_to_the_first_task_lands_paused(cairn: Cairn, worl
     assert len(world.effects("a")) == 1
 
 
+@pytest.mark.history("operator_reset_cancelled")
 async def test_a_cancellation_that_a_reset_brings_along_is_not_heeded(cairn: Cairn, world) -> None:
     execution = await cairn.run(sequence(noting("a"), waiting("gate"), noting("c")))
     await until(lambda: world.waiting["gate"])

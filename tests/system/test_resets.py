@@ -22,6 +22,7 @@ async def completed(cairn: Cairn, *nodes, **more):
     return await cairn.reach(execution.id, "completed")
 
 
+@pytest.mark.history("rollback_resume")
 async def test_rollback_stays_paused_and_discards_what_came_later(cairn: Cairn, world) -> None:
     done = await completed(cairn, *ABC)
     back = await cairn.reset(done.id, "rollback", "a")
@@ -37,6 +38,7 @@ async def test_rollback_stays_paused_and_discards_what_came_later(cairn: Cairn, 
     assert not {c.id for c in again.checkpoints[2:]} & {c.id for c in done.checkpoints[2:]}
 
 
+@pytest.mark.history("replay_failed")
 async def test_replay_of_a_failed_execution_goes_on_from_the_checkpoint(cairn: Cairn, world) -> None:
     world.failing.add("b")
     execution = await cairn.run(sequence(*ABC))
@@ -91,6 +93,7 @@ async def test_reset_to_the_start_runs_everything_again(cairn: Cairn, world, kin
     assert len(set(world.effects("a"))) == 2
 
 
+@pytest.mark.history("reset_after_last")
 async def test_reset_after_the_last_node_does_not_close_at_once(cairn: Cairn, world) -> None:
     done = await completed(cairn, *ABC)
     back = await cairn.reset(done.id, "rollback", "c")
@@ -122,6 +125,7 @@ def fan(*branches) -> dict:
     }
 
 
+@pytest.mark.history("reset_in_flight")
 async def test_reset_with_two_activities_in_flight_parks_them_until_the_resume(cairn: Cairn, world) -> None:
     execution = await cairn.run(fan(waiting("left"), waiting("right"), noting("quick")))
     await until(lambda: world.waiting["left"] and world.waiting["right"] and world.effects("quick"))
@@ -153,6 +157,7 @@ async def test_a_heartbeating_activity_of_the_old_line_is_cancelled(cairn: Cairn
     assert not world.effects("gate")
 
 
+@pytest.mark.history("replay_of_replay")
 async def test_rollback_twice_then_replay_of_a_replay(cairn: Cairn, world) -> None:
     done = await completed(cairn, *ABC)
     assert names(await cairn.reset(done.id, "rollback", "b")) == ["start", "a", "b"]
@@ -187,6 +192,7 @@ async def test_the_same_reset_sent_twice_resets_once(cairn: Cairn, world) -> Non
     assert len(world.effects("b")) <= 2
 
 
+@pytest.mark.history("patches")
 async def test_patches_are_applied_at_the_checkpoint(cairn: Cairn, world) -> None:
     graph = sequence(
         noting("a"),
