@@ -37,9 +37,9 @@ def make_worker(client: Client, database: Database, settings: Settings) -> Worke
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=timedelta(seconds=10),
     )
-    # A reset's new seed and the commands that it reapplies must reach a workflow together, or a command could act before
-    # the workflow knows of the reset. The flag is recorded in history, so it has been set from the first release; the
-    # SDK plans it as its default, until then there is no public way to set it.
+    # A reset's new seed and the commands that it reapplies must reach a workflow together, or a command could act
+    # before the workflow knows of the reset. The flag is recorded in history, so it has been set from the first
+    # release; the SDK plans it as its default, until then there is no public way to set it.
     single_batch = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
     worker._set_default_workflow_logic_flag(single_batch, enabled=True)  # pyright: ignore[reportPrivateUsage]
     return worker
