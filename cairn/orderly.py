@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import sys
 import traceback
@@ -27,7 +28,6 @@ def exit_process(status: int) -> NoReturn:
     with contextlib.suppress(Exception):
         atexit._run_exitfuncs()  # pyright: ignore[reportPrivateUsage] - the only way to run them before os._exit
     for stream in (sys.stdout, sys.stderr):
-        # A reader that went away (`cairn … | head`) is no failure of ours.
         with contextlib.suppress(OSError, ValueError):
             stream.flush()
     os._exit(status)
@@ -45,12 +45,20 @@ def run(main: Callable[[], object]) -> NoReturn:
         result = stop.code
     except KeyboardInterrupt:
         result = 128 + signal.SIGINT
-    except BaseException:
-        traceback.print_exc()
-        result = 1
+    except BaseException as error:
+        result = 0 if isinstance(error, BrokenPipeError) and _reader_is_gone() else 1
+        if result:
+            traceback.print_exc()
     if isinstance(result, str):
         sys.stderr.write(result + "\n")
     exit_process(result if isinstance(result, int) else int(result is not None))
+
+
+def _reader_is_gone() -> bool:
+    """Say whether nobody reads our output any more (`cairn … | head`), which is no failure of ours."""
+    output = select.poll()
+    output.register(1, 0)
+    return any(events & (select.POLLERR | select.POLLHUP) for _, events in output.poll(0))
 
 
 def exit_on_sigterm() -> None:
