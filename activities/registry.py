@@ -11,9 +11,11 @@ from temporalio.client import Client
 from activities.checkpoint import mark_checkpoint
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
+from activities.llm import AgentActivities
 from activities.tools import ToolActivities
 from cairn.domain.tools.registry import load_tools
 from cairn.persistence.session import Database
+from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
 from cairn.temporal.executions import ExecutionClient
 
@@ -29,10 +31,12 @@ class Dependencies:
 
 def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Return every activity, bound to what it works with."""
-    tools = ToolActivities(load_tools(deps.settings))
+    known = load_tools(deps.settings)
+    tools, agents = ToolActivities(known), AgentActivities(LanguageModels(deps.settings), known)
     executions = ExecutionActivities(deps.database, ExecutionClient(deps.client, deps.settings))
     return [
         mark_checkpoint,
+        agents.run_agent,
         tools.run_tool,
         HttpActivities(deps.settings).http_request,
         executions.land,
