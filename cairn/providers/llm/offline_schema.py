@@ -9,7 +9,7 @@ import jsonschema_rs
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.providers.llm.model import ModelLimit
-from cairn.providers.llm.offline_text import Material
+from cairn.providers.llm.offline_text import Material, keywords
 
 _MISSING = object()
 _DEPTH = 12
@@ -106,7 +106,7 @@ class _Filler:
             case "number" | "integer":
                 return self._number(kind, schema)
             case "boolean":
-                return False
+                return bool(name) and bool(keywords(name.replace("_", " ")) & keywords(self._material.prompt))
             case "null":
                 return None
             case _:
@@ -128,7 +128,8 @@ class _Filler:
         item = self._resolved(cast("JsonObject", schema.get("items") or {}))
         most = int(schema.get("maxItems", 3))
         if item.get("type") == "string" and "enum" not in item:
-            return [text for _, text in self._material.key_sentences(most) if self._fits(text, item)]
+            texts = [text for _, text in self._material.key_sentences(most)] or [self._material.question]
+            return [text for text in texts if self._fits(text, item)]
         if item.get("type") == "object" and (found := [e for e in self._material.objects if self._fits(e, item)]):
             return found[:most]
         least = int(schema.get("minItems", 0))

@@ -19,6 +19,8 @@ _STOP = re.compile(
     "|then|there|these|they|this|those|use|used|using|was|were|what|when|where|which|who|why|will|with|would|write"
     "|you|your"
 )
+# What an earlier offline answer says of itself is no material for the next one.
+_OWN = re.compile("Offline answer|Asked: |Neither the input nor|Set CAIRN_DEFAULT_MODEL")
 _STEM = 6
 _SHORTEST, _LONGEST = 25, 400
 _KEY_SENTENCES = 5
@@ -47,7 +49,7 @@ class Material:
         embedded = list(_embedded(prompt))
         values = [value for _, value in results] + embedded
         objects = [each for value in values for each in _objects(value, _NESTING)]
-        sources = [(name, sentences(_texts(value))) for name, value in results if value is not None]
+        sources = [(name, sentences(_texts(value)) or [_brief(value)]) for name, value in results if value is not None]
         rest = sentences([line for line in prompt.splitlines()[1:] if line.strip()[:1] not in ("{", "[")])
         sources.append(("the input", [*sentences(text for value in embedded for text in _texts(value)), *rest]))
         return cls(prompt.strip().partition("\n")[0][:_LONGEST], prompt, objects, [s for s in sources if s[1]])
@@ -90,7 +92,11 @@ def keywords(text: str) -> set[str]:
 def sentences(texts: Iterable[str]) -> list[str]:
     """Return the sentences of texts, without headings, list marks, repetitions and scraps."""
     found = (match.strip(" \t*-•#>\"'") for text in texts for match in _SENTENCE.findall(text))
-    return list(dict.fromkeys(each for each in found if _SHORTEST <= len(each) <= _LONGEST))
+    return list(dict.fromkeys(each for each in found if _SHORTEST <= len(each) <= _LONGEST and not _OWN.match(each)))
+
+
+def _brief(value: Json) -> str:
+    return json.dumps(value, ensure_ascii=False)[:_LONGEST]
 
 
 def _texts(value: Json) -> Iterator[str]:

@@ -26,6 +26,8 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _QUOTED = re.compile(r"[\"“”„«»]([^\"“”„«»]{3,300})[\"“”„«»]")
 _ZONE = re.compile(r"\b(?:Africa|America|Antarctica|Asia|Atlantic|Australia|Europe|Indian|Pacific)/[A-Za-z_/]+")
 _TOPIC_LIMIT = 500
+# Arguments that a prompt holds only when it asks for them.
+_SPECIFIC = frozenset({"expression", "formula", "zone"})
 
 
 @dataclass
@@ -75,11 +77,15 @@ def plan_calls(conversation: Conversation, tools: Sequence[ToolDefinition]) -> l
     if conversation.results:
         return []
     prompt = conversation.prompt
-    planned = ((tool, _arguments(tool.parameters_json_schema, prompt)) for tool in tools if _wanted(tool, prompt))
-    return [ToolCallPart(tool.name, arguments) for tool, arguments in planned if arguments is not None]
+    planned = ((tool, _arguments(tool.parameters_json_schema, prompt)) for tool in tools)
+    return [
+        ToolCallPart(tool.name, arguments)
+        for tool, arguments in planned
+        if arguments is not None and (_SPECIFIC & arguments.keys() or _named(tool, prompt))
+    ]
 
 
-def _wanted(tool: ToolDefinition, prompt: str) -> bool:
+def _named(tool: ToolDefinition, prompt: str) -> bool:
     if re.search(rf"\b{re.escape(tool.name)}\b", prompt):
         return True
     return bool(keywords(f"{tool.name.replace('_', ' ')} {tool.description or ''}") & keywords(prompt))
@@ -103,12 +109,12 @@ def _candidates(name: str, schema: JsonObject, prompt: str, *, required: bool) -
     for value in schema.get("enum") or ():
         if re.search(rf"\b{re.escape(str(value))}\b", prompt, re.IGNORECASE):
             yield value
-    if "zone" in name and (zone := _ZONE.search(prompt)):
+    if name == "zone" and (zone := _ZONE.search(prompt)):
         yield zone.group()
     if not required or "enum" in schema:
         return
     match schema.get("type"):
-        case "string" if "expression" in name or "formula" in name:
+        case "string" if name in ("expression", "formula"):
             yield from (match.group().strip() for match in _ARITHMETIC.finditer(prompt))
         case "string":
             yield topic(prompt)[: int(schema.get("maxLength", _TOPIC_LIMIT))]
@@ -123,6 +129,8 @@ def _candidates(name: str, schema: JsonObject, prompt: str, *, required: bool) -
 
 
 def topic(prompt: str) -> str:
-    """Return what a prompt is about: its quoted words, else its first paragraph."""
-    quoted = _QUOTED.search(prompt)
-    return quoted.group(1) if quoted else prompt.strip().partition("\n\n")[0][:_TOPIC_LIMIT]
+    """Return what a prompt is about: its quoted words, else what its first line says after a colon, else that line."""
+    if quoted := _QUOTED.search(prompt):
+        return quoted.group(1)
+    line = prompt.strip().partition("\n")[0][:_TOPIC_LIMIT]
+    return line.partition(": ")[2].strip() or line
