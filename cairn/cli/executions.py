@@ -28,7 +28,7 @@ Target = Annotated[str, typer.Option("--checkpoint", "-c", help="Id of a checkpo
 InputPatch = Annotated[str | None, typer.Option(metavar="JSON", help=f"Merge patch over the input. {JSON_HELP}.")]
 StatePatch = Annotated[str | None, typer.Option(metavar="JSON", help=f"Merge patch over the state. {JSON_HELP}.")]
 
-_CHECKPOINT_ID = re.compile(r"chk_[0-9a-f]{24}")
+_CHECKPOINT_ID = re.compile(r"chk_[0-9a-f]{32}")
 
 
 @app.command("list")

@@ -5,6 +5,7 @@ All of these are in the histories of running executions: fields are only ever ad
 
 from __future__ import annotations
 
+import hashlib
 from enum import StrEnum
 from typing import Literal
 
@@ -19,6 +20,11 @@ UPDATE_RESUME = "resume"
 UPDATE_CANCEL = "cancel"
 UPDATE_PATCH = "patch"
 QUERY_STATUS = "status"
+
+
+def execution_tag(tenant: str, execution_id: str) -> str:
+    """Return what the ids of an execution's checkpoints begin with (16 hex digits), so that one tells where it is."""
+    return hashlib.sha256(f"{tenant}/{execution_id}".encode()).hexdigest()[:16]
 
 
 class GraphRef(BaseModel):

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cairn.contracts.executions import Cancel, Command, Patch, Pause, Resume
+from cairn.contracts.executions import Cancel, Command, Patch, Pause, Resume, execution_tag
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.operations import Landing
 from cairn.graph import step
@@ -296,5 +296,7 @@ class Projection:
         return Checkpoint(self._id(event), node.checkpoint, node.id, event.at, 0, event.id)
 
     def _id(self, event: Event) -> str:
+        start = self.engine.start
         place = f"{self.original_run_id}/{event.id}/{event.at.isoformat()}"
-        return f"chk_{hashlib.sha256(place.encode()).hexdigest()[:24]}"
+        digest = hashlib.sha256(place.encode()).hexdigest()[:16]
+        return f"chk_{execution_tag(start.tenant, start.execution_id)}{digest}"

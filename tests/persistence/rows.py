@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from cairn.contracts.executions import execution_tag
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
 
@@ -47,6 +48,7 @@ class Executions:
             live=self.graph.live,
             id=id,
             temporal_id=f"{self.graph.tenant}.{id}",
+            tag=execution_tag(self.graph.tenant, id),
             graph_id=self.graph.id,
             workflow_uuid=self.graph.uuid,
             version_id=self.version.id,

@@ -26,6 +26,7 @@ from cairn.contracts.executions import (
     Pause,
     Phase,
     Resume,
+    execution_tag,
 )
 from cairn.contracts.json import Json, JsonObject, canonical
 from cairn.domain.executions.events import ExecutionEvent
@@ -99,6 +100,7 @@ class ExecutionService:
             tenant=self.principal.tenant,
             live=self.principal.live,
             temporal_id=f"{self.principal.tenant}.{chosen}" if chosen else execution_id,
+            tag=execution_tag(self.principal.tenant, execution_id),
             graph_id=version.graph_id,
             workflow_uuid=version.graph_uuid,
             version_id=version.id,

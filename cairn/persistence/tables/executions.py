@@ -17,6 +17,7 @@ class ExecutionRow(TenantRow, table=True):
         key: number in the order of creation.
         id: the id that callers see, unique within the tenant.
         temporal_id: the Temporal workflow id.
+        tag: what the ids of its checkpoints begin with (``contracts.executions.execution_tag``).
         run_id: the Temporal run that was current when the row was written.
         workflow_uuid: uuid of the graph.
         version_id: the pinned version; ``version`` is its number.
@@ -50,6 +51,7 @@ class ExecutionRow(TenantRow, table=True):
     key: int | None = Field(default=None, primary_key=True, sa_type=BigId)
     id: str
     temporal_id: str = Field(unique=True)
+    tag: str = Field(index=True)
     run_id: str | None = None
     graph_id: int = Field(foreign_key="graphs.id", index=True, sa_type=BigId)
     workflow_uuid: str

@@ -221,6 +221,7 @@ async def test_runs_are_counted(ada: Author, database: Database) -> None:
                     tenant="acme",
                     id=f"e{number}",
                     temporal_id=f"e{number}",
+                    tag=f"{number:016x}",
                     graph_id=made.id,
                     workflow_uuid=made.uuid,
                     version_id=made.current.id,

@@ -133,6 +133,7 @@ def upgrade() -> None:
         sa.Column("key", ID, nullable=False),
         sa.Column("id", TEXT, nullable=False),
         sa.Column("temporal_id", TEXT, nullable=False),
+        sa.Column("tag", TEXT, nullable=False),
         sa.Column("run_id", TEXT, nullable=True),
         sa.Column("graph_id", ID, nullable=False),
         sa.Column("workflow_uuid", TEXT, nullable=False),
@@ -165,6 +166,7 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_executions_graph_id"), "executions", ["graph_id"], unique=False)
     op.create_index(op.f("ix_executions_parent_execution_id"), "executions", ["parent_execution_id"], unique=False)
+    op.create_index(op.f("ix_executions_tag"), "executions", ["tag"], unique=False)
     op.create_index(op.f("ix_executions_status_key"), "executions", ["status", "key"], unique=False)
     op.create_index(
         op.f("ix_executions_tenant_live_created_at_key"),
