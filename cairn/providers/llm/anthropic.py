@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import httpx2
 from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.providers.anthropic import AnthropicProvider
 
 from cairn.providers.llm.keys import NO_CLIENT_RETRIES, need_key, need_name
-from cairn.providers.llm.model import LanguageModel
+from cairn.providers.llm.model import ClientFactory, LanguageModel
 from cairn.settings import Settings
 
 
-async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) -> LanguageModel:
+async def open_model(name: str, settings: Settings, client: ClientFactory) -> LanguageModel:
     """Return a model.
 
     Raises:
@@ -21,6 +20,6 @@ async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) 
     provider = AnthropicProvider(
         api_key=need_key("anthropic", settings.anthropic_api_key),
         base_url=settings.anthropic_base_url,
-        http_client=client,
+        http_client=client(),
     )
     return LanguageModel(f"anthropic:{name}", AnthropicModel(name, provider=provider), settings=NO_CLIENT_RETRIES)

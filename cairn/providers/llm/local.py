@@ -16,7 +16,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.models.openai import OpenAIChatModel
@@ -25,7 +24,7 @@ from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings, merge_model_settings
 
-from cairn.providers.llm.model import LanguageModel, ModelConfigError
+from cairn.providers.llm.model import ClientFactory, LanguageModel, ModelConfigError
 from cairn.providers.llm.offline_text import Material
 from cairn.providers.llm.offline_tools import Conversation, plan_calls
 from cairn.settings import Settings
@@ -43,7 +42,7 @@ _TEXT_SETTINGS = ModelSettings(max_tokens=120, extra_body={"repeat_penalty": 1.1
 _ASK_BRIEFLY = "Answer in two sentences."
 
 
-async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) -> LanguageModel:
+async def open_model(name: str, settings: Settings, client: ClientFactory) -> LanguageModel:
     """Return the model, after its server has been started, once in this process.
 
     Raises:
@@ -54,7 +53,7 @@ async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) 
     url, key = await asyncio.to_thread(_serve)
     model = OpenAIChatModel(
         "smollm2-135m-instruct",
-        provider=OpenAIProvider(base_url=f"{url}/v1", api_key=key, http_client=client),
+        provider=OpenAIProvider(base_url=f"{url}/v1", api_key=key, http_client=client()),
         profile=OpenAIModelProfile(
             supports_tools=False,
             supports_json_schema_output=True,

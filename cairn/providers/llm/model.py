@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import httpx2
 from pydantic_ai.models import Model
@@ -39,16 +40,19 @@ class LanguageModel:
     settings: ModelSettings = field(default_factory=ModelSettings)
 
 
+ClientFactory: TypeAlias = Callable[[], httpx2.AsyncClient]
+
+
 class Provider(Protocol):
     """What the module of a provider has."""
 
-    async def open_model(self, name: str, settings: Settings, client: httpx2.AsyncClient) -> LanguageModel:
+    async def open_model(self, name: str, settings: Settings, client: ClientFactory) -> LanguageModel:
         """Return a model.
 
         Args:
             name: the model's name at the provider, the part after the colon; may be empty.
             settings: keys and base URLs.
-            client: for requests; shared and closed by the caller.
+            client: gives the one for requests, which is shared and closed by the caller.
 
         Raises:
             ModelConfigError: the name or a key is missing, or something is not installed.

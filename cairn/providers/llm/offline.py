@@ -8,12 +8,11 @@ It uses no tokens and costs nothing.
 
 from __future__ import annotations
 
-import httpx2
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
-from cairn.providers.llm.model import LanguageModel, ModelConfigError, ModelLimit
+from cairn.providers.llm.model import ClientFactory, LanguageModel, ModelConfigError, ModelLimit
 from cairn.providers.llm.offline_schema import fill
 from cairn.providers.llm.offline_text import Material, compose
 from cairn.providers.llm.offline_tools import Conversation, plan_calls
@@ -23,7 +22,7 @@ NAME = "offline"
 DESCRIPTION = "Offline answer (made from templates, not by a language model)"
 
 
-async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) -> LanguageModel:
+async def open_model(name: str, settings: Settings, client: ClientFactory) -> LanguageModel:
     """Return the offline provider as a model.
 
     Raises:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 
-import httpx2
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from cairn.providers.llm.keys import NO_CLIENT_RETRIES, find_key, need_key, need_name
-from cairn.providers.llm.model import LanguageModel
+from cairn.providers.llm.model import ClientFactory, LanguageModel
 from cairn.settings import Settings
 
 _NO_KEY = "none"
 
 
-async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) -> LanguageModel:
+async def open_model(name: str, settings: Settings, client: ClientFactory) -> LanguageModel:
     """Return a model; a server of one's own (``CAIRN_OPENAI_BASE_URL``) may go without a key.
 
     Raises:
@@ -27,5 +26,5 @@ async def open_model(name: str, settings: Settings, client: httpx2.AsyncClient) 
         key = find_key("openai", settings.openai_api_key) or _NO_KEY
     else:
         key = need_key("openai", settings.openai_api_key)
-    provider = OpenAIProvider(base_url=base_url, api_key=key, http_client=client)
+    provider = OpenAIProvider(base_url=base_url, api_key=key, http_client=client())
     return LanguageModel(f"openai:{name}", OpenAIChatModel(name, provider=provider), settings=NO_CLIENT_RETRIES)

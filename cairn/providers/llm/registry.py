@@ -45,9 +45,12 @@ class LanguageModels:
                 f"Model {name!r} has no known provider. Write provider:model with one of: {', '.join(sorted(_MODULES))}"
             )
         module = await asyncio.to_thread(importlib.import_module, _MODULES[kind])
+        return await cast("Provider", module).open_model(model, self._settings, self._shared_client)
+
+    def _shared_client(self) -> httpx2.AsyncClient:
         if self._client is None:
             self._client = create_async_httpx2_client()
-        return await cast("Provider", module).open_model(model, self._settings, self._client)
+        return self._client
 
     async def aclose(self) -> None:
         """Close the connections of all models."""
