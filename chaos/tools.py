@@ -21,7 +21,7 @@ async def spend(name: str, context: ToolContext, seconds: float = 0.0) -> dict[s
 async def hold(name: str, gate: str, context: ToolContext) -> dict[str, str]:
     """Wait until the gate is open, then have an effect."""
     _write("call", name, context)
-    while not Ledger.of_environment().is_open(gate):
+    while not Ledger.of_environment().is_open(gate):  # noqa: ASYNC110 - another process opens it
         await asyncio.sleep(0.02)
     _write("effect", name, context)
     return {"name": name, "key": context.idempotency_key}

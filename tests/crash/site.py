@@ -100,6 +100,20 @@ class Site:
 
         return await until(answered, SOON, "the end of the lease")
 
+    async def command(self, execution_id: str, name: str) -> JsonObject:
+        """Send a command until something answers it: a task may still be offered to a worker that is dead."""
+
+        async def answered() -> JsonObject | None:
+            reply = await self.post(f"/executions/{execution_id}/{name}", {}, key)
+            if reply.status_code == 503:
+                assert reply.headers["Retry-After"]
+                return None
+            assert reply.status_code == 200, reply.text
+            return reply.json()
+
+        key = new_key()
+        return await until(answered, SOON, f"an answer to {name}")
+
     async def reach(self, execution_id: str, status: str, seconds: float = SOON) -> JsonObject:
         async def reached() -> JsonObject | None:
             reply = await self.caller.http.get(f"/api/v1/executions/{execution_id}")
@@ -138,6 +152,17 @@ class Site:
         except RPCError:
             return False
         return found.close_time is None
+
+    async def start(self, graph: JsonObject | str, **more: JsonObject) -> str:
+        """Start an execution of a graph, published first unless it is an id; return its id."""
+        workflow = graph if isinstance(graph, str) else (await self.caller.publish(graph))["uuid"]
+        reply = await self.post("/executions", {"workflow_id": workflow, "input_data": {}, **more})
+        assert reply.status_code == 201, reply.text
+        return reply.json()["id"]
+
+    async def called(self, name: str, execution_id: str, times: int = 1) -> None:
+        """Wait until a tool was called so often."""
+        await until(lambda: len(self.calls(name, execution_id)) >= times, SOON, f"call {times} of {name}")
 
     def calls(self, name: str, execution_id: str) -> list[str]:
         return self.ledger.keys("call", name, execution_id)

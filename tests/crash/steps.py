@@ -1,4 +1,4 @@
-"""Steps at which a program kills itself (-9). Called in its process before it begins; production code knows nothing of it."""
+"""Steps at which a program kills itself (-9): set in its process before it begins, unknown to production code."""
 
 from __future__ import annotations
 

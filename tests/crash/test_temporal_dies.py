@@ -1,0 +1,88 @@
+"""Temporal's server is killed (-9) and started again on the same data, in the middle of an execution and of a reset."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable
+
+import httpx2
+import pytest
+from crash.conftest import holding, spending
+from crash.site import SOON, Site, new_key
+from graphs import sequence
+
+from chaos.programs import until
+
+
+async def timed(call: Awaitable[httpx2.Response]) -> tuple[httpx2.Response, float]:
+    begin = time.monotonic()
+    return await call, time.monotonic() - begin
+
+
+@pytest.mark.timeout(240)
+async def test_everything_survives_the_death_of_temporal(site: Site, abc: str) -> None:
+    gate, key, tag = new_key(), new_key(), new_key()
+    busy = await site.start(sequence(spending("a"), holding("held", gate), spending("c")))
+    await site.called("held", busy)
+    done = await site.start(abc)
+    await site.reach(done, "completed")
+    path, body = f"/executions/{done}/replay", {"checkpoint_name": "a"}
+    site.worker.freeze()  # or the reset would be over before Temporal is dead
+    try:
+        asking = asyncio.create_task(site.post(path, body, key))
+        await until(lambda: site.reset_is_open(done), SOON, "the operation")
+        await site.temporal.kill()
+    finally:
+        site.worker.thaw()
+    later = {"workflow_id": abc, "input_data": {}, "metadata": {"tag": tag}}
+    begin = time.monotonic()
+    accepted = await site.post("/executions", later, new_key())
+    assert time.monotonic() - begin < 5
+    assert (accepted.status_code, accepted.json()["status"]) == (201, "running")
+    assert accepted.json()["status_detail"] == "waiting for Temporal"
+    await _everything_else_is_unavailable(site, busy, done)
+    (listed,) = await site.tagged(tag)
+    assert (listed["status"], listed["status_detail"]) == ("running", "waiting for Temporal")
+
+    cut_off = await asking
+    assert (cut_off.status_code, "Retry-After" in cut_off.headers) == (503, True)
+
+    await site.up()
+    site.ledger.open(gate)
+    await site.reach(busy, "completed")
+    assert len(set(site.calls("held", busy))) == 1
+    assert [len(set(site.effects(name, busy))) for name in ("a", "held", "c")] == [1, 1, 1]
+
+    reply = await site.post_again(path, body, key)
+    assert reply.status_code == 200, reply.text
+    await site.reach(done, "completed")
+    assert len(await site.resets(done)) == 1
+    assert [len(set(site.effects(name, done))) for name in "abc"] == [1, 2, 2]
+
+    started = await site.reach(accepted.json()["id"], "completed")
+    assert [len(site.calls(name, started["id"])) for name in "abc"] == [1, 1, 1]
+    assert (await site.caller.http.get("/ready")).status_code == 200
+
+
+async def _everything_else_is_unavailable(site: Site, busy: str, done: str) -> None:
+    at = "/api/v1/executions"
+    http = site.caller.http
+    calls = {
+        "get": http.get(f"{at}/{busy}"),
+        "events": http.get(f"{at}/{busy}/events"),
+        "checkpoints": http.get("/api/v1/checkpoints", params={"execution_id": busy}),
+        "pause": http.post(f"{at}/{busy}/pause", json={}),
+        "resume": http.post(f"{at}/{busy}/resume", json={}),
+        "cancel": http.post(f"{at}/{busy}/cancel", json={}),
+        "patch": http.patch(f"{at}/{busy}", json={"state_patch": {"n": 1}}),
+        "replay": http.post(f"{at}/{done}/replay", json={"checkpoint_name": "a"}),
+        "rollback": http.post(f"{at}/{done}/rollback", json={"checkpoint_name": "a"}),
+        "ready": http.get("/ready"),
+    }
+    replies = await asyncio.gather(*(timed(call) for call in calls.values()))
+    for name, (reply, seconds) in zip(calls, replies, strict=True):
+        assert reply.status_code == 503, (name, reply.status_code, reply.text)
+        assert seconds < 5, (name, seconds)
+        if name != "ready":
+            assert reply.headers["Retry-After"], name
