@@ -13,8 +13,7 @@ from api.kit.context import Context
 from cairn import __version__
 from cairn.errors import CairnError, Unavailable
 from cairn.observability import get_logger
-from cairn.temporal.connection import RPC_TIMEOUT
-from cairn.temporal.executions import answered
+from cairn.temporal.connection import RPC_TIMEOUT, answered
 
 TIMEOUT = 4.0
 """Seconds a check may take; all run at once, so an answer takes no longer."""

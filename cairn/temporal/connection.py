@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
+from typing import TypeVar
 
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -17,8 +19,13 @@ from cairn.errors import Unavailable
 from cairn.settings import Settings
 from cairn.temporal.blobs import blob_storage
 
+T = TypeVar("T")
+
 RPC_TIMEOUT = timedelta(seconds=3)
 """How long one call may take: callers hear within five seconds that Temporal is away."""
+
+PATIENCE = RPC_TIMEOUT + timedelta(seconds=0.5)
+"""How long all tries of one call may take together."""
 
 RETRY_AFTER = 5.0
 
@@ -55,7 +62,10 @@ async def connect(
 
 def is_away(error: BaseException) -> bool:
     """Whether the error says that Temporal does not answer."""
-    return isinstance(error, RPCError) and error.status in _AWAY
+    if isinstance(error, RPCError):
+        return error.status in _AWAY
+    # What the SDK raises when its lazy connection, made by the first call, comes not about.
+    return isinstance(error, RuntimeError) and str(error).startswith("Failed client connect")
 
 
 def unavailable(error: BaseException) -> Unavailable:
@@ -63,3 +73,38 @@ def unavailable(error: BaseException) -> Unavailable:
     made = Unavailable("Temporal does not answer", code="temporal_unavailable", retry_after=RETRY_AFTER)
     made.__cause__ = error
     return made
+
+
+async def answered(call: Awaitable[T], within: timedelta | None = PATIENCE) -> T:
+    """Await a call to Temporal.
+
+    Args:
+        call: with a timeout of its own, which bounds each of the tries that the SDK makes when the connection is
+            refused, not all of them together.
+        within: how long all of them may take; None: as long as the SDK goes on.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    try:
+        async with asyncio.timeout(within.total_seconds() if within else None):
+            return await call
+    except TimeoutError as error:
+        raise unavailable(error) from error
+    except (RPCError, RuntimeError) as error:
+        if is_away(error):
+            raise unavailable(error) from error
+        raise
+
+
+async def answered_all(items: AsyncIterator[T]) -> AsyncIterator[T]:
+    """Yield what calls to Temporal bring.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    while True:
+        try:
+            yield await answered(anext(items))
+        except StopAsyncIteration:
+            return

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import (
     PendingActivityState,
     PendingWorkflowTaskState,
     TaskQueueType,
-    WorkflowTaskFailedCause,
 )
-from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
     DescribeWorkflowExecutionResponse,
-    GetWorkflowExecutionHistoryRequest,
-    GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import (
     Client,
@@ -48,17 +43,13 @@ from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import MEMO_DETAIL, SEARCH_SURFACE, SEARCH_TENANT, SEARCH_WORKFLOW
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
-from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, is_away, unavailable
-from cairn.temporal.history import read
+from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
+from cairn.temporal.reading import HistoryReader
 from workflows.graph_execution import REVISION, STATE
-
-T = TypeVar("T")
 
 COMMAND_TIMEOUT = timedelta(seconds=4)
 _CACHED_RUNS = 256
-_TAIL_PAGE = 100
-_LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
-_PATIENCE = timedelta(seconds=3)
+_TAKEN_WITHIN = timedelta(seconds=3)
 _POLL = timedelta(seconds=70)  # a poll waits for a minute; a poller that is gone is listed for some time
 
 _PHASES = {
@@ -94,20 +85,6 @@ class Description:
     waiting: bool = False
 
 
-async def answered(call: Awaitable[T]) -> T:
-    """Await a call to Temporal.
-
-    Raises:
-        Unavailable: Temporal does not answer.
-    """
-    try:
-        return await call
-    except RPCError as error:
-        if is_away(error):
-            raise unavailable(error) from error
-        raise
-
-
 class ExecutionClient:
     """Executions in Temporal. One a process; it keeps the projections of the runs that were read last."""
 
@@ -115,6 +92,7 @@ class ExecutionClient:
         """Take the process's client."""
         self.client = client
         self.settings = settings
+        self.reader = HistoryReader(client)
         self._projections: OrderedDict[str, Projection] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -210,7 +188,9 @@ class ExecutionClient:
         async with lock:
             projection = self._projections.pop(description.run_id, None) or Projection()
             if projection.last_event_id < description.length:
-                projection.feed(await self._events(description, projection.last_event_id))
+                projection.feed(
+                    await self.reader.events(description.temporal_id, description.run_id, projection.last_event_id)
+                )
                 projection.settle()
             self._projections[description.run_id] = projection
         while len(self._projections) > _CACHED_RUNS:
@@ -221,7 +201,7 @@ class ExecutionClient:
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint of the run: the fold of its results in history."""
         projection = Projection(capture=checkpoint.id)
-        projection.feed(await self._events(description, 0))
+        projection.feed(await self.reader.events(description.temporal_id, description.run_id))
         projection.settle()
         return projection.state_at(checkpoint)
 
@@ -250,12 +230,13 @@ class ExecutionClient:
             description.temporal_id, run_id=description.run_id
         )
         try:
-            return await handle.execute_update(
-                name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
-            )
+            async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
+                return await handle.execute_update(
+                    name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
+                )
         except WorkflowUpdateFailedError as error:
             raise from_application(error.cause) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
+        except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
             raise errors.Unavailable(
                 "No worker answered the command in time", code="worker_unavailable", retry_after=RETRY_AFTER
             ) from error
@@ -286,42 +267,6 @@ class ExecutionClient:
         seen = (poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in reply.pollers)
         return any(now - at < _POLL for at in seen)
 
-    async def growing(self, description: Description) -> AsyncIterator[list[HistoryEvent]]:
-        """Yield the run's history, in batches as Temporal has them, and what comes until the run ends.
-
-        Raises:
-            Unavailable: Temporal does not answer.
-        """
-        token = b""
-        while True:
-            page = await answered(
-                self.client.workflow_service.get_workflow_execution_history(
-                    GetWorkflowExecutionHistoryRequest(
-                        namespace=self.client.namespace,
-                        execution=WorkflowExecution(workflow_id=description.temporal_id, run_id=description.run_id),
-                        next_page_token=token,
-                        wait_new_event=True,
-                    ),
-                    timeout=_LONG_POLL,
-                )
-            )
-            if page.history.events:
-                yield list(page.history.events)
-            token = page.next_page_token
-            if not token:
-                return
-
-    async def base_of(self, temporal_id: str, run_id: str) -> str | None:
-        """Return the run that was reset to make this one, None when no reset made it."""
-        description = Description(temporal_id, run_id, Phase.RUNNING, None, 0, 0, None)
-        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
-        async for page in self._reverse(description):
-            for event in page:
-                failed = event.workflow_task_failed_event_attributes
-                if event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause:
-                    return failed.base_run_id
-        return None
-
     async def closed_since(self, since: datetime) -> AsyncIterator[str]:
         """Yield the workflow ids of executions that ended after a time.
 
@@ -330,47 +275,8 @@ class ExecutionClient:
         """
         query = f"WorkflowType = '{WORKFLOW_TYPE}' AND CloseTime > '{since.isoformat()}'"
         listed = self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)
-        async for execution in _answered_all(listed):
+        async for execution in answered_all(listed):
             yield execution.id
-
-    async def _events(self, description: Description, after: int) -> list[Any]:
-        raw = await (self._tail(description, after) if after else self._whole(description))
-        return await read(raw, self.client.data_converter)
-
-    async def _whole(self, description: Description) -> list[HistoryEvent]:
-        handle = self.client.get_workflow_handle(description.temporal_id, run_id=description.run_id)
-        history = handle.fetch_history_events(rpc_timeout=RPC_TIMEOUT)
-        return [event async for event in _answered_all(history)]
-
-    async def _tail(self, description: Description, after: int) -> list[HistoryEvent]:
-        """Read from the newest event back to the last one known."""
-        found: list[HistoryEvent] = []
-        async for page in self._reverse(description):
-            found += [event for event in page if event.event_id > after]
-            if page[-1].event_id <= after + 1:
-                break
-        return found[::-1]
-
-    async def _reverse(self, description: Description) -> AsyncIterator[Sequence[HistoryEvent]]:
-        """Yield the run's history from its newest event back, in pages."""
-        token = b""
-        while True:
-            page = await answered(
-                self.client.workflow_service.get_workflow_execution_history_reverse(
-                    GetWorkflowExecutionHistoryReverseRequest(
-                        namespace=self.client.namespace,
-                        execution=WorkflowExecution(workflow_id=description.temporal_id, run_id=description.run_id),
-                        maximum_page_size=_TAIL_PAGE,
-                        next_page_token=token,
-                    ),
-                    timeout=RPC_TIMEOUT,
-                )
-            )
-            if page.history.events:
-                yield page.history.events
-            token = page.next_page_token
-            if not token:
-                return
 
 
 def _waits(raw: DescribeWorkflowExecutionResponse) -> bool:
@@ -381,15 +287,7 @@ def _waits(raw: DescribeWorkflowExecutionResponse) -> bool:
     scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
     offered += [pending.scheduled_time for pending in raw.pending_activities if pending.state == scheduled]
     now = datetime.now(UTC)
-    return any(now - at.ToDatetime(tzinfo=UTC) > _PATIENCE for at in offered)
-
-
-async def _answered_all(items: AsyncIterator[T]) -> AsyncIterator[T]:
-    while True:
-        try:
-            yield await answered(anext(items))
-        except StopAsyncIteration:
-            return
+    return any(now - at.ToDatetime(tzinfo=UTC) > _TAKEN_WITHIN for at in offered)
 
 
 def from_application(cause: BaseException | None) -> errors.CairnError:

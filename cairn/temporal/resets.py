@@ -25,12 +25,13 @@ from cairn.contracts.executions import (
     Resume,
 )
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE, reset_workflow_id
-from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT
-from cairn.temporal.executions import Description, ExecutionClient, answered, from_application
+from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered
+from cairn.temporal.executions import Description, ExecutionClient, from_application
 
 ResetHandle: TypeAlias = WorkflowHandle[Any, ResetOutcome]
 
 MEMO_REQUEST = "request"
+_RESET_TIMEOUT = timedelta(seconds=10)
 
 # Nothing that was sent to the discarded line may act on the new one.
 _EXCLUDED = [
@@ -109,7 +110,7 @@ class ResetClient:
             Unavailable: it is not done in time (it goes on), or Temporal does not answer.
         """
         try:
-            return await asyncio.wait_for(answered(handle.result()), wait)
+            return await asyncio.wait_for(answered(handle.result(), within=None), wait)
         except TimeoutError:
             raise errors.Unavailable(
                 "The reset waits for a worker; send the request again to hear how it ended",
@@ -150,8 +151,9 @@ class ResetClient:
                     request_id=request.operation_id,
                     reset_reapply_exclude_types=_EXCLUDED,
                 ),
-                timeout=timedelta(seconds=10),
-            )
+                timeout=_RESET_TIMEOUT,
+            ),
+            within=_RESET_TIMEOUT,
         )
         return reply.run_id
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import timedelta
 
 from temporalio.client import (
@@ -9,10 +10,13 @@ from temporalio.client import (
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
+    ScheduleHandle,
     ScheduleIntervalSpec,
     ScheduleOverlapPolicy,
     SchedulePolicy,
     ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
 )
 
 from cairn.contracts.operations import RECONCILE_SCHEDULE_ID, RECONCILE_WORKFLOW_TYPE, ReconcileRequest
@@ -33,4 +37,20 @@ async def ensure_reconcile(client: Client, task_queue: str) -> None:
     try:
         await client.create_schedule(RECONCILE_SCHEDULE_ID, schedule, trigger_immediately=True)
     except ScheduleAlreadyRunningError:
-        return
+        await _follow(client.get_schedule_handle(RECONCILE_SCHEDULE_ID), action)
+
+
+async def _follow(handle: ScheduleHandle, action: ScheduleActionStartWorkflow) -> None:
+    """Move a schedule to the task queue that is served now; it keeps what an operator changed of it."""
+    moved = False
+
+    def move(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
+        nonlocal moved
+        schedule = found.description.schedule
+        old = schedule.action
+        moved = isinstance(old, ScheduleActionStartWorkflow) and old.task_queue != action.task_queue
+        return ScheduleUpdate(dataclasses.replace(schedule, action=action)) if moved else None
+
+    await handle.update(move)
+    if moved:  # a spell on the old queue may wait there for ever, and no other would be started beside it
+        await handle.trigger(overlap=ScheduleOverlapPolicy.TERMINATE_OTHER)

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 
 from cairn.domain.executions.events import ExecutionEvent, Narrator
 from cairn.temporal.executions import ExecutionClient
-from cairn.temporal.history import read
 
 
 async def follow(
@@ -29,8 +28,8 @@ async def follow(
         now = await temporal.require(temporal_id)
         narrator = Narrator(execution_id)
         ended = False
-        async for batch in temporal.growing(now):
-            for event in narrator.tell(await read(batch, temporal.client.data_converter)):
+        async for batch in temporal.reader.growing(temporal_id, now.run_id):
+            for event in narrator.tell(batch):
                 ended = ended or event.terminal
                 if event.seq > known:
                     known = event.seq

@@ -31,7 +31,7 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
         definition = await load_definition(session, request.graph.version_id, request.graph.digest)
     if run_id == request.original_run_id:
         return Landing(run_id=run_id, definition=definition)
-    base = await temporal.base_of(request.temporal_id, run_id)
+    base = await temporal.reader.base_of(request.temporal_id, run_id)
     before = await temporal.describe(request.temporal_id, base) if base else None
     row = await row_of(session, request.temporal_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]

@@ -1,0 +1,101 @@
+"""Reading histories from Temporal: whole, only what is new, from the newest back, or as they grow."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import timedelta
+
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryRequest,
+    GetWorkflowExecutionHistoryReverseRequest,
+)
+from temporalio.client import Client
+
+from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all
+from cairn.temporal.history import Event, read
+
+_LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
+_TAIL_PAGE = 100
+
+
+class HistoryReader:
+    """Reads histories of runs. Each method raises ``Unavailable`` when Temporal does not answer."""
+
+    def __init__(self, client: Client) -> None:
+        """Take the process's client."""
+        self.client = client
+
+    async def events(self, temporal_id: str, run_id: str, after: int = 0) -> list[Event]:
+        """Return the run's events that follow the one with number ``after``."""
+        raw = await (self._tail(temporal_id, run_id, after) if after else self._whole(temporal_id, run_id))
+        return await read(raw, self.client.data_converter)
+
+    async def growing(self, temporal_id: str, run_id: str) -> AsyncIterator[list[Event]]:
+        """Yield the run's history, in batches as Temporal has them, and what comes until the run ends."""
+        token = b""
+        while True:
+            page = await answered(
+                self.client.workflow_service.get_workflow_execution_history(
+                    GetWorkflowExecutionHistoryRequest(
+                        namespace=self.client.namespace,
+                        execution=WorkflowExecution(workflow_id=temporal_id, run_id=run_id),
+                        next_page_token=token,
+                        wait_new_event=True,
+                    ),
+                    timeout=_LONG_POLL,
+                ),
+                within=_LONG_POLL,
+            )
+            if page.history.events:
+                yield await read(page.history.events, self.client.data_converter)
+            token = page.next_page_token
+            if not token:
+                return
+
+    async def base_of(self, temporal_id: str, run_id: str) -> str | None:
+        """Return the run that was reset to make this one, None when no reset made it."""
+        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+        async for page in self._reverse(temporal_id, run_id):
+            for event in page:
+                failed = event.workflow_task_failed_event_attributes
+                if event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause:
+                    return failed.base_run_id
+        return None
+
+    async def _whole(self, temporal_id: str, run_id: str) -> list[HistoryEvent]:
+        handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
+        history = handle.fetch_history_events(rpc_timeout=RPC_TIMEOUT)
+        return [event async for event in answered_all(history)]
+
+    async def _tail(self, temporal_id: str, run_id: str, after: int) -> list[HistoryEvent]:
+        """Read from the newest event back to the last one known."""
+        found: list[HistoryEvent] = []
+        async for page in self._reverse(temporal_id, run_id):
+            found += [event for event in page if event.event_id > after]
+            if page[-1].event_id <= after + 1:
+                break
+        return found[::-1]
+
+    async def _reverse(self, temporal_id: str, run_id: str) -> AsyncIterator[Sequence[HistoryEvent]]:
+        """Yield the run's history from its newest event back, in pages."""
+        token = b""
+        while True:
+            page = await answered(
+                self.client.workflow_service.get_workflow_execution_history_reverse(
+                    GetWorkflowExecutionHistoryReverseRequest(
+                        namespace=self.client.namespace,
+                        execution=WorkflowExecution(workflow_id=temporal_id, run_id=run_id),
+                        maximum_page_size=_TAIL_PAGE,
+                        next_page_token=token,
+                    ),
+                    timeout=RPC_TIMEOUT,
+                )
+            )
+            if page.history.events:
+                yield page.history.events
+            token = page.next_page_token
+            if not token:
+                return
