@@ -51,6 +51,7 @@ async def test_a_follower_goes_over_a_reset(cairn: Cairn, world) -> None:
     assert (events[-1].type, events[-1].data["status"]) == ("status", "completed")
     seqs = [e.seq for e in events]
     assert seqs == sorted(set(seqs))
+    assert [e.data["status"] for e in events if e.type == "status"] == ["running", "paused", "running", "completed"]
     after_reset = events[kinds.index("reset") :]
     assert len({e.lineage for e in after_reset}) == 1
     assert after_reset[0].lineage != events[0].lineage

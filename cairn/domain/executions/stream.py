@@ -27,13 +27,13 @@ async def follow(
     while True:
         now = await temporal.require(temporal_id)
         narrator = Narrator(execution_id)
-        ended = False
         async for batch in temporal.reader.growing(temporal_id, now.run_id):
             for event in narrator.tell(batch):
-                ended = ended or event.terminal
+                # A reset ends a run too: then another one is current, and the story goes on there.
+                if event.terminal and (await temporal.require(temporal_id)).run_id != now.run_id:
+                    break
                 if event.seq > known:
                     known = event.seq
                     yield event
-        # A reset ends a run too: then another one is current, and its story goes on.
-        if ended and (await temporal.require(temporal_id)).run_id == now.run_id:
-            return
+                if event.terminal:
+                    return
