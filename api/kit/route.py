@@ -31,8 +31,10 @@ def respond(request: Request, error: Exception) -> Response:
     """Return the answer to an error, in the surface's shape; what is our own fault is logged with its trace."""
     surface: Surface = request.app.state.surface
     problem = problem_of(error, request.state.request_id)
-    if problem.status >= 500:
-        _log.error("request failed", code=problem.code, exc_info=error)
+    if problem.status == 500:
+        _log.error("request failed", exc_info=error)
+    elif problem.status > 500:
+        _log.warning("request could not be served", code=problem.code, detail=problem.message)
     return JSONResponse(surface.render(problem), problem.status, dict(problem.headers))
 
 

@@ -43,8 +43,5 @@ async def get_checkpoint(
     include_state: Annotated[bool, Query()] = False,
     execution_id: Annotated[str | None, Query(min_length=1, max_length=255)] = None,
 ) -> StoredCheckpoint:
-    """Find a checkpoint by its id.
-
-    With `execution_id` there; without it among the 100 executions that changed last.
-    """
+    """Find a checkpoint by its id alone; `execution_id`, when it is given, must be that of its execution."""
     return StoredCheckpoint.of(await find_checkpoint(executions, checkpoint_id, execution_id), include_state)
