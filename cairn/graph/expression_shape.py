@@ -6,7 +6,6 @@ that matter are read here; their numbers are fixed by the published protocol.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cairn.graph.scope import Path
@@ -73,7 +72,7 @@ def read_shape(checked: bytes, names: frozenset[str]) -> Shape:
     reader.walk(body, 0, frozenset())
     shape = reader.shape
     shape.paths = _outermost(reader.paths)
-    shape.direct = None if _is_presence_test(body) else reader.path(body, frozenset())
+    shape.direct = None if _is_presence_test(body) else reader.path(*_kind(body), frozenset())
     return shape
 
 
@@ -86,32 +85,28 @@ class _Reader:
         self.shape = Shape()
 
     def walk(self, expr: bytes, depth: int, bound: frozenset[str]) -> None:
-        path = self.path(expr, bound)
+        kind, value = _kind(expr)
+        path = self.path(kind, value, bound)
         if path is not None:
             self.paths.add(path)
             self.shape.references += 1
-            return
-        for number, value in _fields(expr):
-            if not isinstance(value, bytes):
-                continue
-            if number == _SELECT:
-                self.walk(_bytes(value, 1), depth, bound)
-            elif number == _CALL:
-                self.call(value, depth, bound)
-            elif number == _LIST:
-                items = [v for n, v in _fields(value) if n == 1 and isinstance(v, bytes)]
-                self.shape.literal = max(self.shape.literal, len(items))
-                for item in items:
-                    self.walk(item, depth, bound)
-            elif number == _STRUCT:
-                self.struct(value, depth, bound)
-            elif number == _COMPREHENSION:
-                self.comprehension(value, depth, bound)
+        elif kind == _SELECT:
+            self.walk(_bytes(value, 1), depth, bound)
+        elif kind == _CALL:
+            self.call(value, depth, bound)
+        elif kind == _LIST:
+            items = [v for n, v in _fields(value) if n == 1 and isinstance(v, bytes)]
+            self.shape.literal = max(self.shape.literal, len(items))
+            for item in items:
+                self.walk(item, depth, bound)
+        elif kind == _STRUCT:
+            self.struct(value, depth, bound)
+        elif kind == _COMPREHENSION:
+            self.comprehension(value, depth, bound)
 
     def call(self, call: bytes, depth: int, bound: frozenset[str]) -> None:
-        function = _text(call, 2)
-        operands = [v for n, v in _fields(call) if n in (1, 3) and isinstance(v, bytes)]
-        cheap = function in _LIGHT_CALLS or (function in _COMPARISONS and any(_is_scalar(o) for o in operands))
+        function, operands = _call(call)
+        cheap = function in _LIGHT_CALLS or (function in _COMPARISONS and any(_kind(o)[0] == _CONST for o in operands))
         if not cheap:
             self.shape.linear.append(depth)
         if function == "matches":
@@ -129,8 +124,8 @@ class _Reader:
 
     def comprehension(self, loop: bytes, depth: int, bound: frozenset[str]) -> None:
         over = _bytes(loop, 2)
-        path = self.path(over, bound)
-        self.shape.loops.append(Loop(range=path, literal=any(n == _LIST for n, _ in _fields(over))))
+        kind, value = _kind(over)
+        self.shape.loops.append(Loop(range=self.path(kind, value, bound), literal=kind == _LIST))
         self.shape.depth = max(self.shape.depth, depth + 1)
         self.walk(over, depth, bound)
         inner = bound | {_text(loop, 1), _text(loop, 3), _text(loop, 8)}
@@ -139,11 +134,10 @@ class _Reader:
         for number in (5, 6):
             self.walk(_bytes(loop, number), depth + 1, inner)
 
-    def path(self, expr: bytes, bound: frozenset[str]) -> Path | None:
+    def path(self, kind: int, value: bytes, bound: frozenset[str]) -> Path | None:
         """Return the path that an expression is, or None when it is anything else."""
         keys: list[str] = []
         while True:
-            kind, value = next(((n, v) for n, v in _fields(expr) if isinstance(v, bytes)), (0, b""))
             if kind == _IDENT:
                 name = _text(value, 1)
                 root = name.removeprefix(".")
@@ -151,14 +145,14 @@ class _Reader:
                 return (root, *reversed(keys)) if found else None
             if kind == _SELECT:
                 keys.append(_text(value, 2))
-                expr = _bytes(value, 1)
-            elif kind == _CALL and _text(value, 2) == "_[_]":
-                operands = [v for n, v in _fields(value) if n in (1, 3) and isinstance(v, bytes)]
-                key = _string_literal(operands[-1])
-                if len(operands) != 2 or key is None:
+                kind, value = _kind(_bytes(value, 1))
+            elif kind == _CALL:
+                function, operands = _call(value)
+                key = _string_literal(operands[-1]) if function == "_[_]" else None
+                if key is None:
                     return None
                 keys.append(key)
-                expr = operands[0]
+                kind, value = _kind(operands[0])
             else:
                 return None
 
@@ -172,15 +166,23 @@ def _is_presence_test(expr: bytes) -> bool:
     return any(number == 3 and value for number, value in _fields(_bytes(expr, _SELECT)))
 
 
-def _is_scalar(expr: bytes) -> bool:
-    return any(n == _CONST for n, _ in _fields(expr))
+def _kind(expr: bytes) -> tuple[int, bytes]:
+    """Return which kind of expression it is, as the number of the field that says so, and that field's message."""
+    return next(((number, value) for number, value in _fields(expr) if isinstance(value, bytes)), (0, b""))
+
+
+def _call(call: bytes) -> tuple[str, list[bytes]]:
+    """Return the name of a function and its operands, the one before the dot first."""
+    fields = [(number, value) for number, value in _fields(call) if isinstance(value, bytes)]
+    function = next((value.decode() for number, value in fields if number == 2), "")
+    return function, [value for number, value in fields if number != 2]
 
 
 def _string_literal(expr: bytes) -> str | None:
-    for number, value in _fields(expr):
-        if number == _CONST and isinstance(value, bytes):
-            return next((v.decode() for n, v in _fields(value) if n == _CONST_STRING and isinstance(v, bytes)), None)
-    return None
+    kind, value = _kind(expr)
+    if kind != _CONST:
+        return None
+    return next((v.decode() for n, v in _fields(value) if n == _CONST_STRING and isinstance(v, bytes)), None)
 
 
 def _bytes(message: bytes, number: int) -> bytes:
@@ -191,22 +193,24 @@ def _text(message: bytes, number: int) -> str:
     return _bytes(message, number).decode()
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield number and value of every field of a protobuf message; nested messages and strings as bytes."""
+def _fields(message: bytes) -> list[tuple[int, int | bytes]]:
+    """Return number and value of every field of a protobuf message; nested messages and strings as bytes."""
+    fields: list[tuple[int, int | bytes]] = []
     at = 0
     while at < len(message):
         tag, at = _varint(message, at)
         number, wire = tag >> 3, tag & 7
         if wire == 0:
             value, at = _varint(message, at)
-            yield number, value
+            fields.append((number, value))
             continue
         if wire == 2:
             length, at = _varint(message, at)
         else:
             length = 8 if wire == 1 else 4
-        yield number, message[at : at + length]
+        fields.append((number, message[at : at + length]))
         at += length
+    return fields
 
 
 def _varint(message: bytes, at: int) -> tuple[int, int]:

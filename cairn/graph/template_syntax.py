@@ -88,8 +88,8 @@ def check_syntax(source: str, filters: Collection[str]) -> Checked:
             if at == 1:
                 raise SyntaxRefused(f"a comment is not closed (line {_line(source, begin.start())})")
             continue
-        tokens, at = _tag(source, begin)
         try:
+            tokens, at = _tag(source, begin)
             if begin[0].startswith("{%"):
                 _check_statement(tokens, opened, filters)
                 depth = opened.count("for")
@@ -119,25 +119,22 @@ def _fallback(match: re.Match[str], filters: Collection[str]) -> str:
 def _tag(source: str, begin: re.Match[str]) -> tuple[list[_Token], int]:
     """Return the tokens of one tag and where it ends."""
     end = "}}" if begin[0].startswith("{{") else "%}"
-    line = _line(source, begin.start())
     tokens: list[_Token] = []
     at = begin.end()
     while at < len(source):
         match = _TOKEN.match(source, at)
         if match is None:
-            raise SyntaxRefused(
-                f"'{source[at]}' is not available in texts: compute the value in a transform node (line {line})"
-            )
+            raise SyntaxRefused(f"'{source[at]}' is not available in texts: compute the value in a transform node")
         at = match.end()
         if match.lastgroup == "close":
             if not match[0].endswith(end):
-                raise SyntaxRefused(f"a tag that begins with {begin[0][:2]} ends with {match[0]} (line {line})")
+                raise SyntaxRefused(f"a tag that begins with {begin[0][:2]} ends with {match[0]}")
             return tokens, at
         if match.lastgroup != "blank":
             tokens.append(_Token(str(match.lastgroup), match[0]))
         if len(tokens) > MAX_TAG_TOKENS:
-            raise SyntaxRefused(f"a tag has more than {MAX_TAG_TOKENS} parts (line {line})")
-    raise SyntaxRefused(f"a tag is not closed (line {line})")
+            raise SyntaxRefused(f"a tag has more than {MAX_TAG_TOKENS} parts")
+    raise SyntaxRefused("a tag is not closed")
 
 
 def _check_statement(tokens: list[_Token], opened: list[str], filters: Collection[str]) -> None:

@@ -20,6 +20,11 @@ from cairn.graph.schema import check_schema, validate_json
 from cairn.graph.templates import TemplateError, compile_text
 from cairn.graph.validate_edges import label_of, validate_edges
 
+MAX_EXPRESSIONS = 524_288
+"""Characters of all expressions of one graph; compiling them is what takes the time."""
+MAX_TEXTS = 4_194_304
+"""Characters of all texts of one graph."""
+
 
 @dataclass(frozen=True, slots=True)
 class ValidationContext:
@@ -38,22 +43,130 @@ class ValidationContext:
 
 def validate(definition: Definition, context: ValidationContext | None = None) -> list[GraphIssue]:
     """Return what is wrong with a graph; it can be published when no issue has severity ``error``."""
-    return list(_validate(definition, context or ValidationContext()))
+    return list(_Validation(definition, context or ValidationContext()).issues())
 
 
-def _validate(definition: Definition, context: ValidationContext) -> Iterator[GraphIssue]:
-    node_ids = frozenset(node.id for node in definition.nodes)
-    yield from _counts(definition)
-    yield from _declarations(definition)
-    yield from _ids("node", [node.id for node in definition.nodes])
-    yield from _ids("edge", [edge.id for edge in definition.edges])
-    for node in definition.nodes:
-        yield from _node(node, node_ids, context)
-    yield from validate_edges(definition, node_ids)
-    for edge in definition.edges:
-        source = edge.data.get("expression")
-        if isinstance(source, str):
-            yield from _expression("edge", edge.id, "data.expression", source, node_ids, condition=True)
+class _Validation:
+    """One pass over a graph."""
+
+    def __init__(self, definition: Definition, context: ValidationContext) -> None:
+        self.definition = definition
+        self.context = context
+        self.node_ids = frozenset(node.id for node in definition.nodes)
+        self.expressions = 0
+        self.texts = 0
+
+    def issues(self) -> Iterator[GraphIssue]:
+        definition = self.definition
+        yield from _counts(definition)
+        yield from _declarations(definition)
+        yield from _ids("node", [node.id for node in definition.nodes])
+        yield from _ids("edge", [edge.id for edge in definition.edges])
+        for node in definition.nodes:
+            yield from self._node(node)
+        yield from validate_edges(definition, self.node_ids)
+        for edge in definition.edges:
+            source = edge.data.get("expression")
+            if isinstance(source, str):
+                yield from self._expression("edge", edge.id, "data.expression", source, condition=True)
+        for name, length, most in (
+            ("expressions", self.expressions, MAX_EXPRESSIONS),
+            ("texts", self.texts, MAX_TEXTS),
+        ):
+            if length > most:
+                yield issue("workflow", None, None, f"The {name} of a graph have together at most {most} characters")
+
+    def _node(self, node: Node) -> Iterator[GraphIssue]:
+        kind = KINDS.get(node.type)
+        if kind is None:
+            yield issue("node", node.id, "type", f"Unknown node type: '{node.type}'")
+            return
+        spoilt: frozenset[str] = frozenset()
+        try:
+            data = kind.Data.model_validate(node.data)
+        except ValidationError as error:
+            yield from shape_issues("node", node.id, node.data, error)
+            spoilt = frozenset(str(single["loc"][0]) for single in error.errors(include_url=False) if single["loc"])
+            data = _mended(kind.Data, node.data, spoilt)
+        except RecursionError:
+            yield issue("node", node.id, "data", "Data is nested too deep")
+            return
+        if data is not None:
+            for found in self._data(node.id, kind, data):
+                if (found.field or "").split(".")[1] not in spoilt:
+                    yield found
+
+    def _data(self, node_id: str, kind: NodeKind[Any], data: NodeData) -> Iterator[GraphIssue]:
+        for path, source in kind.expressions(data):
+            yield from self._expression("node", node_id, f"data.{path}", source)
+        for path, source in kind.texts(data):
+            yield from self._text(node_id, f"data.{path}", source)
+        for path, name in kind.tools(data):
+            yield from _known(node_id, f"data.{path}", "tool", [name], self.context.known_tools)
+        yield from self._compensation(node_id, data)
+        yield from self._references(node_id, data)
+        for field in ("input_schema", "output_schema"):
+            schema = getattr(data, field, None)
+            if schema is not None:
+                yield from _schema("node", node_id, f"data.{field}", schema)
+
+    def _compensation(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
+        if data.compensate is None:
+            return
+        tool = data.compensate.tool
+        yield from _known(node_id, "data.compensate.tool", "tool", [tool], self.context.known_tools)
+        for key, source in data.compensate.arguments.items():
+            if isinstance(source, str):
+                yield from self._expression("node", node_id, f"data.compensate.arguments.{key}", source)
+
+    def _references(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
+        if isinstance(data, AgentNodeData):
+            tools, documents = data.tool_uuids or [], data.document_uuids or []
+            yield from _known(node_id, "data.tool_uuids", "tool", tools, self.context.known_tool_uuids)
+            yield from _known(node_id, "data.document_uuids", "document", documents, self.context.known_document_uuids)
+
+    def _expression(
+        self, kind: Kind, subject: str, field: str, source: str, *, condition: bool = False
+    ) -> Iterator[GraphIssue]:
+        self.expressions += len(source)
+        if self.expressions > MAX_EXPRESSIONS:
+            return
+        try:
+            expression = compile_expression(source)
+        except ExpressionError as error:
+            yield issue(kind, subject, field, f"Expression is not valid: {error}")
+            return
+        for node_id in sorted(_nodes_named(expression) - self.node_ids):
+            yield issue(kind, subject, field, f"Expression is not valid: no node has the id '{node_id}'")
+        if condition and not expression.may_be_boolean:
+            yield issue(kind, subject, field, "Expression must be true or false")
+
+    def _text(self, node_id: str, field: str, source: str) -> Iterator[GraphIssue]:
+        self.texts += len(source)
+        if self.texts > MAX_TEXTS:
+            return
+        try:
+            compile_text(source)
+        except TemplateError as error:
+            yield issue("node", node_id, field, f"Text is not valid: {error}")
+
+
+def _nodes_named(expression: Expression) -> set[str]:
+    """Return the ids that it names as ``outputs.<node id>``."""
+    return {path[1] for path in expression.paths if path[0] == "outputs" and len(path) > 1}
+
+
+def _mended(model: type[NodeData], data: JsonObject, spoilt: frozenset[str]) -> NodeData | None:
+    """Return the data without its spoilt members, so that the others can be checked as well."""
+    sound = {key: value for key, value in data.items() if key not in spoilt}
+    fillers: tuple[Json, ...] = ("-", {})
+    for filler in fillers:
+        missing = {key: filler for key in spoilt if key in model.model_fields and model.model_fields[key].is_required()}
+        try:
+            return model.model_validate({**sound, **missing, "name": sound.get("name", "-")})
+        except ValidationError:
+            continue
+    return None
 
 
 def _counts(definition: Definition) -> Iterator[GraphIssue]:
@@ -106,75 +219,6 @@ def _ids(kind: Kind, ids: list[str]) -> Iterator[GraphIssue]:
         seen.add(value)
 
 
-def _node(node: Node, node_ids: frozenset[str], context: ValidationContext) -> Iterator[GraphIssue]:
-    kind = KINDS.get(node.type)
-    if kind is None:
-        yield issue("node", node.id, "type", f"Unknown node type: '{node.type}'")
-        return
-    spoilt: frozenset[str] = frozenset()
-    try:
-        data = kind.Data.model_validate(node.data)
-    except ValidationError as error:
-        yield from shape_issues("node", node.id, node.data, error)
-        spoilt = frozenset(str(single["loc"][0]) for single in error.errors(include_url=False) if single["loc"])
-        data = _mended(kind.Data, node.data, spoilt)
-    except RecursionError:
-        yield issue("node", node.id, "data", "Data is nested too deep")
-        return
-    if data is not None:
-        for found in _node_data(node.id, kind, data, node_ids, context):
-            if (found.field or "").split(".")[1] not in spoilt:
-                yield found
-
-
-def _mended(model: type[NodeData], data: JsonObject, spoilt: frozenset[str]) -> NodeData | None:
-    """Return the data without its spoilt members, so that the others can be checked as well."""
-    sound = {key: value for key, value in data.items() if key not in spoilt}
-    fillers: tuple[Json, ...] = ("-", {})
-    for filler in fillers:
-        missing = {key: filler for key in spoilt if key in model.model_fields and model.model_fields[key].is_required()}
-        try:
-            return model.model_validate({**sound, **missing, "name": sound.get("name", "-")})
-        except ValidationError:
-            continue
-    return None
-
-
-def _node_data(
-    node_id: str, kind: NodeKind[Any], data: NodeData, node_ids: frozenset[str], context: ValidationContext
-) -> Iterator[GraphIssue]:
-    for path, source in kind.expressions(data):
-        yield from _expression("node", node_id, f"data.{path}", source, node_ids)
-    for path, source in kind.texts(data):
-        yield from _text(node_id, f"data.{path}", source)
-    for path, name in kind.tools(data):
-        yield from _known(node_id, f"data.{path}", "tool", [name], context.known_tools)
-    yield from _compensation(node_id, data, node_ids, context)
-    yield from _references(node_id, data, context)
-    for field in ("input_schema", "output_schema"):
-        schema = getattr(data, field, None)
-        if schema is not None:
-            yield from _schema("node", node_id, f"data.{field}", schema)
-
-
-def _compensation(
-    node_id: str, data: NodeData, node_ids: frozenset[str], context: ValidationContext
-) -> Iterator[GraphIssue]:
-    if data.compensate is None:
-        return
-    yield from _known(node_id, "data.compensate.tool", "tool", [data.compensate.tool], context.known_tools)
-    for key, source in data.compensate.arguments.items():
-        if isinstance(source, str):
-            yield from _expression("node", node_id, f"data.compensate.arguments.{key}", source, node_ids)
-
-
-def _references(node_id: str, data: NodeData, context: ValidationContext) -> Iterator[GraphIssue]:
-    if isinstance(data, AgentNodeData):
-        yield from _known(node_id, "data.tool_uuids", "tool", data.tool_uuids or [], context.known_tool_uuids)
-        documents = data.document_uuids or []
-        yield from _known(node_id, "data.document_uuids", "document", documents, context.known_document_uuids)
-
-
 def _known(
     node_id: str, field: str, what: str, names: Iterable[str], known: frozenset[str] | None
 ) -> Iterator[GraphIssue]:
@@ -182,34 +226,6 @@ def _known(
         for name in names:
             if name not in known:
                 yield issue("node", node_id, field, f"Unknown {what}: '{name}'")
-
-
-def _expression(
-    kind: Kind, subject: str, field: str, source: str, node_ids: frozenset[str], *, condition: bool = False
-) -> Iterator[GraphIssue]:
-    try:
-        expression = compile_expression(source)
-    except ExpressionError as error:
-        yield issue(kind, subject, field, f"Expression is not valid: {error}")
-        return
-    for node_id in _strangers(expression, node_ids):
-        yield issue(kind, subject, field, f"Expression is not valid: no node has the id '{node_id}'")
-    if condition and not expression.may_be_boolean:
-        yield issue(kind, subject, field, "Expression must be true or false")
-
-
-def _strangers(expression: Expression, node_ids: frozenset[str]) -> list[str]:
-    """Return the ids in ``outputs.<node id>`` that no node has."""
-    return sorted(
-        {path[1] for path in expression.paths if path[0] == "outputs" and len(path) > 1 and path[1] not in node_ids}
-    )
-
-
-def _text(node_id: str, field: str, source: str) -> Iterator[GraphIssue]:
-    try:
-        compile_text(source)
-    except TemplateError as error:
-        yield issue("node", node_id, field, f"Text is not valid: {error}")
 
 
 def _schema(kind: Kind, subject: str | None, field: str, schema: Json) -> Iterator[GraphIssue]:

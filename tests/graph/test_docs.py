@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from cairn.domain.tools import load_tools
-from cairn.graph import expressions, schema, template_filters, templates
+from cairn.graph import expressions, template_filters, templates
+from cairn.graph import validate as validate_module
 from cairn.graph.compiled import compile_graph
 from cairn.graph.expressions import compile_expression
 from cairn.graph.model import Definition
@@ -88,7 +89,7 @@ def test_the_figures_are_right() -> None:
     assert expressions.MAX_PATTERN == 256
     assert templates.MAX_SOURCE == 64 * 1024
     assert template_filters.MAX_OUTPUT == 1024 * 1024
-    assert schema.MAX_ERRORS == 50
+    assert (validate_module.MAX_EXPRESSIONS, validate_module.MAX_TEXTS) == (512 * 1024, 4 * 1024 * 1024)
     retry = RetryPolicy()
     assert (retry.max_attempts, retry.initial_interval, retry.backoff, retry.max_interval) == (3, 1, 2, 60)
     assert NodeData(name="x").max_visits == 100

@@ -324,6 +324,16 @@ def test_parallels_in_a_row_and_nested_deep() -> None:
     assert told(issues(nodes, [*edges, edge("j>z")])) == set()
 
 
+def test_sources_are_bounded_together() -> None:
+    expression, text = "input.a == '" + "x" * 2_000 + "'", "x" * 60_000
+    nodes = [START, *(node(f"n{i}", "transform", set={"x": expression}) for i in range(300)), END]
+    nodes += [node(f"a{i}", "agent", prompt=text) for i in range(80)]
+    assert told(issues(nodes, [edge("s>z")])) == {
+        ("workflow", None, None, "The expressions of a graph have together at most 524288 characters"),
+        ("workflow", None, None, "The texts of a graph have together at most 4194304 characters"),
+    }
+
+
 # Properties.
 
 _ids = st.sampled_from(["a", "b", "c", "", " ", "é"])
