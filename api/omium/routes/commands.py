@@ -26,7 +26,7 @@ async def pause_execution(
 ) -> model.Execution:
     """Stop before the next node; what is in flight ends and is kept."""
     await unit.commit()
-    return await executions.pause(execution_id, body.expected_revision)
+    return await executions.pause(execution_id, body.expected_revision, unit.operation_key)
 
 
 @router.post("/resume", response_model=ExecutionDetail)
@@ -35,7 +35,7 @@ async def resume_execution(
 ) -> model.Execution:
     """Go on."""
     await unit.commit()
-    return await executions.resume(execution_id, body.expected_revision)
+    return await executions.resume(execution_id, body.expected_revision, unit.operation_key)
 
 
 @router.post("/cancel", response_model=ExecutionDetail)
@@ -44,4 +44,4 @@ async def cancel_execution(
 ) -> model.Execution:
     """End the execution as cancelled; what is in flight is cancelled too."""
     await unit.commit()
-    return await executions.cancel(execution_id, body.expected_revision)
+    return await executions.cancel(execution_id, body.expected_revision, unit.operation_key)
