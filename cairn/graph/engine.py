@@ -161,6 +161,7 @@ class Engine:
 
     def cancelling(self) -> Accepted:
         """Take note that a cancellation was accepted; Temporal's own cancellation ends the execution."""
+        self.detail = "cancelling"
         return self._accepted()
 
     # What to do.

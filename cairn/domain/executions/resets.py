@@ -52,6 +52,8 @@ class ResetService:
             request = await self._request(row.id, now, projection, command, asked, operation_id)
             handle = await self.client.begin(request)
         if handle is not None:
+            # Nothing was written since the commit: the connection is free for others while this one waits.
+            await self.executions.session.rollback()
             await self.client.outcome(handle, WAIT)
         return await self.executions.get(execution_id)
 

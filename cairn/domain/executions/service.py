@@ -164,16 +164,22 @@ class ExecutionService:
         await self._repair(row, told(row, now, projection))
         return self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
 
-    async def pause(self, execution_id: str, expected_revision: int | None = None) -> Execution:
-        """Stop before the next node; activities in flight end and are kept. A paused execution stays as it is."""
+    async def pause(self, execution_id: str, revision: int | None = None, key: str | None = None) -> Execution:
+        """Stop before the next node; activities in flight end and are kept. A paused execution stays as it is.
+
+        Args:
+            execution_id: the execution.
+            revision: refuse unless it is at this one.
+            key: the same key is carried out once in a line of the execution.
+        """
         return await self._command(
-            execution_id, UPDATE_PAUSE, lambda lineage: Pause(lineage=lineage, expected_revision=expected_revision)
+            execution_id, UPDATE_PAUSE, lambda lineage: Pause(lineage=lineage, expected_revision=revision), key
         )
 
-    async def resume(self, execution_id: str, expected_revision: int | None = None) -> Execution:
-        """Go on. A running execution stays as it is."""
+    async def resume(self, execution_id: str, revision: int | None = None, key: str | None = None) -> Execution:
+        """Go on. A running execution stays as it is. Arguments as of ``pause``."""
         return await self._command(
-            execution_id, UPDATE_RESUME, lambda lineage: Resume(lineage=lineage, expected_revision=expected_revision)
+            execution_id, UPDATE_RESUME, lambda lineage: Resume(lineage=lineage, expected_revision=revision), key
         )
 
     async def patch(
@@ -191,8 +197,8 @@ class ExecutionService:
             ),
         )
 
-    async def cancel(self, execution_id: str, expected_revision: int | None = None) -> Execution:
-        """End as cancelled. A cancelled execution stays as it is.
+    async def cancel(self, execution_id: str, revision: int | None = None, key: str | None = None) -> Execution:
+        """End as cancelled. A cancelled execution stays as it is. Arguments as of ``pause``.
 
         Raises:
             Conflict: it ended otherwise, or the revision is stale.
@@ -201,7 +207,7 @@ class ExecutionService:
         if now.phase is Phase.CANCELLED:
             return await self.get(row.id)
         return await self._command(
-            execution_id, UPDATE_CANCEL, lambda lineage: Cancel(lineage=lineage, expected_revision=expected_revision)
+            execution_id, UPDATE_CANCEL, lambda lineage: Cancel(lineage=lineage, expected_revision=revision), key
         )
 
     async def checkpoint(self, execution_id: str, checkpoint_id: str) -> CheckpointState:
@@ -260,11 +266,11 @@ class ExecutionService:
             raise errors.Conflict("The execution has not been started in Temporal yet", code="not_started")
         return row, now
 
-    async def _command(self, execution_id: str, name: str, make: CommandOf) -> Execution:
+    async def _command(self, execution_id: str, name: str, make: CommandOf, key: str | None = None) -> Execution:
         row, now = await self.located(execution_id)
         if now.phase not in _OPEN:
             raise errors.Conflict(f"The execution is {now.phase}", code="execution_closed")
-        await self.temporal.command(now, name, make(now.run_id))
+        await self.temporal.command(now, name, make(now.run_id), update_id=key)
         return await self.get(row.id)
 
     async def _find(self, execution_id: str) -> ExecutionRow | None:

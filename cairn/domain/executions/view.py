@@ -60,7 +60,7 @@ def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObj
     engine = projection.engine
     return {
         "status": now.phase.value,
-        "status_detail": now.detail if now.phase is Phase.PAUSED else None,
+        "status_detail": now.detail if now.phase in (Phase.PAUSED, Phase.RUNNING) else None,
         "run_id": now.run_id,
         "revision": max(row.revision, now.revision),
         "started": True,

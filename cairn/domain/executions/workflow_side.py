@@ -44,7 +44,7 @@ async def record(session: AsyncSession, told: Record) -> None:
     if row is None or told.revision < row.revision:
         return
     row.status = told.phase.value
-    row.status_detail = told.detail if told.phase is Phase.PAUSED else None
+    row.status_detail = None if told.phase in CLOSED else told.detail
     row.run_id, row.revision, row.started = told.run_id, told.revision, True
     row.output_data = told.output
     row.error = told.error.model_dump() if told.error else None
