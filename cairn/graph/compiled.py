@@ -79,10 +79,18 @@ def compile_graph(definition: JsonObject) -> Graph:
         start=starts[0],
         state=model.state,
         limits=model.limits,
-        input_schema=model.input_schema,
+        input_schema=input_schema_of(definition),
         output_schema=model.output_schema,
         initial_state={key: declared.default for key, declared in model.state.items() if declared.default is not None},
     )
+
+
+def input_schema_of(definition: JsonObject) -> JsonObject | None:
+    """Return what the input of a valid definition has to fulfil: the graph's own schema and its start node's."""
+    declared = [definition.get("input_schema")]
+    declared += [n["data"].get("input_schema") for n in definition["nodes"] if n["type"] == "start"]
+    schemas = [schema for schema in declared if schema is not None]
+    return {"allOf": schemas} if len(schemas) > 1 else next(iter(schemas), None)
 
 
 def _ways(edges: list[Edge]) -> dict[str, tuple[Way, ...]]:

@@ -60,6 +60,9 @@ class _Validation:
         definition = self.definition
         yield from _counts(definition)
         yield from _declarations(definition)
+        if definition.durability == "segment":
+            said = "Every step is made durable by itself: segments are not supported yet"
+            yield issue("workflow", None, "durability", said, warning=True)
         yield from _ids("node", [node.id for node in definition.nodes])
         yield from _ids("edge", [edge.id for edge in definition.edges])
         for node in definition.nodes:
@@ -113,6 +116,8 @@ class _Validation:
     def _compensation(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
         if data.compensate is None:
             return
+        said = "A rollback does not carry out compensations yet"
+        yield issue("node", node_id, "data.compensate", said, warning=True)
         tool = data.compensate.tool
         yield from _known(node_id, "data.compensate.tool", "tool", [tool], self.context.known_tools)
         for key, source in data.compensate.arguments.items():

@@ -66,6 +66,12 @@ async def test_input_is_checked_by_the_graphs_schema(cairn: Cairn) -> None:
     with pytest.raises(InvalidInput) as refused:
         await cairn.start(workflow, {"n": "x"})
     assert [e.pointer for e in refused.value.errors] == ["/input_data/n"]
+    graph = sequence(noting("a"), input_schema={"required": ["x"]})
+    graph["nodes"][0]["data"]["input_schema"] = {"required": ["y"]}
+    workflow = await cairn.publish(graph)
+    with pytest.raises(InvalidInput):
+        await cairn.start(workflow, {"x": 1})
+    await cairn.reach((await cairn.start(workflow, {"x": 1, "y": 2})).id, "completed")
     with pytest.raises(NotFound):
         await cairn.start("0b7ad4e6-0000-0000-0000-000000000000")
 

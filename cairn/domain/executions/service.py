@@ -41,6 +41,7 @@ from cairn.domain.executions.stream import follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.pinned import published_version
 from cairn.domain.principal import Principal
+from cairn.graph.compiled import input_schema_of
 from cairn.graph.schema import validate_json
 from cairn.persistence.json_filter import member_is
 from cairn.persistence.paging import Page
@@ -89,7 +90,7 @@ class ExecutionService:
                 return existing
         _check_metadata(command)
         version = await published_version(self.session, self.principal.scope, command.workflow_id)
-        schema = version.definition.get("input_schema")
+        schema = input_schema_of(version.definition)
         if schema is not None and (broken := validate_json(schema, command.input_data)):
             fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
             raise errors.InvalidInput("The input breaks the graph's schema", errors=fields)
