@@ -1,4 +1,4 @@
-"""Settings: environment variables with the prefix ``CAIRN_`` (and ``.env`` is not read: what is set is what is seen)."""
+"""Settings: environment variables with the prefix ``CAIRN_``. No ``.env`` is read: what is set is what is seen."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ class Settings(BaseSettings):
 
     home: Path = Field(default=Path(".cairn"), description="Folder of all data.")
     database_url: str | None = Field(
-        default=None, description="SQLAlchemy URL; sqlite+aiosqlite:///… or postgresql+psycopg://…; default: $CAIRN_HOME/cairn.db."
+        default=None,
+        description="SQLAlchemy URL; sqlite+aiosqlite:///… or postgresql+psycopg://…; default: $CAIRN_HOME/cairn.db.",
     )
     blob_url: str | None = Field(
-        default=None, description="Where payloads over 64 KiB are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/blobs."
+        default=None,
+        description="Where large payloads are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/blobs.",
     )
     blob_threshold: int = Field(default=64 * 1024, description="Payloads of at least so many bytes leave history.")
 
@@ -43,7 +45,9 @@ class Settings(BaseSettings):
     body_limit: int = 10 * 1024 * 1024
     rate_limit: str | None = Field(default=None, description="For example 100/minute, per key; none: off.")
 
-    default_model: str = Field(default="offline", description="Model of agent nodes that name none; provider:name or offline.")
+    default_model: str = Field(
+        default="offline", description="Model of agent nodes that name none; provider:name or offline."
+    )
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
     anthropic_base_url: str | None = None
@@ -52,6 +56,13 @@ class Settings(BaseSettings):
     google_api_key: SecretStr | None = None
     tool_modules: list[str] = Field(default_factory=list, description="Python modules that register tools, JSON list.")
     http_allow_private: bool = Field(default=False, description="Let http nodes reach private addresses.")
+
+    api_url: str | None = Field(
+        default=None, description="API that the command line calls; default: http://127.0.0.1:$CAIRN_API_PORT."
+    )
+    api_key: SecretStr | None = Field(
+        default=None, description="Key that the command line calls it with; default: the one in $CAIRN_HOME/dev-key."
+    )
 
     log_level: str = "INFO"
     log_format: Literal["json", "console"] = "json"
