@@ -93,6 +93,11 @@ class Program:
         return self._process is not None and self._process.exitcode is None
 
     @property
+    def exitcode(self) -> int | None:
+        """How it ended, as ``multiprocessing`` says it; None while it runs."""
+        return self._process.exitcode if self._process is not None else None
+
+    @property
     def pid(self) -> int:
         """Its process id."""
         assert self._process is not None and self._process.pid is not None, f"{self.name} was not started"

@@ -1,0 +1,205 @@
+"""Says what is wrong with a story. Pure: knows nothing of how Cairn works, only of what it promises."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from chaos.ledger import Entry, effects
+from chaos.records import ENDS, RESETS, Asked, Shown, Story
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken.
+
+    Attributes:
+        rule: which.
+        where: execution or request.
+        text: what was seen.
+    """
+
+    rule: str
+    where: str
+    text: str
+
+
+Rule = Callable[[Story], Iterator[tuple[str, str]]]
+
+
+def check(story: Story) -> list[Violation]:
+    """Return all violations."""
+    return [Violation(rule.__name__, where, text) for rule in RULES for where, text in rule(story)]
+
+
+def answered(story: Story) -> Iterator[tuple[str, str]]:
+    """Every request gets an answer that counts, and none that may not be."""
+    for asked in story.asked:
+        for fault in asked.faults:
+            yield asked.tag, f"{asked.kind}: {fault}"
+        if asked.status is None:
+            yield asked.tag, f"{asked.kind} was never answered, in {asked.tries} tries"
+
+
+def started_once(story: Story) -> Iterator[tuple[str, str]]:
+    """An acknowledged start is one execution; one that was refused or never answered is at most one."""
+    found = Counter(f.tag for f in story.found)
+    starts = {a.tag: a for a in story.asked if a.kind == "start"}
+    for tag in found.keys() - starts.keys():
+        yield tag, "an execution that nobody asked for"
+    for tag, start in starts.items():
+        if start.done and found[tag] == 0:
+            yield tag, f"{start.execution_id} was accepted and is not there"
+        if found[tag] > 1:
+            yield tag, f"{found[tag]} executions of one request"
+        if start.done and found[tag] and start.execution_id not in {f.execution_id for f in story.found}:
+            yield tag, f"the execution that is there is not {start.execution_id}, which was accepted"
+
+
+def at_rest(story: Story) -> Iterator[tuple[str, str]]:
+    """Every execution has reached an end, or waits for a named reason; none fails of what was not planned."""
+    for found in story.found:
+        shown = found.got
+        if shown.status not in ENDS and not (shown.status == "paused" and shown.detail):
+            yield found.execution_id, f"neither ended nor waiting for a named reason: {shown.status} {shown.detail}"
+        if shown.status == "failed" and shown.error not in story.planned:
+            yield found.execution_id, f"failed of {shown.error}"
+    for workflow in story.stuck:
+        yield workflow, "still under way"
+
+
+def commands_once(story: Story) -> Iterator[tuple[str, str]]:
+    """A command that was acknowledged took effect once, one that was refused did not, and nothing comes later."""
+    for chain in _by_execution(story.asked).values():
+        for asked in chain:
+            if asked.before is None or asked.after is None:
+                continue
+            grown = asked.after.revision - asked.before.revision
+            if grown not in _growth(asked, asked.before):
+                text = f"{asked.kind} ({asked.status} {asked.code}) of a {asked.before.status} execution: revision"
+                yield asked.tag, f"{text} {asked.before.revision} -> {asked.after.revision}, in {asked.tries} tries"
+        for earlier, later in itertools.pairwise(chain):
+            if earlier.after and later.before and earlier.after.revision != later.before.revision:
+                yield earlier.tag, f"revision {earlier.after.revision} -> {later.before.revision} without a command"
+    last = {a.execution_id: a.after for a in story.asked if a.after is not None}
+    for found in story.found:
+        known = last.get(found.execution_id)
+        if known is not None and known.revision != found.got.revision:
+            text = f"revision {known.revision} -> {found.got.revision} after the last command"
+            yield found.execution_id, text
+
+
+def _growth(asked: Asked, before: Shown) -> tuple[int, ...]:
+    """Return by how much the revision may grow."""
+    if not asked.done or asked.kind == "terminate":
+        return (0,)
+    match asked.kind:
+        case "pause":
+            return (0,) if before.status == "paused" else (1,)
+        case "resume":
+            return (1,) if before.status == "paused" else (0,)
+        case "cancel":
+            # Sent again while the first one is carried out, it may be accepted once more; the end is the same.
+            return (1,) if asked.tries == 1 else (1, 2)
+        case "rollback":
+            return (1,)
+        case "replay":
+            return (2,)
+        case _:
+            return (0,)
+
+
+def resets_once(story: Story) -> Iterator[tuple[str, str]]:
+    """There are as many resets as were acknowledged, and none was made twice."""
+    acknowledged = Counter(a.execution_id for a in story.asked if a.kind in RESETS and a.done)
+    for found in story.found:
+        operations = Counter(run.operation for run in found.runs if run.operation is not None)
+        for operation, times in operations.items():
+            if times > 1:
+                yield found.execution_id, f"reset {operation} was made {times} times"
+        wanted, made = acknowledged[found.execution_id], len(found.runs) - 1
+        if made != wanted:
+            yield found.execution_id, f"{wanted} resets were acknowledged, {made} were made"
+
+
+def resets_keep_what_came_before(story: Story) -> Iterator[tuple[str, str]]:
+    """After a reset the checkpoints up to its target are there, under their ids; a rollback has no others."""
+    for asked in story.asked:
+        if asked.kind in RESETS and asked.done and asked.after and asked.after.checkpoints is not None:
+            there = asked.after.checkpoints
+            there = there if asked.kind == "rollback" else there[: len(asked.kept)]
+            if there != asked.kept:
+                yield asked.tag, f"{asked.kind} to keep {asked.kept} left {asked.after.checkpoints}"
+
+
+def effects_once(story: Story) -> Iterator[tuple[str, str]]:
+    """A try is made once; what one idempotency key did is one thing; and what was commanded is what happened."""
+    tries = Counter((e.key, e.attempt) for e in story.ledger if e.what == "call")
+    for (key, attempt), times in tries.items():
+        if times > 1:
+            yield key, f"try {attempt} was made {times} times"
+    meant: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for entry in story.ledger:
+        meant[entry.key].add((entry.execution_id, entry.name))
+    for key, meanings in meant.items():
+        if len(meanings) > 1:
+            yield key, f"one key for different effects: {sorted(meanings)}"
+    commanded = {key for found in story.found for run in found.runs for key in run.scheduled}
+    for entry in effects(story.ledger):
+        if entry.key not in commanded:
+            yield entry.execution_id, f"an effect that no history knows of: {entry.key}"
+
+
+def results_are_effects(story: Story) -> Iterator[tuple[str, str]]:
+    """A result in history or in an output stands for an effect of that execution that did happen."""
+    happened = {(e.execution_id, e.key): e for e in effects(story.ledger)}
+    for found in story.found:
+        for run in found.runs:
+            for key in run.completed:
+                if (found.execution_id, key) not in happened:
+                    yield found.execution_id, f"history has a result of {key}, which did not happen"
+        for name, key in (found.got.output or {}).items():
+            entry: Entry | None = happened.get((found.execution_id, key))
+            if entry is None or entry.name != name:
+                yield found.execution_id, f"the output says {name} was done as {key}; it was not"
+
+
+def everyone_agrees(story: Story) -> Iterator[tuple[str, str]]:
+    """The list, the execution itself and Temporal say the same."""
+    for found in story.found:
+        for place, shown in (("the list", found.listed), ("Temporal", found.temporal)):
+            for field in ("status", "revision", "run_id"):
+                there, here = getattr(shown, field), getattr(found.got, field)
+                if there is not None and there != here:
+                    yield found.execution_id, f"{field}: {place} says {there!r}, GET says {here!r}"
+        if found.listed.output != found.got.output or found.listed.error != found.got.error:
+            yield found.execution_id, "the list has another output or error than GET"
+
+
+def histories_replay(story: Story) -> Iterator[tuple[str, str]]:
+    """The workflow code replays every history."""
+    yield from story.unreplayable
+
+
+def _by_execution(asked: list[Asked]) -> dict[str, list[Asked]]:
+    chains: dict[str, list[Asked]] = defaultdict(list)
+    for request in asked:
+        if request.execution_id is not None and request.kind != "start":
+            chains[request.execution_id].append(request)
+    return chains
+
+
+RULES: list[Rule] = [
+    answered,
+    started_once,
+    at_rest,
+    commands_once,
+    resets_once,
+    resets_keep_what_came_before,
+    effects_once,
+    results_are_effects,
+    everyone_agrees,
+    histories_replay,
+]

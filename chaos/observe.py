@@ -1,0 +1,147 @@
+"""What is there when the storm is over: read from the list, from each execution, from Temporal and from histories."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Iterable
+from typing import Any
+
+import httpx2
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import Client, WorkflowHistory
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+
+from cairn.contracts.executions import WORKFLOW_TYPE
+from cairn.contracts.nodes import RUN_TOOL, NodeCall
+from cairn.contracts.operations import RESET_WORKFLOW_TYPE
+from cairn.temporal.executions import ExecutionClient
+from cairn.temporal.history import WasReset, read
+from chaos.driver import shown
+from chaos.installation import Installation
+from chaos.records import Asked, Found, Run, Shown, Story
+from workflows.registry import WORKFLOWS
+
+AGREEMENT = 30.0
+"""Seconds in which the list has to say what Temporal says, before anyone reads the executions one by one."""
+
+
+class Observer:
+    """Reads an installation that nobody hurts any more."""
+
+    def __init__(self, site: Installation) -> None:
+        """Take the installation."""
+        self.site = site
+        self.temporal = ExecutionClient(site.client, site.settings)
+
+    async def story(self, asked: list[Asked]) -> Story:
+        """Return everything that the checker wants to know."""
+        stuck = await self._reset_ends()
+        headers = {"X-API-Key": self.site.key}
+        async with httpx2.AsyncClient(base_url=self.site.urls[0], headers=headers, timeout=30) as http:
+            listed, temporal = await self._agreed(http)
+            got = {id_: (await http.get(f"/api/v1/executions/{id_}")).raise_for_status().json() for id_ in listed}
+        histories = await self._histories()
+        runs = {id_: [await _run(history, self.site.client) for history in histories.get(id_, [])] for id_ in listed}
+        found = [
+            Found(id_, item["metadata"]["tag"], shown(item), shown(got[id_]), temporal[id_], tuple(runs[id_]))
+            for id_, item in listed.items()
+        ]
+        unreplayable = await self._replay(h for every in histories.values() for h in every)
+        return Story(asked, found, self.site.ledger.read(), unreplayable, stuck)
+
+    async def _reset_ends(self) -> list[str]:
+        """Wait for the resets that are under way; return those that do not end."""
+        end = time.monotonic() + AGREEMENT
+        while True:
+            query = f"WorkflowType = '{RESET_WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'"
+            stuck = [found.id async for found in self.site.client.list_workflows(query)]
+            if not stuck or time.monotonic() > end:
+                return stuck
+            await asyncio.sleep(0.3)
+
+    async def _agreed(self, http: httpx2.AsyncClient) -> tuple[dict[str, dict[str, Any]], dict[str, Shown]]:
+        """Read list and Temporal until they agree, or for as long as they may take; return what they said last."""
+        end = time.monotonic() + AGREEMENT
+        while True:
+            listed = {item["id"]: item async for item in _all(http)}
+            temporal = {id_: await self._described(id_) for id_ in listed}
+            agree = all(item["status"] == temporal[id_].status for id_, item in listed.items())
+            if agree or time.monotonic() > end:
+                return listed, temporal
+            await asyncio.sleep(0.5)
+
+    async def _described(self, execution_id: str) -> Shown:
+        found = await self.temporal.describe(execution_id)
+        if found is None:
+            return Shown("unknown", 0)
+        return Shown(found.phase.value, found.revision, run_id=found.run_id)
+
+    async def _histories(self) -> dict[str, list[WorkflowHistory]]:
+        """Return the histories of all runs there are, by workflow, oldest run first."""
+        found: dict[str, list[WorkflowHistory]] = defaultdict(list)
+        listed = [workflow async for workflow in self.site.client.list_workflows("")]
+        for workflow in sorted(listed, key=lambda w: w.start_time):
+            handle = self.site.client.get_workflow_handle(workflow.id, run_id=workflow.run_id)
+            found[workflow.id].append(await handle.fetch_history())
+        return found
+
+    async def _replay(self, histories: Iterable[WorkflowHistory]) -> list[tuple[str, str]]:
+        replayer = Replayer(
+            workflows=WORKFLOWS,
+            data_converter=self.site.client.data_converter,
+            workflow_runner=UnsandboxedWorkflowRunner(),
+        )
+        known = {RESET_WORKFLOW_TYPE, WORKFLOW_TYPE, "Reconcile"}
+        failed: list[tuple[str, str]] = []
+        async with replayer.workflow_replay_iterator(_of_types(histories, known)) as results:
+            async for result in results:
+                if result.replay_failure is not None:
+                    where = f"{result.history.workflow_id} {result.history.run_id}"
+                    failed.append((where, str(result.replay_failure)))
+        return failed
+
+
+async def _all(http: httpx2.AsyncClient) -> AsyncIterator[dict[str, Any]]:
+    page = 1
+    while True:
+        reply = await http.get("/api/v1/executions", params={"page": page, "page_size": 100})
+        found = reply.raise_for_status().json()
+        for item in found["items"]:
+            yield item
+        if page * 100 >= found["total"]:
+            return
+        page += 1
+
+
+async def _of_types(histories: Iterable[WorkflowHistory], known: set[str]) -> AsyncIterator[WorkflowHistory]:
+    for history in histories:
+        started = history.events[0].workflow_execution_started_event_attributes
+        if started.workflow_type.name in known:
+            yield history
+
+
+async def _run(history: WorkflowHistory, client: Client) -> Run:
+    """Return what a run's history says, read without the engine."""
+    resets = [e for e in await read(history.events, client.data_converter) if isinstance(e, WasReset)]
+    last = resets[-1] if resets else None
+    scheduled: dict[int, str] = {}
+    completed: set[str] = set()
+    for event in history.events:
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+            work = event.activity_task_scheduled_event_attributes
+            if work.activity_type.name == RUN_TOOL.name:
+                (call,) = await client.data_converter.decode(work.input.payloads, [NodeCall])
+                scheduled[event.event_id] = call.idempotency_key
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+            done = event.activity_task_completed_event_attributes.scheduled_event_id
+            if done in scheduled:
+                completed.add(scheduled[done])
+    return Run(
+        history.run_id,
+        last.reason if last else None,
+        last.base_run_id if last else None,
+        frozenset(scheduled.values()),
+        frozenset(completed),
+    )

@@ -1,0 +1,104 @@
+"""What is written down of a storm: what clients asked and heard, and what was found when it was over."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chaos.ledger import Entry
+
+ENDS = ("completed", "failed", "cancelled")
+RESETS = ("replay", "rollback")
+
+
+@dataclass(slots=True)
+class Asked:
+    """One request of a client, over all its tries; requests to one execution follow each other.
+
+    Attributes:
+        kind: start, pause, resume, cancel, replay, rollback, or terminate (an operator's, in Temporal).
+        tag: of the execution: metadata that the client chose.
+        execution_id: None until the start is answered.
+        tries: how often it was sent, all with one idempotency key.
+        status: HTTP status of the answer that counts; None when there was none.
+        code: machine-readable reason of a refusal.
+        before: the execution as the client saw it just before.
+        after: as the client saw it just after.
+        kept: ids of the checkpoints that a reset has to keep.
+        faults: what no reply may be: an internal error, a 503 without Retry-After, two answers that differ.
+    """
+
+    kind: str
+    tag: str
+    execution_id: str | None = None
+    tries: int = 0
+    status: int | None = None
+    code: str | None = None
+    before: Shown | None = None
+    after: Shown | None = None
+    kept: tuple[str, ...] = ()
+    faults: list[str] = field(default_factory=list)
+
+    @property
+    def done(self) -> bool:
+        """Whether it was acknowledged."""
+        return self.status is not None and self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An execution as some place shows it; what the place does not show is None."""
+
+    status: str
+    revision: int
+    detail: str | None = None
+    output: dict[str, str] | None = None
+    error: str | None = None
+    run_id: str | None = None
+    checkpoints: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One Temporal run of an execution.
+
+    Attributes:
+        operation: reason of the reset that made it; None for the first.
+        scheduled: idempotency keys of the tool calls that it commanded.
+        completed: those of the calls that brought a result.
+    """
+
+    run_id: str
+    operation: str | None = None
+    base_run_id: str | None = None
+    scheduled: frozenset[str] = frozenset()
+    completed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An execution as it was found when the storm was over."""
+
+    execution_id: str
+    tag: str
+    listed: Shown
+    got: Shown
+    temporal: Shown
+    runs: tuple[Run, ...]
+
+
+@dataclass(slots=True)
+class Story:
+    """Everything.
+
+    Attributes:
+        unreplayable: workflow and run ids of histories that the workflow code does not replay, with the reason.
+        stuck: workflow ids of resets and the like that are still under way.
+        planned: error codes with which executions are meant to fail.
+    """
+
+    asked: list[Asked]
+    found: list[Found]
+    ledger: list[Entry]
+    unreplayable: list[tuple[str, str]] = field(default_factory=list)
+    stuck: list[str] = field(default_factory=list)
+    planned: frozenset[str] = frozenset({"refused"})

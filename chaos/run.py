@@ -1,0 +1,58 @@
+"""One storm from its beginning to its report."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from chaos.checker import Violation, check
+from chaos.driver import Actor, publish
+from chaos.faults import Storm
+from chaos.installation import Installation
+from chaos.observe import Observer
+from chaos.records import Story
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be done.
+
+    Attributes:
+        seconds: how long the storm rages.
+        seed: of all chance.
+        clients: how many work at once, each with one execution at a time.
+        cluster: a Temporal cluster on PostgreSQL instead of a dev server.
+    """
+
+    seconds: float = 60.0
+    seed: int = 1
+    clients: int = 8
+    cluster: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went; ``settled`` is in how many seconds after the storm everything had come to rest."""
+
+    story: Story
+    storm: Storm
+    violations: list[Violation]
+    settled: float
+
+
+async def run(plan: Plan, folder: Path) -> Outcome:
+    """Carry a plan out in an empty folder; no process is left."""
+    site = Installation(folder, cluster=plan.cluster)
+    try:
+        await site.open()
+        graphs = await publish(site)
+        storm = Storm(site, plan.seed, plan.seconds)
+        actors = [Actor(f"client-{n}", site, storm, graphs, plan.seed) for n in range(1, plan.clients + 1)]
+        await asyncio.gather(storm.run(), *(actor.run() for actor in actors))
+        settled = time.monotonic() - storm.over
+        story = await Observer(site).story([asked for actor in actors for asked in actor.asked])
+    finally:
+        await site.close()
+    return Outcome(story, storm, check(story), settled)

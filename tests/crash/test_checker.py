@@ -1,0 +1,153 @@
+"""The checker finds each fault that is planted in a story without one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chaos.checker import check
+from chaos.ledger import Entry
+from chaos.records import Asked, Found, Run, Shown, Story
+
+A1, B1, B2 = "e1/a/1/r1", "e1/b/1/r1", "e1/b/1/r2"
+ALL = frozenset({A1, B1, B2})
+PAUSED = Shown("paused", 1, "paused by request")
+
+
+def entry(what: str, name: str, key: str, attempt: int = 1, execution_id: str = "e1") -> Entry:
+    return Entry(what, name, key, execution_id, attempt, 0.0)
+
+
+def story() -> Story:
+    """One execution that completed, was rolled back to ``a`` and resumed; b was tried twice the second time."""
+    done = Shown("completed", 0, None, {"a": A1, "b": B1}, None, "r1", ("c0", "c1", "c2"))
+    back = Shown("paused", 1, "reset to a checkpoint", None, None, "r2", ("c0", "c1"))
+    again = Shown("completed", 2, None, {"a": A1, "b": B2}, None, "r2", ("c0", "c1", "c3"))
+    return Story(
+        asked=[
+            Asked("start", "t1", "e1", 2, 201, after=Shown("running", 0)),
+            Asked("rollback", "t1", "e1", 3, 200, before=done, after=back, kept=("c0", "c1")),
+            Asked("resume", "t1", "e1", 1, 200, before=back, after=replace(again, status="running")),
+            Asked("start", "t2", None, 1, 409, "graph_not_published"),
+        ],
+        found=[
+            Found(
+                "e1",
+                "t1",
+                listed=replace(again, checkpoints=None),
+                got=again,
+                temporal=Shown("completed", 2, run_id="r2"),
+                runs=(
+                    Run("r1", None, None, frozenset({A1, B1}), frozenset({A1, B1})),
+                    Run("r2", "op1", "r1", frozenset({A1, B2}), frozenset({A1, B2})),
+                ),
+            )
+        ],
+        ledger=[
+            *(entry(what, name, key) for name, key in (("a", A1), ("b", B1)) for what in ("call", "effect")),
+            entry("call", "b", B2),
+            entry("effect", "b", B2),
+            entry("call", "b", B2, attempt=2),
+            entry("effect", "b", B2, attempt=2),
+        ],
+    )
+
+
+def test_a_story_without_a_fault_has_no_violation() -> None:
+    assert check(story()) == []
+
+
+def found(told: Story, **changes) -> None:
+    told.found[0] = replace(told.found[0], **changes)
+
+
+def got(told: Story, **changes) -> None:
+    """Change how the execution was found, wherever it was looked at."""
+    one = told.found[0]
+    shared = {name: value for name, value in changes.items() if name in ("status", "revision", "run_id")}
+    found(
+        told,
+        got=replace(one.got, **changes),
+        listed=replace(one.listed, **changes),
+        temporal=replace(one.temporal, **shared),
+    )
+
+
+def asked(told: Story, number: int, **changes) -> None:
+    told.asked[number] = replace(told.asked[number], **changes)
+
+
+def after(told: Story, number: int, **changes) -> None:
+    """Change what the client saw after one command and so before the next."""
+    shown = replace(told.asked[number].after, **changes)
+    asked(told, number, after=shown)
+    if number == 1:
+        asked(told, 2, before=shown)
+
+
+def runs(told: Story, *made: Run) -> None:
+    found(told, runs=(*told.found[0].runs, *made))
+
+
+PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
+    "a request without an answer": ("answered", lambda s: asked(s, 3, status=None)),
+    "an internal error on the way": ("answered", lambda s: s.asked[1].faults.append("500")),
+    "an accepted execution that is lost": ("started_once", lambda s: (s.found.clear(), s.ledger.clear())),
+    "two executions of one start": (
+        "started_once",
+        lambda s: s.found.append(Found("e2", "t1", PAUSED, PAUSED, PAUSED, (Run("r9"),))),
+    ),
+    "an execution that nobody asked for": ("started_once", lambda s: s.asked.pop(0)),
+    "another execution than the accepted one": ("started_once", lambda s: asked(s, 0, execution_id="e9")),
+    "an execution that hangs": ("at_rest", lambda s: got(s, status="running", output=None)),
+    "a pause without a reason": ("at_rest", lambda s: got(s, status="paused", detail=None, output=None)),
+    "a failure that was not planned": ("at_rest", lambda s: got(s, status="failed", error="timeout", output=None)),
+    "a reset that never ends": ("at_rest", lambda s: s.stuck.append("reset/e1")),
+    "a command that took effect twice": ("commands_once", lambda s: (after(s, 2, revision=3), got(s, revision=3))),
+    "a command that took no effect": ("commands_once", lambda s: (after(s, 2, revision=1), got(s, revision=1))),
+    "a refused command that took effect": ("commands_once", lambda s: asked(s, 2, status=409)),
+    "a command that took effect again later": ("commands_once", lambda s: got(s, revision=3)),
+    "a change between two commands": (
+        "commands_once",
+        lambda s: (after(s, 1, revision=0), asked(s, 1, before=replace(s.asked[1].before, revision=-1))),
+    ),
+    "a reset made twice under one name": ("resets_once", lambda s: runs(s, Run("r3", "op1", "r2"))),
+    "a reset that nobody asked for": ("resets_once", lambda s: runs(s, Run("r3", "op2", "r2"))),
+    "an acknowledged reset that was not made": (
+        "resets_once",
+        lambda s: found(s, runs=(Run("r2", None, None, ALL, ALL),)),
+    ),
+    "a checkpoint that changed its id": (
+        "resets_keep_what_came_before",
+        lambda s: after(s, 1, checkpoints=("c0", "c9")),
+    ),
+    "a rollback that left too much": (
+        "resets_keep_what_came_before",
+        lambda s: after(s, 1, checkpoints=("c0", "c1", "c2")),
+    ),
+    "a call that was dispatched twice": ("effects_once", lambda s: s.ledger.append(entry("call", "b", B2, attempt=2))),
+    "one key for two effects": ("effects_once", lambda s: s.ledger.append(entry("effect", "c", B2, attempt=3))),
+    "an effect of no history": ("effects_once", lambda s: s.ledger.append(entry("effect", "z", "e1/z/1/r1"))),
+    "a result without its effect": ("results_are_effects", lambda s: s.ledger.remove(entry("effect", "b", B1))),
+    "an output of something else": ("results_are_effects", lambda s: got(s, output={"a": A1, "b": A1})),
+    "a list that lags": ("everyone_agrees", lambda s: found(s, listed=replace(s.found[0].listed, status="running"))),
+    "a list with an old output": (
+        "everyone_agrees",
+        lambda s: found(s, listed=replace(s.found[0].listed, output={"a": A1, "b": B1})),
+    ),
+    "another run in Temporal": ("everyone_agrees", lambda s: found(s, temporal=Shown("completed", 2, run_id="r1"))),
+    "a history that does not replay": (
+        "histories_replay",
+        lambda s: s.unreplayable.append(("e1 r2", "nondeterminism")),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_a_planted_fault_is_found(name: str) -> None:
+    rule, plant = PLANTED[name]
+    told = story()
+    plant(told)
+    assert {violation.rule for violation in check(told)} == {rule}
