@@ -46,6 +46,7 @@ REVISION = SearchAttributeKey.for_int(operations.SEARCH_REVISION)
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 UNLIMITED = timedelta(days=365)
+DETAIL_LENGTH = 1000
 CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
@@ -279,7 +280,7 @@ class GraphExecution:
         if changes:
             workflow.upsert_search_attributes(changes)
         if detail != engine.detail:
-            workflow.upsert_memo({operations.MEMO_DETAIL: engine.detail})
+            workflow.upsert_memo({operations.MEMO_DETAIL: engine.detail and engine.detail[:DETAIL_LENGTH]})
         await self._record()
 
     async def _record(self) -> None:

@@ -85,6 +85,12 @@ def compile_graph(definition: JsonObject) -> Graph:
     )
 
 
+def unexecutable_kinds(definition: JsonObject) -> list[str]:
+    """Return the kinds of nodes in a valid definition that can be authored but not run."""
+    types = {node["type"] for node in definition["nodes"]}
+    return sorted(name for name in types if not KINDS[name].executable)
+
+
 def input_schema_of(definition: JsonObject) -> JsonObject | None:
     """Return what the input of a valid definition has to fulfil: the graph's own schema and its start node's."""
     declared = [definition.get("input_schema")]

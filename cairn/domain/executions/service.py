@@ -41,7 +41,7 @@ from cairn.domain.executions.stream import follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.pinned import published_version
 from cairn.domain.principal import Principal
-from cairn.graph.compiled import input_schema_of
+from cairn.graph.compiled import input_schema_of, unexecutable_kinds
 from cairn.graph.schema import validate_json
 from cairn.persistence.json_filter import member_is
 from cairn.persistence.paging import Page
@@ -81,7 +81,7 @@ class ExecutionService:
 
         Raises:
             NotFound: no such graph.
-            Conflict: the graph has no published version, or the id is taken.
+            Conflict: the graph has no published version or cannot be run, or the id is taken.
             InvalidInput: the input breaks the graph's schema, or the metadata their limits.
         """
         if resource_id is not None:
@@ -90,6 +90,9 @@ class ExecutionService:
                 return existing
         _check_metadata(command)
         version = await published_version(self.session, self.principal.scope, command.workflow_id)
+        if unexecutable := unexecutable_kinds(version.definition):
+            kinds = ", ".join(unexecutable)
+            raise errors.Conflict(f"The workflow has nodes that cannot be run: {kinds}", code="workflow_not_executable")
         schema = input_schema_of(version.definition)
         if schema is not None and (broken := validate_json(schema, command.input_data)):
             fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
