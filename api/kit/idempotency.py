@@ -79,6 +79,8 @@ async def _digest(request: Request) -> str:
 
 
 async def _finish(store: IdempotencyStore, claim: Claim, response: Response) -> None:
+    if "retry-after" in response.headers:  # the same request is meant to be sent again
+        return await store.forget(claim)
     kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     await store.finish(claim, response.status_code, kept, bytes(response.body))
 

@@ -97,6 +97,8 @@ class Engine:
             Conflict: meant for another line or revision, or the execution has ended, or is not paused (patch).
             InvalidInput: a patch that breaks a schema.
         """
+        if not self.started:
+            raise Conflict("the execution is starting", code="not_started")
         if self.lineage is None:
             raise Conflict("a reset of the execution is landing", code="reset_in_progress")
         if command.lineage != self.lineage:

@@ -126,10 +126,9 @@ class Projection:
         """All checkpoints, oldest first. One that no workflow task has seen has a point only when the run is closed."""
         closing = self.closed.id if self.closed else None
         made = [c if c.point is not None else replace(c, point=closing) for c in self._made]
-        for event in self._unseen:
-            unseen = self._checkpoint(event)
-            if unseen is not None:
-                made.append(replace(unseen, step=len(made), point=closing))
+        unseen = [found for event in self._unseen if (found := self._checkpoint(event)) is not None]
+        for number, found in enumerate(unseen):
+            made.append(replace(found, step=len(made), point=closing, shared=number > 0 and closing is not None))
         return made
 
     def state_at(self, checkpoint: Checkpoint) -> Snapshot | None:

@@ -48,6 +48,9 @@ from cairn.temporal.reading import HistoryReader
 from workflows.graph_execution import REVISION, STATE
 
 COMMAND_TIMEOUT = timedelta(seconds=4)
+_LANDING = ("not_started", "reset_in_progress")
+"""Refusals of a run that has not landed yet, which takes some milliseconds: the command is sent again."""
+
 _CACHED_RUNS = 256
 _TAKEN_WITHIN = timedelta(seconds=3)
 _POLL = timedelta(seconds=70)  # a poll waits for a minute; a poller that is gone is listed for some time
@@ -231,11 +234,16 @@ class ExecutionClient:
         )
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                return await handle.execute_update(
-                    name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
-                )
-        except WorkflowUpdateFailedError as error:
-            raise from_application(error.cause) from error
+                while True:
+                    try:
+                        return await handle.execute_update(
+                            name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
+                        )
+                    except WorkflowUpdateFailedError as error:
+                        refusal = from_application(error.cause)
+                        if refusal.code not in _LANDING:
+                            raise refusal from error
+                    await asyncio.sleep(0.05)
         except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
             raise errors.Unavailable(
                 "No worker answered the command in time", code="worker_unavailable", retry_after=RETRY_AFTER
@@ -246,6 +254,26 @@ class ExecutionClient:
             if error.status == RPCStatusCode.NOT_FOUND:
                 raise errors.Conflict("The execution has ended", code="execution_closed") from error
             raise
+
+    async def carried_out(self, description: Description, update_id: str) -> bool:
+        """Whether the run has carried out the command with this id; also when it has ended since.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
+            description.temporal_id, run_id=description.run_id
+        )
+        update = handle.get_update_handle(update_id, workflow_run_id=description.run_id, result_type=Accepted)
+        try:
+            await answered(update.result(rpc_timeout=RPC_TIMEOUT))
+        except WorkflowUpdateFailedError:
+            return False
+        except RPCError as error:
+            if error.status == RPCStatusCode.NOT_FOUND:
+                return False
+            raise
+        return True
 
     async def polled(self) -> bool:
         """Whether a worker polls the task queue for workflows.

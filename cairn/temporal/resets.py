@@ -67,8 +67,30 @@ class ResetClient:
         if found.close_time is not None:
             return None
         if (await found.memo()).get(MEMO_REQUEST) != request_digest:
-            raise errors.Conflict("Another reset of the execution is under way", code="reset_in_progress")
+            raise errors.Conflict(
+                "Another reset of the execution is under way", code="reset_in_progress", retry_after=1.0
+            )
         return self.client.get_workflow_handle(found.id, run_id=found.run_id, result_type=ResetOutcome)
+
+    async def made(self, now: Description, operation_id: str, *, ever: bool = False) -> bool:
+        """Whether an operation has reset the execution.
+
+        Args:
+            now: the execution.
+            operation_id: the operation.
+            ever: look also into the runs that later resets have replaced, one after the other.
+
+        Raises:
+            Unavailable: Temporal does not answer.
+        """
+        run: Description | None = now
+        while run is not None:
+            resets = (await self.executions.project(run)).resets
+            if any(reset.reason == operation_id for reset in resets):
+                return True
+            base = resets[-1].base_run_id if resets and ever else None
+            run = await self.executions.describe(now.temporal_id, base) if base else None
+        return False
 
     async def begin(self, request: ResetRequest) -> ResetHandle:
         """Begin the reset, or join it when another request of the same kind was faster.
@@ -131,8 +153,7 @@ class ResetClient:
         """
         now = await self.executions.require(request.temporal_id)
         if now.run_id != request.base_run_id:
-            projection = await self.executions.project(now)
-            if any(reset.reason == request.operation_id for reset in projection.resets):
+            if await self.made(now, request.operation_id):
                 return now.run_id
             raise errors.Conflict("Another reset of the execution came first", code="superseded")
         if request.expected_revision is not None and now.revision != request.expected_revision:

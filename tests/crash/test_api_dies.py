@@ -93,6 +93,26 @@ async def test_a_reset_sent_again_is_one_reset(site: Site, abc: str, kind: str, 
     assert [len(set(site.effects(name, execution_id))) for name in "abc"] == done
 
 
+async def test_a_reset_sent_again_after_it_was_undone_is_not_made_again(site: Site, abc: str) -> None:
+    execution_id = (await site.post("/executions", {"workflow_id": abc, "input_data": {}})).json()["id"]
+    await site.reach(execution_id, "completed")
+    key = new_key()
+    path, body = f"/executions/{execution_id}/replay", {"checkpoint_name": "a"}
+    await site.will_crash(site.api, "after the reset, before the reply is stored")
+    with pytest.raises(LOST):
+        await site.post(path, body, key)
+    await site.died(site.api)
+    await site.restart(site.api)
+    await site.reach(execution_id, "completed")
+    other = await site.post(f"/executions/{execution_id}/rollback", body, new_key())
+    assert other.status_code == 200, other.text
+
+    reply = await site.post_again(path, body, key)
+    assert (reply.status_code, reply.json()["status"]) == (200, "paused"), reply.text
+    assert len(await site.resets(execution_id)) == 2
+    assert [len(site.calls(name, execution_id)) for name in "abc"] == [1, 2, 2]
+
+
 async def test_a_reset_that_was_begun_goes_on_though_nobody_asks_again(site: Site, abc: str) -> None:
     execution_id = (await site.post("/executions", {"workflow_id": abc, "input_data": {}})).json()["id"]
     await site.reach(execution_id, "completed")

@@ -21,6 +21,7 @@ class Checkpoint(BaseModel):
     node_id: str | None = None
     step: int = Field(description="How many checkpoints came before.")
     resettable: bool = Field(description="False for the moment in which the history has no place to reset to yet.")
+    shared: bool = Field(description="True when a reset to the checkpoint before keeps this one, too.")
 
 
 class CheckpointState(Checkpoint):

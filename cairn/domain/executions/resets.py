@@ -28,7 +28,9 @@ class ResetService:
         self.executions = executions
         self.client = ResetClient(executions.temporal)
 
-    async def reset(self, execution_id: str, command: ResetCommand, operation_key: str | None = None) -> Execution:
+    async def reset(
+        self, execution_id: str, command: ResetCommand, operation_key: str | None = None, *, again: bool = False
+    ) -> Execution:
         """Reset the execution to a checkpoint; a replay then goes on, a rollback stays paused.
 
         Args:
@@ -36,6 +38,7 @@ class ResetService:
             command: what is asked for.
             operation_key: the same key makes one reset however often it is asked. Without one, the same request joins
                 a reset that is still under way.
+            again: the key was sent before, so its reset may have been made, and even undone by a later one.
 
         Raises:
             NotFound: no such execution, or its line has no such checkpoint.
@@ -47,10 +50,8 @@ class ResetService:
         asked = digest({**asdict(command), "execution": row.temporal_id, "key": operation_key})
         operation_id = f"op_{asked[:32]}" if operation_key else None
         handle = await self.client.open(row.temporal_id, asked)
-        projection = await self.executions.temporal.project(now)
-        if handle is None and not any(made.reason == operation_id for made in projection.resets):
-            request = await self._request(row.id, now, projection, command, asked, operation_id)
-            handle = await self.client.begin(request)
+        if handle is None and not (operation_id and await self.client.made(now, operation_id, ever=again)):
+            handle = await self.client.begin(await self._request(row.id, now, command, asked, operation_id))
         if handle is not None:
             # Nothing was written since the commit: the connection is free for others while this one waits.
             await self.executions.session.rollback()
@@ -61,11 +62,11 @@ class ResetService:
         self,
         execution_id: str,
         now: Description,
-        projection: Projection,
         command: ResetCommand,
         asked: str,
         operation_id: str | None,
     ) -> ResetRequest:
+        projection = await self.executions.temporal.project(now)
         checkpoint = _checkpoint(projection, command)
         _allow(now, projection, command, checkpoint)
         await self._check_patches(now, projection, command, checkpoint)

@@ -267,14 +267,17 @@ class ExecutionService:
         row = await self.require(execution_id)
         now = await self.temporal.describe(row.temporal_id)
         if now is None:
-            raise errors.Conflict("The execution has not been started in Temporal yet", code="not_started")
+            raise errors.Conflict(
+                "The execution has not been started in Temporal yet", code="not_started", retry_after=1.0
+            )
         return row, now
 
     async def _command(self, execution_id: str, name: str, make: CommandOf, key: str | None = None) -> Execution:
         row, now = await self.located(execution_id)
-        if now.phase not in _OPEN:
+        if now.phase in _OPEN:
+            await self.temporal.command(now, name, make(now.run_id), update_id=key)
+        elif key is None or not await self.temporal.carried_out(now, key):
             raise errors.Conflict(f"The execution is {now.phase}", code="execution_closed")
-        await self.temporal.command(now, name, make(now.run_id), update_id=key)
         return await self.get(row.id)
 
     async def _find(self, execution_id: str) -> ExecutionRow | None:
