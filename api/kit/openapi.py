@@ -68,6 +68,8 @@ def operations(document: Document) -> Iterable[tuple[str, Document]]:
 
 def _describe(method: str, operation: Document, surface: Surface) -> None:
     responses = cast(Document, operation["responses"])
+    for parameter in operation.get("parameters", []):
+        _leave_out_null(parameter["schema"])
     if "HTTPValidationError" in str(responses.get("422", "")):
         del responses["422"]
     for status in _errors_of(method, operation):
@@ -82,6 +84,15 @@ def _describe(method: str, operation: Document, surface: Surface) -> None:
         headers["X-Request-ID"] = _REQUEST_ID
         if method == "post" and status.startswith("2"):
             headers["Idempotent-Replayed"] = _REPLAYED
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _leave_out_null(schema: Document) -> None:
+    """A parameter may be absent, which ``required`` says; there is no null in a query, a path or a header."""
+    present = [option for option in schema.get("anyOf", []) if option != {"type": "null"}]
+    if len(present) == 1:
+        del schema["anyOf"]
+        schema.update({**present[0], **schema})
 
 
 def _errors_of(method: str, operation: Document) -> set[int]:

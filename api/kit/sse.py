@@ -26,6 +26,7 @@ def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str
     """Return the OpenAPI responses of a route whose events carry ``data`` as JSON."""
     event = {
         "type": "object",
+        "required": ["id", "data"],
         "properties": {
             "id": {"type": "string"},
             "data": {
@@ -35,8 +36,8 @@ def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str
             },
         },
     }
-    text = {"type": "string", "description": "`text/event-stream` of the events; a comment every 15 s keeps it open."}
-    return {200: {"description": description, "content": {"text/event-stream": {"schema": text, "x-event": event}}}}
+    text = f"{description} A comment every 15 seconds keeps the connection open."
+    return {200: {"description": text, "content": {"text/event-stream": {"itemSchema": event}}}}
 
 
 async def _until_it_breaks(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:

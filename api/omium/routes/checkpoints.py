@@ -23,7 +23,7 @@ async def get_execution_checkpoint(execution_id: str, checkpoint_id: str, execut
     return CheckpointState.of(await executions.checkpoint(execution_id, checkpoint_id))
 
 
-@router.get("/checkpoints")
+@router.get("/checkpoints", responses={404: {"description": "There is no such execution."}})
 async def list_checkpoints(
     executions: Executions,
     execution_id: Annotated[str, Query(min_length=1, max_length=255)],

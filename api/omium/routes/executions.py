@@ -29,7 +29,16 @@ async def list_executions(executions: Executions, which: Filtered, paged: Paged)
     return execution_list(await executions.list(which, paged.page, paged.page_size, paged.anchor))
 
 
-@router.post("", status_code=201, response_model=Execution, dependencies=[may("executions:write")])
+@router.post(
+    "",
+    status_code=201,
+    response_model=Execution,
+    dependencies=[may("executions:write")],
+    responses={
+        404: {"description": "There is no such workflow."},
+        409: {"description": "No version of the workflow is published, or the id is taken."},
+    },
+)
 async def create_execution(body: CreateExecution, executions: Executions, unit: Unit) -> model.Execution:
     """Start an execution of a published graph.
 

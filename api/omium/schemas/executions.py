@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
-from api.kit.body import Body, OptionalText, leave_out_default
+from api.kit.body import INTEGRAL, Body, OptionalText, leave_out_default
 from api.omium.schemas.checkpoints import Checkpoint
 from cairn.contracts.json import Json, JsonObject
 from cairn.domain.executions import model
@@ -16,7 +16,7 @@ from cairn.domain.executions.model import ResetCommand, StartExecution, Status
 from cairn.persistence.paging import Page
 
 Revision = Annotated[
-    int, Field(ge=0, le=2**53, description="Refuse with 409 unless the execution is at this revision.")
+    int, Field(ge=0, le=2**53, description="Refuse with 409 unless the execution is at this revision."), INTEGRAL
 ]
 MergePatch = Annotated[JsonObject, Field(description="RFC 7396 merge patch.")]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field, model_validator
 
-from api.kit.body import Body
+from api.kit.body import INTEGRAL, Body
 from api.voice.schemas.validation import GraphError, Validation
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs import Graph
@@ -32,7 +32,7 @@ class Configuration(BaseModel):
     model_config = ConfigDict(extra="allow")
 
     ambient_noise_configuration: AmbientNoise | None = None
-    max_call_duration: int = Field(default=300, ge=1, le=1200, description="Seconds.")
+    max_call_duration: Annotated[int, Field(ge=1, le=1200), INTEGRAL] = Field(default=300, description="Seconds.")
     max_user_idle_timeout: float = Field(default=10, gt=0, description="Seconds.")
     smart_turn_stop_secs: float = Field(default=2, gt=0)
     dictionary: str | None = None
@@ -41,18 +41,22 @@ class Configuration(BaseModel):
     call_disposition_codes: JsonObject | None = None
 
 
-def _checked_as_it_is(value: Any, check: Callable[[Any], Any]) -> Any:
-    """Check an author's document and keep it word for word: no default is written into it."""
-    check(value)
-    return value
+def _word_for_word(model: type[BaseModel]) -> WrapValidator:
+    """Check an author's document by a model and keep it as it is: no default is written into it."""
+
+    def check(value: Any, _: Callable[[Any], Any]) -> Any:
+        model.model_validate(value, strict=True)
+        return value
+
+    return WrapValidator(check)
 
 
 if TYPE_CHECKING:
     AuthoredDefinition = JsonObject
     AuthoredConfiguration = JsonObject
 else:
-    AuthoredDefinition = Annotated[Definition, WrapValidator(_checked_as_it_is)]
-    AuthoredConfiguration = Annotated[Configuration, WrapValidator(_checked_as_it_is)]
+    AuthoredDefinition = Annotated[Definition, _word_for_word(Definition)]
+    AuthoredConfiguration = Annotated[Configuration, _word_for_word(Configuration)]
 
 _SECOND_NAMES = {"workflow_definition": "definition", "workflow_configurations": "configuration"}
 
@@ -61,9 +65,10 @@ def _document_second_names(schema: dict[str, Any]) -> None:
     properties = schema["properties"]
     for second, first in _SECOND_NAMES.items():
         properties[second] = {**properties[first], "description": f"The same as `{first}`; give one of both."}
+    schema["allOf"] = [{"not": {"required": [first, second]}} for second, first in _SECOND_NAMES.items()]
     if "definition" in schema.get("required", ()):
         schema["required"].remove("definition")
-        schema["oneOf"] = [{"required": ["definition"]}, {"required": ["workflow_definition"]}]
+        schema["anyOf"] = [{"required": ["definition"]}, {"required": ["workflow_definition"]}]
 
 
 class WorkflowBody(Body):
@@ -85,7 +90,8 @@ class WorkflowBody(Body):
         return given
 
 
-_NAME_PATTERN = r"^[^\x00-\x1f\x7f]*[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$"
+_NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+"""Not blank, and without control characters."""
 
 
 class CreateWorkflow(WorkflowBody):
@@ -102,8 +108,8 @@ class UpdateWorkflow(WorkflowBody):
     name: str | None = Field(default=None, min_length=1, max_length=255, pattern=_NAME_PATTERN)
     definition: AuthoredDefinition | None = None
     configuration: AuthoredConfiguration | None = Field(default=None, description="Replaces the configuration.")
-    expected_version: int | None = Field(
-        default=None, ge=1, le=2**53, description="Refuse with 409 unless this is the current version's number."
+    expected_version: Annotated[int, Field(ge=1, le=2**53), INTEGRAL] | None = Field(
+        default=None, description="Refuse with 409 unless this is the current version's number."
     )
 
 

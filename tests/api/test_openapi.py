@@ -1,0 +1,43 @@
+"""What the OpenAPI documents promise is served: schemathesis sends what they allow, and what they do not."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from graphs import noting, sequence
+from served import Callers
+
+HOOKS = Path(__file__).with_name("openapi_hooks.py")
+
+
+@pytest.fixture
+def database_url(postgresql_url: str) -> str:
+    """PostgreSQL alone: it is the stricter of both."""
+    return postgresql_url
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("surface", "examples"),
+    [("omium", 15), ("voice", 15), ("agentflow", 5)],
+)
+async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path, surface: str, examples: int) -> None:
+    caller = await callers.new()
+    execution = await caller.start(sequence(noting("a")), execution_id="known")
+    await caller.reach(execution["id"], "completed")
+    program = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "schemathesis.cli", "run", f"{callers.url}/{surface}/openapi.json"),
+        *("--header", f"X-API-Key: {caller.key}", "--checks", "all", "--phases", "examples,coverage,fuzzing"),
+        *("--max-examples", str(examples), "--seed", "1", "--generation-deterministic", "--workers", "1"),
+        *("--generation-allow-x00", "false", "--no-color", "--warnings", "off"),
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS)},
+        cwd=tmp_path,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    output, _ = await program.communicate()
+    assert program.returncode == 0, output.decode()
