@@ -267,7 +267,7 @@ def _expect(what: str, expected: int | None, current: int) -> None:
 
 def _name(name: str) -> str:
     name = name.strip()
-    if not name or len(name) > MAX_NAME or any(unicodedata.category(character) == "Cc" for character in name):
+    if not name or len(name) > MAX_NAME or any(unicodedata.category(character) in ("Cc", "Cs") for character in name):
         message = f"must be 1 to {MAX_NAME} characters, none of them a control character"
         raise InvalidInput("The name is not valid.", errors=[FieldError("/name", message)])
     return name
