@@ -18,9 +18,11 @@ from api.kit.context import Context
 from api.kit.request_log import RequestLog
 from api.omium.conventions import OMIUM
 from api.omium.routes import checkpoints, commands, events, executions, resets
+from api.omniflow.conventions import OMNIFLOW
 from api.reference import Reference
 from api.voice.conventions import VOICE
 from api.voice.routes import workflows
+from api.workflux.conventions import WORKFLUX
 from cairn.domain.keys import load_secret
 from cairn.domain.tools.registry import load_tools
 from cairn.graph.validate import ValidationContext
@@ -39,6 +41,8 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
             (OMIUM, [executions.router, commands.router, resets.router, events.router, checkpoints.router]),
             (VOICE, [workflows.router]),
             (AGENTFLOW, [system.router]),
+            (WORKFLUX, []),
+            (OMNIFLOW, []),
         )
     }
 

@@ -54,8 +54,7 @@ class Dispatcher:
             return "voice", path if not path.startswith("/workflow") else BASE + path
         if first in self._surfaces:
             return first, path
-        name = "workflux" if first == "v1" else self._by_resource(path, Headers(scope=scope))
-        return (name if name in self._surfaces else self._fallback), path
+        return ("workflux" if first == "v1" else self._by_resource(path, Headers(scope=scope))), path
 
     def _by_resource(self, path: str, headers: Headers) -> str:
         resource = path.removeprefix(f"{BASE}/").partition("/")[0] if path.startswith(f"{BASE}/") else ""

@@ -18,11 +18,13 @@ class UnitOfWork:
     Attributes:
         session: for the services.
         committed: whether a handler committed, so that others see the claim.
+        again: whether an earlier try of the same request came as far as a commit that named a resource.
     """
 
     def __init__(self, session: AsyncSession, claim: Claim | None = None) -> None:
         self.session = session
         self.committed = False
+        self.again = claim is not None and claim.resource_id is not None
         self._claim = claim
 
     @property

@@ -73,11 +73,24 @@ async def test_the_reference_is_complete_and_needs_no_internet(callers: Callers)
         ("/voice/api/v1/executions", {"detail", "request_id"}),
         ("/workflow/nowhere/at/all", {"detail", "request_id"}),
         ("/api/v1/folder/", {"detail", "request_id"}),
+        ("/v1/agents", {"error"}),
+        ("/workflux/v1/agents", {"error"}),
+        ("/api/v1/contacts", {"success", "error", "meta"}),
+        ("/omniflow/api/v1/agents", {"success", "error", "meta"}),
+        ("/api/v1/agents", {"detail", "code", "request_id"}),
     ],
 )
 async def test_an_unknown_path_is_answered_in_the_shape_of_its_surface(callers: Callers, path, shape) -> None:
     reply = await callers.client().get(path)
     assert (reply.status_code, reply.json().keys()) == (404, shape)
+    assert reply.headers["X-Request-ID"] in reply.text
+
+
+async def test_the_prefix_of_a_key_chooses_where_two_surfaces_share_a_path(callers: Callers) -> None:
+    for prefix, shape in (("omf_test_", {"success", "error", "meta"}), ("af_", {"detail", "code", "request_id"})):
+        for headers in ({"X-API-Key": f"{prefix}x"}, {"Authorization": f"Bearer {prefix}x"}):
+            for path in ("/api/v1/agents", "/api/v1/conversations/5"):
+                assert (await callers.client().get(path, headers=headers)).json().keys() == shape
 
 
 async def test_metrics_are_served_when_they_are_asked_for(idle_cairn: Cairn) -> None:

@@ -25,17 +25,15 @@ async def replay_execution(execution_id: str, body: Replay, resets: Resets, unit
     Answers when the reset has landed. After 30 seconds without a worker it is a 503, and the reset stays queued: the
     same request joins it.
     """
-    again = unit.resource_id is not None
     await unit.commit(resource_id=execution_id)
     command = body.command("replay", force=body.force)
-    done = await resets.reset(execution_id, command, unit.operation_key, again=again)
+    done = await resets.reset(execution_id, command, unit.operation_key, again=unit.again)
     return ReplayReply.of(done, f"Execution replayed from {body.target}")
 
 
 @router.post("/rollback")
 async def rollback_execution(execution_id: str, body: Rollback, resets: Resets, unit: Unit) -> ResetReply:
     """Go back to a checkpoint and stay paused; later checkpoints, the output and the error are gone."""
-    again = unit.resource_id is not None
     await unit.commit(resource_id=execution_id)
-    done = await resets.reset(execution_id, body.command("rollback"), unit.operation_key, again=again)
+    done = await resets.reset(execution_id, body.command("rollback"), unit.operation_key, again=unit.again)
     return ResetReply.of(done, f"Execution rolled back to {body.target}")

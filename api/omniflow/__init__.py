@@ -1,0 +1,1 @@
+"""Surface omniflow: so far only its errors."""

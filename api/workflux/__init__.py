@@ -1,0 +1,1 @@
+"""Surface workflux: so far only its errors."""
