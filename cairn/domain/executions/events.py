@@ -19,6 +19,7 @@ from cairn.temporal.history import (
     WorkCompleted,
     WorkFailed,
     WorkScheduled,
+    WorkStarted,
 )
 from workflows.failures import is_cancelled, is_parked, node_failure
 
@@ -26,6 +27,8 @@ from workflows.failures import is_cancelled, is_parked, node_failure
 # events with their numbers and begins a line of a higher revision, so numbers grow over resets too.
 _LINE = 2**24
 _EVENT = 2**3
+
+_BOUNDARIES = (TaskStarted, Closed, WorkStarted, WorkCompleted, WorkFailed)
 
 TERMINAL = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
@@ -75,8 +78,8 @@ class Narrator:
         """Yield what the next events of the history mean."""
         group: list[Event] = []
         for event in events:
-            # What a workflow task wrote is understood as a whole: its results first, then what it commanded.
-            if isinstance(event, TaskStarted | Closed):
+            # What a workflow task wrote is understood as a whole, and told before what follows it.
+            if isinstance(event, _BOUNDARIES) and group:
                 yield from self._group(group)
                 group = []
             group.append(event)
