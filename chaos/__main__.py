@@ -19,7 +19,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0, help="how long the storm rages (60)")
     parser.add_argument("--seed", type=int, default=1, help="of all chance (1)")
-    parser.add_argument("--clients", type=int, default=8, help="how many work at once (8)")
+    parser.add_argument("--clients", type=int, default=24, help="how many work at once (24)")
     parser.add_argument(
         "--server", choices=("dev", "postgresql"), default="dev", help="a dev server, or a cluster on PostgreSQL"
     )

@@ -43,7 +43,7 @@ class Storm:
             while self.rages:
                 program = self._choose()
                 deed = "killed" if chance.random() < 0.6 else "frozen"
-                pause, length = chance.uniform(0.2, 1.5), chance.uniform(0.1, 1.5 if deed == "killed" else 4.0)
+                pause, length = chance.uniform(0.4, 2.4), chance.uniform(0.1, 1.5 if deed == "killed" else 4.0)
                 if program.name not in self._hurt:
                     tasks.create_task(self._strike(program, deed, length))
                 await asyncio.sleep(min(pause, max(0.0, self.over - time.monotonic())))
@@ -52,7 +52,7 @@ class Storm:
 
     def _choose(self) -> Program:
         site = self.site
-        kind = self._random.choices([site.workers, site.apis, [site.temporal]], [4, 4, 1])[0]
+        kind = self._random.choices([site.workers, site.apis, [site.temporal]], [5, 4, 0.6])[0]
         return self._random.choice(kind)
 
     async def _strike(self, program: Program, deed: str, length: float) -> None:

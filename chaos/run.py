@@ -28,7 +28,7 @@ class Plan:
 
     seconds: float = 60.0
     seed: int = 1
-    clients: int = 8
+    clients: int = 24
     cluster: bool = False
 
 

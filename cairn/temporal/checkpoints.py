@@ -27,6 +27,7 @@ from cairn.temporal.history import (
     Landed,
     Started,
     TaskCompleted,
+    TaskCutOff,
     TaskStarted,
     WasReset,
     WorkCompleted,
@@ -119,17 +120,25 @@ class Projection:
         self._task: _Task | None = None
         self._now: datetime | None = None
         self._reset_due = False
+        self._cut_off: int | None = None
         self._broken = False
 
     @property
     def checkpoints(self) -> list[Checkpoint]:
         """All checkpoints, oldest first. One that no workflow task has seen has a point only when the run is closed."""
-        closing = self.closed.id if self.closed else None
-        made = [c if c.point is not None else replace(c, point=closing) for c in self._made]
+        made = [c if c.point is not None else replace(c, point=self._closing(c.event_id)) for c in self._made]
         unseen = [found for event in self._unseen if (found := self._checkpoint(event)) is not None]
         for number, found in enumerate(unseen):
-            made.append(replace(found, step=len(made), point=closing, shared=number > 0 and closing is not None))
+            point = self._closing(found.event_id)
+            made.append(replace(found, step=len(made), point=point, shared=number > 0 and point is not None))
         return made
+
+    def _closing(self, event_id: int) -> int | None:
+        """Return the point of what no workflow task has seen: the run's end, which keeps what was written before it."""
+        if self.closed is None:
+            return None
+        end = self._cut_off or self.closed.id
+        return end if event_id < end else None
 
     def state_at(self, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint: the one to capture, or one that no workflow task has seen yet."""
@@ -192,6 +201,8 @@ class Projection:
                 self.attempts[event.scheduled_id] = event.attempt
             case WorkCompleted() | WorkFailed():
                 self._unseen.append(event)
+            case TaskCutOff():
+                self._cut_off = event.id
             case Closed():
                 self.closed = event
             case _:

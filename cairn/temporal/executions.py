@@ -48,6 +48,9 @@ from cairn.temporal.reading import HistoryReader
 from workflows.graph_execution import REVISION, STATE
 
 COMMAND_TIMEOUT = timedelta(seconds=4)
+_BUSY = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED)
+"""The server's answers while the execution's workflow tasks fail, as those of a dying worker, or too much is asked."""
+
 _LANDING = ("not_started", "reset_in_progress")
 """Refusals of a run that has not landed yet, which takes some milliseconds: the command is sent again."""
 
@@ -253,6 +256,10 @@ class ExecutionClient:
                 raise unavailable(error) from error
             if error.status == RPCStatusCode.NOT_FOUND:
                 raise errors.Conflict("The execution has ended", code="execution_closed") from error
+            if error.status in _BUSY:
+                raise errors.Unavailable(
+                    "The execution takes no command at this moment", code="execution_busy", retry_after=RETRY_AFTER
+                ) from error
             raise
 
     async def carried_out(self, description: Description, update_id: str) -> bool:

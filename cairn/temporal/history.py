@@ -81,6 +81,15 @@ class WasReset(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class TaskCutOff(Event):
+    """A workflow task was under way when the run was closed from outside.
+
+    Temporal writes this, the completions that came during the task and the close as one, so that a reset can go
+    before all of them or none.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Landed(Event):
     """The workflow found out in which run it stands."""
 
@@ -164,7 +173,7 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
             started_id = raw.workflow_task_completed_event_attributes.started_event_id
             return TaskCompleted(raw.event_id, at, started_id)
         case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-            return _reset(raw, at)
+            return _task_failed(raw, at)
         case EventType.EVENT_TYPE_MARKER_RECORDED:
             return await _landed(raw, at, converter)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
@@ -173,11 +182,15 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
             return await _work(raw, at, converter) or await _closed(raw, at, converter)
 
 
-def _reset(raw: HistoryEvent, at: datetime) -> WasReset | None:
+def _task_failed(raw: HistoryEvent, at: datetime) -> WasReset | TaskCutOff | None:
     failed = raw.workflow_task_failed_event_attributes
-    if failed.cause != WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
-        return None
-    return WasReset(raw.event_id, at, failed.base_run_id, failed.new_run_id, failed.failure.message)
+    match failed.cause:
+        case WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW:
+            return WasReset(raw.event_id, at, failed.base_run_id, failed.new_run_id, failed.failure.message)
+        case WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND:
+            return TaskCutOff(raw.event_id, at)
+        case _:
+            return None
 
 
 async def _landed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Landed | None:

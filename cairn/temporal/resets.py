@@ -33,6 +33,9 @@ ResetHandle: TypeAlias = WorkflowHandle[Any, ResetOutcome]
 MEMO_REQUEST = "request"
 _RESET_TIMEOUT = timedelta(seconds=10)
 
+_NEVER = (RPCStatusCode.INVALID_ARGUMENT, RPCStatusCode.NOT_FOUND)
+"""What the server answers to a reset that it would refuse again."""
+
 # Nothing that was sent to the discarded line may act on the new one.
 _EXCLUDED = [
     ResetReapplyExcludeType.RESET_REAPPLY_EXCLUDE_TYPE_SIGNAL,
@@ -162,20 +165,27 @@ class ResetClient:
                 code="stale_revision",
                 extra={"revision": now.revision},
             )
-        reply = await answered(
-            self.client.workflow_service.reset_workflow_execution(
-                ResetWorkflowExecutionRequest(
-                    namespace=self.client.namespace,
-                    workflow_execution=WorkflowExecution(workflow_id=request.temporal_id, run_id=request.base_run_id),
-                    reason=request.operation_id,
-                    workflow_task_finish_event_id=request.reset_event_id,
-                    request_id=request.operation_id,
-                    reset_reapply_exclude_types=_EXCLUDED,
+        try:
+            reply = await answered(
+                self.client.workflow_service.reset_workflow_execution(
+                    ResetWorkflowExecutionRequest(
+                        namespace=self.client.namespace,
+                        workflow_execution=WorkflowExecution(
+                            workflow_id=request.temporal_id, run_id=request.base_run_id
+                        ),
+                        reason=request.operation_id,
+                        workflow_task_finish_event_id=request.reset_event_id,
+                        request_id=request.operation_id,
+                        reset_reapply_exclude_types=_EXCLUDED,
+                    ),
+                    timeout=_RESET_TIMEOUT,
                 ),
-                timeout=_RESET_TIMEOUT,
-            ),
-            within=_RESET_TIMEOUT,
-        )
+                within=_RESET_TIMEOUT,
+            )
+        except RPCError as error:
+            if error.status in _NEVER:
+                raise errors.Conflict("Temporal cannot reset to the checkpoint", code="not_resettable") from error
+            raise
         return reply.run_id
 
     async def finish(self, request: ResetRequest, run_id: str, beat: Callable[[], None]) -> ResetOutcome:

@@ -1,10 +1,12 @@
-"""Commands at unlucky moments: before an execution has landed, and again after it has ended."""
+"""Commands and resets at unlucky moments: before an execution has landed, and after it has ended."""
 
 from __future__ import annotations
 
 import pytest
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
 
 from cairn.errors import Conflict
 
@@ -33,3 +35,19 @@ async def test_a_command_sent_again_after_the_end_was_carried_out(cairn: Cairn, 
         with pytest.raises(Conflict) as refused:
             await service.resume(execution.id, key="k3")
     assert refused.value.code == "execution_closed"
+
+
+async def test_an_execution_terminated_in_its_first_workflow_task_can_be_replayed(idle_cairn: Cairn, world) -> None:
+    cairn = idle_cairn
+    execution = await cairn.run(sequence(noting("a")))
+    service = cairn.client.workflow_service
+    queue = TaskQueue(name=cairn.settings.task_queue)
+    # A worker that takes the task and is never heard of again.
+    await service.poll_workflow_task_queue(PollWorkflowTaskQueueRequest(namespace="default", task_queue=queue))
+    await cairn.client.get_workflow_handle(execution.id).terminate()
+    async with cairn.worker():
+        cancelled = await cairn.reach(execution.id, "cancelled")
+        assert [(c.name, c.resettable) for c in cancelled.checkpoints] == [("start", True)]
+        await cairn.reset(execution.id, "replay", "start")
+        await cairn.reach(execution.id, "completed")
+    assert len(world.effects("a")) == 1

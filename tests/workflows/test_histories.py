@@ -6,6 +6,7 @@ that running executions would break. New behaviour gets a history of its own.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from cairn.contracts.executions import Phase
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.history import WasReset, read
+from cairn.temporal.history import Closed, Event, TaskCutOff, TaskStarted, WasReset, read
 from workflows.registry import WORKFLOWS
 
 FOLDER = Path(__file__).parent.parent / "histories"
@@ -114,6 +115,23 @@ async def test_a_completion_that_no_task_has_seen_has_no_point_until_the_run_is_
     projection.settle()
     assert [c.resettable for c in projection.checkpoints] == [True, True, False]
     assert projection.state_at(projection.checkpoints[-1]).outputs["b"] == last.result.value
+
+
+async def test_what_came_during_a_workflow_task_that_was_cut_off_cannot_be_reset_to() -> None:
+    events = await read(history("sequence").events, pydantic_data_converter)
+    last = next(e for e in reversed(events) if type(e).__name__ == "WorkCompleted")
+    before = [*events[: events.index(last)], TaskStarted(last.id, last.at)]
+
+    async def resettable(*rest: Event) -> list[bool]:
+        projection = Projection()
+        projection.feed([*before, *rest])
+        projection.settle()
+        return [c.resettable for c in projection.checkpoints]
+
+    cut, came = TaskCutOff(last.id + 1, last.at), replace(last, id=last.id + 2)
+    end = Closed(last.id + 3, last.at, Phase.CANCELLED, terminated=True)
+    assert await resettable(cut, came, end) == [True, True, False]
+    assert await resettable(last, replace(cut, id=last.id + 2), end) == [True, True, True]
 
 
 async def test_the_ids_of_kept_checkpoints_outlive_resets() -> None:
