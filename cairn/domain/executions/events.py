@@ -89,6 +89,8 @@ class Narrator:
         self.projection.feed(group)
         self.projection.settle()
         for event in group:
+            if isinstance(event, WorkScheduled):
+                yield from self._settled(event.at)  # a resume comes before the work that it lets go on
             self._last, self._part = event.id, 0
             yield from self._tell(event)
         if group:
