@@ -9,6 +9,7 @@ import typer
 
 from cairn import orderly
 from cairn.cli import db, doctor, executions, graph, keys, openapi, output, processes, run, serve, setup, temporal
+from cairn.cli.demo import command as demo
 from cairn.errors import CairnError
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("setup", hidden=True)(setup.setup)
 app.command("temporal")(temporal.temporal)
