@@ -1,0 +1,30 @@
+"""The guide for operators names what there is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from cairn.settings import Settings
+from cairn.temporal.server import SEARCH_ATTRIBUTES
+
+ROOT = Path(__file__).parent.parent.parent
+GUIDE = (ROOT / "docs" / "operations.md").read_text()
+
+
+def test_every_setting_is_in_the_table_and_nothing_else() -> None:
+    told = set(re.findall(r"`(CAIRN_[A-Z_]+)`", GUIDE[GUIDE.index("## Settings") :]))
+    assert told == {f"CAIRN_{name.upper()}" for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("attribute", SEARCH_ATTRIBUTES)
+def test_every_search_attribute_is_named(attribute: str) -> None:
+    assert f"`{attribute}`" in GUIDE
+
+
+@pytest.mark.parametrize("page", sorted(ROOT.glob("*.md")) + sorted((ROOT / "docs").rglob("*.md")), ids=str)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
