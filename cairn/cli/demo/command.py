@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import typer
 from rich.console import Console
 
 from cairn.cli.output import AsJson, show
+from cairn.errors import CairnError
 
 if TYPE_CHECKING:
     from cairn.cli.demo.installation import Installation
@@ -38,21 +40,24 @@ def demo(
     console = Console(quiet=as_json, highlight=False)
     signal.signal(signal.SIGTERM, _leave)
     model = os.environ.get("CAIRN_DEFAULT_MODEL") or ("local" if _has_local_model() else "offline")
-    with tempfile.TemporaryDirectory(prefix="cairn-demo-") as folder:
-        # The graph asks a service on this machine, which http nodes otherwise may not.
-        settings = {"CAIRN_DEFAULT_MODEL": model, "CAIRN_HTTP_ALLOW_PRIVATE": "true"}
-        installation, review = Installation(Path(folder), settings), ReviewService()
-        review.start()
-        try:
-            done = _play(installation, review, console, model)
-            show(_document(done, installation), as_json, lambda: _links(done, installation, keep))
-            if keep:
-                sys.stdout.flush()
-                _until_interrupted()
-        finally:
-            console.print("[dim]stopping Temporal, worker and API …[/dim]")
-            installation.stop()
-            review.stop()
+    # The graph asks a service on this machine, which http nodes otherwise may not.
+    settings = {"CAIRN_DEFAULT_MODEL": model, "CAIRN_HTTP_ALLOW_PRIVATE": "true"}
+    home = Path(tempfile.mkdtemp(prefix="cairn-demo-"))
+    installation, review = Installation(home, settings), ReviewService()
+    review.start()
+    try:
+        done = _play(installation, review, console, model)
+        show(_document(done, installation), as_json, lambda: _links(done, installation, keep))
+        if keep:
+            _until_interrupted()
+    except CairnError:
+        typer.echo(f"The demo failed; the log is in {_keep_log(installation)}", err=True)
+        raise
+    finally:
+        console.print("[dim]stopping Temporal, worker and API …[/dim]")
+        installation.stop()
+        review.stop()
+        shutil.rmtree(home)
 
 
 def _play(installation: Installation, review: ReviewService, console: Console, model: str) -> JsonObject:
@@ -61,7 +66,10 @@ def _play(installation: Installation, review: ReviewService, console: Console, m
 
     console.rule("[bold]Cairn: durable agent graphs on Temporal", align="left", style="dim")
     begun = time.monotonic()
-    with console.status("starting a Temporal dev server with its Web UI, a database, a worker and the API …"):
+    starting = "starting a Temporal dev server with its Web UI, a database, a worker and the API …"
+    if not console.is_terminal:
+        console.print(f"  {starting}", soft_wrap=True)
+    with console.status(starting):
         installation.start()
     console.print(f"  Temporal, worker and API are ready after {time.monotonic() - begun:.1f} s; the model is {model}")
     client = ApiClient(installation.url, installation.key)
@@ -69,6 +77,14 @@ def _play(installation: Installation, review: ReviewService, console: Console, m
         return Story(client, review, console).tell()
     finally:
         client.close()
+
+
+def _keep_log(installation: Installation) -> Path:
+    """Put the log where it stays when the demo's folder is removed."""
+    handle, kept = tempfile.mkstemp(prefix="cairn-demo-", suffix=".log")
+    with os.fdopen(handle, "wb") as file:
+        file.write(installation.log.read_bytes())
+    return Path(kept)
 
 
 def _has_local_model() -> bool:
@@ -93,6 +109,7 @@ def _leave(number: int, _frame: object) -> None:
 
 
 def _until_interrupted() -> None:
+    sys.stdout.flush()
     try:
         signal.pause()
     except KeyboardInterrupt:

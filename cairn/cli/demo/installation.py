@@ -24,7 +24,8 @@ class Installation:
     """Runs ``cairn serve`` in a process of its own, which ends with this one, however this one ends.
 
     Attributes:
-        home: folder of its data; its log is in ``serve.log``.
+        home: folder of its data.
+        log: file that it logs to.
         url: of its API.
         environment: variables with which other commands reach it.
     """
@@ -37,6 +38,7 @@ class Installation:
             settings: environment variables beside those.
         """
         self.home = home
+        self.log = home / "serve.log"
         kept = {name: value for name, value in os.environ.items() if _counts(name)}
         ports = {name: kept.get(name) or str(find_free()) for name in _PORTS}
         own = {"CAIRN_HOME": str(home), "TEMPORAL_CONFIG_FILE": os.devnull}
@@ -57,7 +59,7 @@ class Installation:
         """
         from cairn.supervisor import command_of_cairn
 
-        with self._log.open("ab") as log:
+        with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command_of_cairn("serve"),
                 env={**self.environment, PARENT_VARIABLE: str(os.getpid())},
@@ -93,12 +95,8 @@ class Installation:
         except httpx2.HTTPError:
             return False
 
-    @property
-    def _log(self) -> Path:
-        return self.home / "serve.log"
-
     def _log_tail(self) -> str:
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
 
 
 def _counts(name: str) -> bool:
