@@ -57,6 +57,7 @@ class Reference:
     def __init__(self, surfaces: Mapping[str, FastAPI]) -> None:
         """Take the surfaces' applications by name; those without routes are left out."""
         self._surfaces = surfaces
+        self._all: Document | None = None
 
     def documents(self) -> dict[str, Document]:
         """Return the OpenAPI document of each surface that serves something."""
@@ -64,8 +65,10 @@ class Reference:
         return {name: document for name, document in documents.items() if document["paths"]}
 
     def merged(self) -> Document:
-        """Return the OpenAPI document of all surfaces."""
-        return merged(self.documents(), "Cairn", __version__)
+        """Return the OpenAPI document of all surfaces, made once."""
+        if self._all is None:
+            self._all = merged(self.documents(), "Cairn", __version__)
+        return self._all
 
     def routes(self) -> list[BaseRoute]:
         """Return the routes that serve documents and pages."""

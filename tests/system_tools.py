@@ -22,6 +22,10 @@ class World:
     def gate(self, name: str) -> asyncio.Event:
         return self.gates.setdefault(name, asyncio.Event())
 
+    def of(self, execution_id: str) -> list[str]:
+        """Return the entries of one execution, in their order."""
+        return [what for what, key in self.ledger if key.startswith(f"{execution_id}/")]
+
     def effects(self, entry: str) -> list[str]:
         return [key for what, key in self.ledger if what == entry]
 

@@ -77,12 +77,12 @@ def _describe(method: str, operation: Document, surface: Surface) -> None:
         described.setdefault("description", _MEANING[status])
         model = surface.validation_problem if status == 422 else surface.problem
         described.setdefault("content", {"application/json": {"schema": {"$ref": REF.format(model=model.__name__)}}})
-        if status in (429, 503):
+        if status in (429, 503) or (status == 409 and method == "post"):
             described.setdefault("headers", {})["Retry-After"] = _RETRY_AFTER
     for status, response in responses.items():
         headers = response.setdefault("headers", {})
         headers["X-Request-ID"] = _REQUEST_ID
-        if method == "post" and status.startswith("2"):
+        if method == "post" and (status.startswith("2") or status in ("404", "409")):
             headers["Idempotent-Replayed"] = _REPLAYED
     operation["responses"] = dict(sorted(responses.items()))
 

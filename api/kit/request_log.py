@@ -49,5 +49,5 @@ class RequestLog:
                 await self.app(scope, receive, send_with_id)
             finally:
                 milliseconds = round((time.perf_counter() - started) * 1000, 1)
-                tenant = scope["state"].get("tenant")
-                _log.info("request", method=method, path=path, status=status, ms=milliseconds, tenant=tenant)
+                known = {"tenant": scope["state"].get("tenant"), **scope.get("path_params", {})}
+                _log.info("request", method=method, path=path, status=status, ms=milliseconds, **known)

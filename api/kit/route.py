@@ -43,12 +43,15 @@ class PublicRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """Wrap FastAPI's handler."""
-        inner = super().get_route_handler()
+        parse_and_call = super().get_route_handler()
+
+        async def inner(request: Request) -> Response:
+            self._require_json(request)
+            return await parse_and_call(request)
 
         async def handle(request: Request) -> Response:
             request = JsonRequest(request.scope, request.receive)
             try:
-                self._require_json(request)
                 return await self.serve(request, inner)
             except Exception as error:
                 return respond(request, error)
@@ -84,12 +87,17 @@ class SurfaceRoute(PublicRoute):
         if quota.retry_after is not None:
             response = respond(request, RateLimited("Too many requests.", retry_after=quota.retry_after))
         else:
-            with bound(tenant=principal.tenant):
+            with bound(tenant=principal.tenant, **_ids(request)):
                 response = await _transact(request, context, principal, inner)
         response.headers.update(quota.headers)
         if response.background is None:
             response.background = BackgroundTask(_note_use, context, principal.key_id)
         return response
+
+
+def _ids(request: Request) -> dict[str, str]:
+    """Return what the log lines of a request name besides the caller."""
+    return {name: value for name, value in request.path_params.items() if name == "execution_id"}
 
 
 async def _transact(request: Request, context: Context, principal: Principal, inner: Handler) -> Response:

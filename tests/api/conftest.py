@@ -1,22 +1,9 @@
-"""The API over a database of each kind, a real Temporal server and a worker in this process."""
+"""The API over a database of each kind, a real Temporal server and a worker in this process.
 
-from __future__ import annotations
+Most tests share one installation (``callers``, ``caller``). Those that need one of their own take ``cairn`` or
+``idle_cairn`` (without a worker).
+"""
 
-from collections.abc import AsyncIterator
-
-import pytest
-from installation import Cairn, cairn, idle_cairn, world  # noqa: F401
-from served import Caller, Callers, served, settings  # noqa: F401
-
-
-@pytest.fixture
-async def callers(cairn: Cairn) -> AsyncIterator[Callers]:  # noqa: F811
-    async with served(cairn.settings) as url:
-        made = Callers(url, cairn.database, cairn.settings)
-        yield made
-        await made.close()
-
-
-@pytest.fixture
-async def caller(callers: Callers) -> Caller:
-    return await callers.new()
+from installation import cairn, idle_cairn, world  # noqa: F401
+from lasting import caller, callers, lasting, lasting_url  # noqa: F401
+from served import settings  # noqa: F401

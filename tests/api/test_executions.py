@@ -200,7 +200,7 @@ async def test_a_replay_runs_on_and_a_rollback_stays_paused(caller: Caller, worl
         "replay_execution_id": execution["id"],
     }
     done = await caller.reach(execution["id"], "completed")
-    assert [what for what, _ in world.ledger] == ["a", "b"]
+    assert world.of(execution["id"]) == ["a", "b"]
     reply = await caller.http.post(f"{path}/rollback", json={"checkpoint_name": "start", "input_patch": {"q": 2}})
     assert (reply.status_code, reply.json()["status"]) == (200, "paused")
     assert reply.json()["message"] == "Execution rolled back to start"
@@ -295,3 +295,23 @@ async def test_checkpoints_tell_what_was_known(caller: Caller, callers: Callers,
     for bad in ("", "execution_id=x&limit=0", "execution_id=x&offset=-1"):
         assert (await caller.http.get(f"/api/v1/checkpoints?{bad}")).status_code == 422
     assert (await caller.http.get("/api/v1/checkpoints?execution_id=unknown")).status_code == 404
+
+
+async def test_what_is_sent_comes_back_as_it_was(caller: Caller, world) -> None:
+    nested: object = "core"
+    for _ in range(190):
+        nested = [nested]
+    sent = {
+        "nested": nested,
+        "integer": 2**70,
+        "float": 1e300,
+        "text": "\u0000 \u2028 é 🗿",
+        "large": "x" * 3_000_000,
+        "": {"/~": None},
+    }
+    started = await caller.start(sequence(noting("a")), input_data=sent)
+    done = await caller.reach(started["id"], "completed")
+    assert done["input_data"] == sent
+    assert (await caller.http.get("/api/v1/executions")).json()["items"][0]["input_data"] == sent
+    at_start = f"/api/v1/executions/{started['id']}/checkpoints/{done['checkpoints'][0]['id']}"
+    assert (await caller.http.get(at_start)).json()["input"] == sent

@@ -14,13 +14,8 @@ from served import Callers
 HOOKS = Path(__file__).with_name("openapi_hooks.py")
 
 
-@pytest.fixture
-def database_url(postgresql_url: str) -> str:
-    """PostgreSQL alone: it is the stricter of both."""
-    return postgresql_url
-
-
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session")  # the stricter of both
 @pytest.mark.parametrize(
     ("surface", "examples"),
     [("omium", 15), ("voice", 15), ("agentflow", 5)],

@@ -21,7 +21,7 @@ async def test_status_and_health_need_no_key(callers: Callers) -> None:
     assert 0 < health["memory"]["percent"] < 100
 
 
-async def test_readiness_tells_of_database_temporal_and_workers(callers: Callers, idle_cairn: Cairn) -> None:
+async def test_readiness_tells_of_database_temporal_and_workers(callers: Callers, lasting: Cairn) -> None:
     async def ready() -> dict | None:
         reply = await callers.client().get("/ready")
         return reply.json() if reply.status_code == 200 else None
@@ -29,9 +29,9 @@ async def test_readiness_tells_of_database_temporal_and_workers(callers: Callers
     found = await until(ready)
     assert found["status"] == "ready"
     assert all(check["ok"] and check["latency_ms"] >= 0 for check in found["checks"].values())
-    lonely = idle_cairn.settings.model_copy(update={"task_queue": "nobody-polls-this"})
+    lonely = lasting.settings.model_copy(update={"task_queue": "nobody-polls-this"})
     async with served(lonely) as url:
-        others = Callers(url, idle_cairn.database, lonely)
+        others = Callers(url, lasting.database, lonely)
         reply = await others.client().get("/ready")
         await others.close()
     assert reply.status_code == 503
@@ -93,10 +93,10 @@ async def test_the_prefix_of_a_key_chooses_where_two_surfaces_share_a_path(calle
                 assert (await callers.client().get(path, headers=headers)).json().keys() == shape
 
 
-async def test_metrics_are_served_when_they_are_asked_for(idle_cairn: Cairn) -> None:
-    settings = idle_cairn.settings.model_copy(update={"metrics": True})
+async def test_metrics_are_served_when_they_are_asked_for(lasting: Cairn) -> None:
+    settings = lasting.settings.model_copy(update={"metrics": True})
     async with served(settings) as url:
-        callers = Callers(url, idle_cairn.database, settings)
+        callers = Callers(url, lasting.database, settings)
         caller = await callers.new()
         await caller.http.get("/omium/api/v1/executions/secret-id")
 
@@ -112,10 +112,10 @@ async def test_no_metrics_otherwise(callers: Callers) -> None:
     assert (await callers.client().get("/metrics")).status_code == 404
 
 
-async def test_a_rate_limit_counts_each_key(idle_cairn: Cairn) -> None:
-    settings = idle_cairn.settings.model_copy(update={"rate_limit": "3/minute"})
+async def test_a_rate_limit_counts_each_key(lasting: Cairn) -> None:
+    settings = lasting.settings.model_copy(update={"rate_limit": "3/minute"})
     async with served(settings) as url:
-        callers = Callers(url, idle_cairn.database, settings)
+        callers = Callers(url, lasting.database, settings)
         caller, other = await callers.new(), await callers.new()
         replies = [await caller.http.get("/api/v1/executions") for _ in range(4)]
         assert [reply.status_code for reply in replies] == [200, 200, 200, 429]
@@ -134,7 +134,7 @@ async def test_many_callers_at_once(callers: Callers) -> None:
     assert len({reply.headers["X-Request-ID"] for reply in replies}) == 100
 
 
-async def test_the_use_of_a_key_is_noted(callers: Callers, idle_cairn: Cairn) -> None:
+async def test_the_use_of_a_key_is_noted(callers: Callers, lasting: Cairn) -> None:
     from sqlmodel import select
 
     from cairn.persistence.tables import ApiKeyRow
@@ -142,7 +142,7 @@ async def test_the_use_of_a_key_is_noted(callers: Callers, idle_cairn: Cairn) ->
     caller = await callers.new()
 
     async def used() -> object:
-        async with idle_cairn.database.session() as session:
+        async with lasting.database.session() as session:
             row = (await session.execute(select(ApiKeyRow).where(ApiKeyRow.tenant == caller.tenant))).scalar_one()
             return row.last_used_at
 
