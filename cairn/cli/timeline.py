@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import groupby, takewhile
 
 from rich.text import Text
 
@@ -19,13 +19,13 @@ class Line:
     Attributes:
         title: how it began.
         checkpoints: id and name of all it had at its end, those that it took over from earlier lines included.
-        end: mark and text below the last one, None where there is nothing to say.
-        style: rich style.
+        end: mark, text and style of what stands below the last one, if anything does.
+        style: of all else.
     """
 
     title: str
     checkpoints: Sequence[tuple[str, str]]
-    end: tuple[str, str] | None
+    end: tuple[str, str, str] | None
     style: str
 
 
@@ -45,9 +45,9 @@ def timeline(lines: Sequence[Line], width: int = 80) -> Text:
         if shared:
             owner = owners[line.checkpoints[shared - 1][0]]
             canvas.connect(shared, owner, at, line.style)
-        rows = [(_DOT, name) for _, name in line.checkpoints[shared:]] + ([line.end] if line.end else [])
-        for row, (mark, text) in enumerate(rows, shared + 1):
-            canvas.write(row, at, _cut(f"{mark} {text}", column), line.style)
+        rows = [(_DOT, name, line.style) for _, name in line.checkpoints[shared:]] + ([line.end] if line.end else [])
+        for row, (mark, text, style) in enumerate(rows, shared + 1):
+            canvas.write(row, at, _cut(f"{mark} {text}", column), style)
         for checkpoint_id, _ in line.checkpoints[shared:]:
             owners[checkpoint_id] = at
     return canvas.text()
@@ -80,9 +80,9 @@ class _Canvas:
         drawn = Text()
         for row in range(max((row for row, _ in self._cells), default=-1) + 1):
             width = max((at for in_row, at in self._cells if in_row == row), default=-1) + 1
-            for at in range(width):
-                character, style = self._cells.get((row, at), (" ", ""))
-                drawn.append(character, style=style)
+            cells = [self._cells.get((row, at), (" ", "")) for at in range(width)]
+            for style, run in groupby(cells, key=lambda cell: cell[1]):
+                drawn.append("".join(character for character, _ in run), style=style)
             drawn.append("\n")
         drawn.rstrip()
         return drawn

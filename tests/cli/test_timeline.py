@@ -15,8 +15,8 @@ def drawn(*lines: Line, width: int = 72) -> str:
 
 def test_each_reset_begins_a_column_beside_the_checkpoint_that_it_goes_back_to() -> None:
     picture = drawn(
-        Line("first run", FIRST, ("✗", "failed"), "red"),
-        Line("replay", REPLAY, ("✓", "completed"), "green"),
+        Line("first run", FIRST, ("✗", "failed", "red"), "red"),
+        Line("replay", REPLAY, ("✓", "completed", "green"), "green"),
         Line("rollback", ROLLBACK, None, "cyan"),
     )
     assert picture == (

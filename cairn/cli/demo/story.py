@@ -25,6 +25,7 @@ INPUT: JsonObject = {
 }
 CHANGE: JsonObject = {"questions": ["When is a rollback better than a replay?"], "audience": "operators"}
 
+_LINE_STYLES = ("cyan", "magenta", "blue")
 _EXECUTIONS = "/api/v1/executions"
 _WORKFLOWS = "/api/v1/workflow"
 
@@ -77,7 +78,8 @@ class Story:
 
     def _start(self, workflow: str) -> str:
         self._title("Start an execution of it")
-        body = {"workflow_id": workflow, "input_data": {**INPUT, "review_url": self.review.url}}
+        body: JsonObject = {"workflow_id": workflow, "execution_id": "research-1"}
+        body |= {"input_data": {**INPUT, "review_url": self.review.url}}
         made: JsonObject = self._call("POST", _EXECUTIONS, body, json.dumps(INPUT))
         return str(made["id"])
 
@@ -85,7 +87,7 @@ class Story:
         now = self._follow(execution_id, "failed")
         error = now["error"]
         self._line("first run", now, f"{error['code']} at {error['node_id']}")
-        self._say(f"Its node {error['node_id']!r} failed for good at attempt {error['attempt']}: {error['message']}")
+        self._say(f"Its node {error['node_id']!r} failed for good, at attempt {error['attempt']}.")
 
     def _replay(self, execution_id: str) -> None:
         self._title("Repair the service, replay from the checkpoint before the failure")
@@ -151,7 +153,7 @@ class Story:
     def _line(self, title: str, now: JsonObject, end: str) -> None:
         mark, style = MARKS[now["status"]]
         checkpoints = [(each["id"], each["name"]) for each in now["checkpoints"]]
-        self.lines.append(Line(title, checkpoints, (mark, end), style))
+        self.lines.append(Line(title, checkpoints, (mark, end, style), _LINE_STYLES[len(self.lines)]))
 
     def _title(self, text: str) -> None:
         self.console.print()
