@@ -1,0 +1,64 @@
+"""What a caller hears of our own faults, and what the log says of them."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from installation import Cairn, until
+from served import Callers, served
+from sqlalchemy import text
+
+from cairn.observability import configure_logging
+
+
+@pytest.fixture
+def log(idle_cairn: Cairn) -> Iterator[io.StringIO]:
+    """The API's log lines."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    stream = io.StringIO()
+    configure_logging(idle_cairn.settings, "api", stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+async def test_a_broken_database_shows_nothing_of_itself(idle_cairn: Cairn, log: io.StringIO) -> None:
+    async with served(idle_cairn.settings) as url:
+        callers = Callers(url, idle_cairn.database, idle_cairn.settings)
+        caller = await callers.new()
+        async with idle_cairn.database.engine.begin() as connection:
+            await connection.execute(text("DROP TABLE executions"))
+        reply = await caller.http.get("/api/v1/executions", headers={"X-Request-ID": "r-1"})
+        await until(lambda: '"event": "request"' in log.getvalue())
+        await callers.close()
+    assert reply.status_code in (500, 503)
+    assert reply.json()["request_id"] == "r-1"
+    for secret in ("SELECT", "executions", "sqlite", "psycopg", "Traceback", ".py", str(idle_cairn.settings.home)):
+        assert secret not in reply.text
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    about = [line for line in lines if line.get("request_id") == "r-1"]
+    assert {line["tenant"] for line in about} == {caller.tenant}
+    request = next(line for line in about if line["event"] == "request")
+    assert (request["method"], request["path"], request["status"]) == ("GET", "/api/v1/executions", reply.status_code)
+    failure = next(line for line in about if line["event"] != "request")
+    assert failure["level"] in ("error", "warning")
+    assert ("DROP" not in json.dumps(failure)) and (reply.status_code == 503 or "exception" in failure)
+
+
+async def test_the_log_line_of_a_request_names_its_execution_and_no_key(idle_cairn: Cairn, log: io.StringIO) -> None:
+    async with served(idle_cairn.settings) as url:
+        callers = Callers(url, idle_cairn.database, idle_cairn.settings)
+        caller = await callers.new()
+        await caller.http.get("/api/v1/executions/exec_5", headers={"Authorization": f"Bearer {caller.key}"})
+        await until(lambda: '"event": "request"' in log.getvalue())
+        await callers.close()
+    assert caller.key not in log.getvalue()
+    request = next(line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "request")
+    assert (request["execution_id"], request["tenant"], request["status"]) == ("exec_5", caller.tenant, 404)
