@@ -51,8 +51,10 @@ local: setup ## a small language model that runs on this machine, for the provid
 bench: setup ## what Cairn costs beside hand-written Temporal, measured here
 	@$(BIN)/python bench/first.py
 
-chaos: setup ## tests that kill processes or use other server versions
+chaos: setup ## kill, freeze and restart everything for SECONDS=60 by SEED=1 (SERVER=postgresql: Temporal 1.29, built with Go)
+	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --server $(or $(SERVER),dev)
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
+	@[ "$(SERVER)" != postgresql ] || TEST_TEMPORAL=postgresql $(BIN)/python -m pytest tests/system
 
 clean: ## remove what make made, but not the data in .cairn
 	@rm -rf .venv .tools .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis

@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import random
 import shutil
 import subprocess
-from contextlib import AsyncExitStack
+import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -19,10 +23,12 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn import orderly
-from cairn.ports import find_free
+from cairn.contracts.operations import SEARCH_STATE
+from cairn.errors import Unavailable
+from cairn.ports import find_free, is_free
 from cairn.settings import Settings
-from cairn.temporal.server import HOST
-from chaos.programs import Program, environment
+from cairn.temporal.server import HOST, register_search_attributes
+from chaos.programs import Program, environment, until
 
 VERSION = "1.29.1"
 _MODULE = "go.temporal.io/server"
@@ -55,26 +61,32 @@ def build() -> Path:
     return folder
 
 
+def low_port() -> int:
+    """Return a free port that Temporal's schema for PostgreSQL can hold, which is of 15 bits."""
+    return next(port for port in iter(lambda: random.randrange(10000, 32768), None) if is_free(HOST, port))
+
+
 class Cluster:
     """One server with all four services, on a PostgreSQL of its own.
 
     Attributes:
         port: of the frontend.
+        address: of the frontend.
         program: the server, to be started, killed and frozen.
     """
 
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path) -> None:
         """Lay it out in a folder; nothing is started yet."""
         self.folder = folder / "cluster"
-        self.port = port
-        binary, config = cache() / "server", self.folder / "config"
-        command = [str(binary), "--config", str(config), "--env", "cluster", "--allow-no-auth", "start"]
+        self.port = low_port()
+        self.address = f"{HOST}:{self.port}"
+        command = [str(cache() / "server"), "--root", str(self.folder), "--config", "config", "--env", "cluster"]
         self.program = Program(
             "temporal",
             [],
             environment(Settings()),
             folder / "temporal.log",
-            prepare=functools.partial(_become, command),
+            prepare=functools.partial(_become, [*command, "--allow-no-auth", "start"]),
         )
 
     async def prepare(self, stack: AsyncExitStack) -> None:
@@ -92,12 +104,19 @@ class Cluster:
                 await asyncio.to_thread(_run, [*sql, *step], self.folder / "schema.log")
         self._write_config(server)
 
-    async def register_namespace(self, client: Client) -> None:
-        """Make the namespace, unless it is there.
+    async def ready(self) -> bool:
+        """Whether it answers; makes the namespace and the search attributes on the way."""
+        assert self.program.alive, f"Temporal ended; see {self.program.log}"
+        try:
+            client = await Client.connect(self.address)
+            await self._register_namespace(client)
+            await register_search_attributes(client)
+            await client.count_workflows(f"{SEARCH_STATE} = 'running'")  # wants the attributes to be known
+        except (RuntimeError, RPCError, Unavailable):  # not yet
+            return False
+        return True
 
-        Raises:
-            RPCError: the server is not ready.
-        """
+    async def _register_namespace(self, client: Client) -> None:
         service, name = client.workflow_service, client.namespace
         try:
             await service.describe_namespace(DescribeNamespaceRequest(namespace=name))
@@ -118,8 +137,8 @@ class Cluster:
         services = {
             name: {
                 "rpc": {
-                    "grpcPort": self.port if name == "frontend" else find_free(),
-                    "membershipPort": find_free(),
+                    "grpcPort": self.port if name == "frontend" else low_port(),
+                    "membershipPort": low_port(),
                     "bindOnIP": HOST,
                 }
             }
@@ -139,7 +158,6 @@ class Cluster:
             }
             for database in _SCHEMAS
         }
-        address = f"{HOST}:{self.port}"
         made = {
             "log": {"stdout": True, "level": "warn"},
             "persistence": {
@@ -160,15 +178,42 @@ class Cluster:
                         "enabled": True,
                         "initialFailoverVersion": 1,
                         "rpcName": "frontend",
-                        "rpcAddress": address,
+                        "rpcAddress": self.address,
                     }
                 },
             },
             "dcRedirectionPolicy": {"policy": "noop"},
-            "publicClient": {"hostPort": address},
+            "publicClient": {"hostPort": self.address},
             "dynamicConfigClient": {"filepath": str(dynamic), "pollInterval": "60s"},
         }
         (config / "cluster.yaml").write_text(yaml.safe_dump(made))
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """What tests know of a server."""
+
+    address: str
+    ui_url: str = ""
+    pid: int | None = None
+
+    async def stop(self) -> None:
+        """Whoever started it stops it."""
+
+
+@asynccontextmanager
+async def running_cluster() -> AsyncGenerator[_Running]:
+    """Run a cluster in a temporary folder for as long as the block lasts."""
+    # Not pytest's folder: PostgreSQL is not run by root, and has to find its data.
+    with tempfile.TemporaryDirectory(prefix="cairn-cluster-", ignore_cleanup_errors=True) as name:
+        os.chmod(name, 0o755)
+        cluster = Cluster(Path(name))
+        async with AsyncExitStack() as stack:
+            await cluster.prepare(stack)
+            stack.push_async_callback(cluster.program.stop)
+            cluster.program.start()
+            await until(cluster.ready, 90, "the cluster answering")
+            yield _Running(cluster.address)
 
 
 class _Postgresql:

@@ -12,7 +12,6 @@ from cairn.cli.setup import prepare
 from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
-from cairn.temporal.server import register_search_attributes
 from chaos.cluster import Cluster
 from chaos.ledger import VARIABLE, Ledger
 from chaos.programs import Program, environment, listening, stop_all, until
@@ -37,7 +36,7 @@ class Installation:
         """
         self.folder = folder
         self.ledger = Ledger(folder)
-        self.cluster = Cluster(folder, find_free()) if cluster else None
+        self.cluster = Cluster(folder) if cluster else None
         self.settings = Settings(
             home=folder,
             temporal_port=self.cluster.port if self.cluster else find_free(),
@@ -78,25 +77,11 @@ class Installation:
             await self.cluster.prepare(self._stack)
         self.temporal.start()
         await listening(self.temporal, self.settings.temporal_port, START)
-        self.client = await self._connected()
-        await register_search_attributes(self.client)
+        if self.cluster is not None:
+            await until(self.cluster.ready, START, "the cluster answering")
+        self.client = await connect(self.settings, lazy=False)
         self.key = await prepare(self.settings) or ""
         await self.up()
-
-    async def _connected(self) -> Client:
-        async def connected() -> Client | None:
-            try:
-                client = await connect(self.settings, lazy=False)
-                if self.cluster is not None:
-                    await self.cluster.register_namespace(client)
-                await client.count_workflows()
-            except RuntimeError:  # RPCError, too: it is not ready yet
-                return None
-            return client
-
-        found = await until(connected, START, "Temporal answering")
-        assert found is not None
-        return found
 
     async def up(self) -> None:
         """Have every program run and listen."""

@@ -42,7 +42,16 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.fixture(scope="session")
 async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[DevServer]:
-    """A real Temporal server of this session: free ports, a database file of its own, search attributes registered."""
+    """A real Temporal server of this session: free ports, a database file of its own, search attributes registered.
+
+    With ``TEST_TEMPORAL=postgresql`` it is a cluster of another version, on PostgreSQL (see ``chaos/cluster.py``).
+    """
+    if os.environ.get("TEST_TEMPORAL") == "postgresql":
+        from chaos.cluster import running_cluster
+
+        async with running_cluster() as cluster:
+            yield cluster
+        return
     folder = tmp_path_factory.mktemp("temporal")
     settings = Settings(home=folder, temporal_port=find_free(), temporal_ui_port=find_free())
     server = await start_dev_server(settings, find_server(settings), log=folder / "server.log")
