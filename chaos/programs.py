@@ -107,8 +107,9 @@ class Program:
         """Start it; it must not be running."""
         assert not self.alive, f"{self.name} runs already"
         parts = (list(self.arguments), dict(self.environment), str(self.log), self.prepare)
-        self._process = _context.Process(target=_be, args=parts, name=self.name, daemon=True)
-        self._process.start()
+        process = _context.Process(target=_be, args=parts, name=self.name, daemon=True)
+        process.start()
+        self._process = process
         self.starts += 1
 
     def signal(self, number: int) -> None:
