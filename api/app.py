@@ -15,6 +15,7 @@ from api.agentflow.routes import system
 from api.dispatcher import Dispatcher
 from api.kit.application import surface_app
 from api.kit.context import Context
+from api.kit.rate_limit import RateLimiter
 from api.kit.request_log import RequestLog
 from api.omium.conventions import OMIUM
 from api.omium.routes import checkpoints, commands, events, executions, resets
@@ -57,6 +58,7 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
             database=database,
             temporal=ExecutionClient(client, settings),
             secret=load_secret(settings),
+            limiter=RateLimiter(settings.rate_limit),
             validation=ValidationContext(known_tools=frozenset(load_tools(settings).names())),
         )
     finally:

@@ -40,7 +40,6 @@ AGENTFLOW = Surface(
     name="agentflow",
     title="Cairn agents",
     description="The agent platform: its system endpoints.",
-    key_prefix="af_",
     authenticate=by_api_key,
     render=render,
     problem=Error,

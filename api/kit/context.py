@@ -32,6 +32,6 @@ class Context:
     temporal: ExecutionClient
     secret: bytes
     validation: ValidationContext
+    limiter: RateLimiter
     started: float = field(default_factory=monotonic)
-    limiter: RateLimiter = field(default_factory=RateLimiter)
     key_uses: dict[str, float] = field(default_factory=dict[str, float])

@@ -12,8 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 # The parser reads 1e400 as infinity, which JSON has not. That is rare, so a body is only searched for it when its bytes
-# hold a sign of it: an exponent of three digits, or a very long number.
-_MAY_OVERFLOW = re.compile(rb"\d[eE]\+?\d{3}|\d{300}")
+# hold a sign of it: an exponent of three digits, or a very long number (looked at from its first digit alone, or a body
+# full of digits would take seconds).
+_MAY_OVERFLOW = re.compile(rb"\d[eE]\+?\d{3}|(?<!\d)\d{300}")
 
 
 def parse_json(body: bytes) -> Any:

@@ -28,12 +28,24 @@ class Quota:
 class RateLimiter:
     """Counts requests, for each surface by itself."""
 
-    def __init__(self) -> None:
+    def __init__(self, default: str | None = None) -> None:
+        """Make a limiter.
+
+        Args:
+            default: limit of surfaces that have none of their own, for example ``60/minute``; None: no limit.
+
+        Raises:
+            ValueError: it is no limit.
+        """
         self._limiter = MovingWindowRateLimiter(MemoryStorage())
+        self._default = default
         self._parsed: dict[str, RateLimitItem] = {}
+        if default is not None:
+            self._parsed[default] = parse(default)
 
     async def hit(self, limit: str | None, surface: str, key_id: str) -> Quota:
-        """Count one request of a key; ``limit`` is for example ``60/minute``, None counts nothing."""
+        """Count one request of a key; ``limit`` is the surface's own."""
+        limit = limit or self._default
         if limit is None:
             return Quota()
         item = self._parsed.get(limit) or self._parsed.setdefault(limit, parse(limit))

@@ -82,8 +82,7 @@ class SurfaceRoute(PublicRoute):
         surface: Surface = request.app.state.surface
         principal = await surface.authenticate(request, context)
         request.state.principal, request.state.tenant = principal, principal.tenant
-        limit = surface.rate_limit or context.settings.rate_limit
-        quota = await context.limiter.hit(limit, surface.name, principal.key_id)
+        quota = await context.limiter.hit(surface.rate_limit, surface.name, principal.key_id)
         if quota.retry_after is not None:
             response = respond(request, RateLimited("Too many requests.", retry_after=quota.retry_after))
         else:

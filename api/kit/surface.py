@@ -28,7 +28,6 @@ class Surface:
         name: its first path segment and the name of its OpenAPI document.
         title: of its OpenAPI document.
         description: of its OpenAPI document.
-        key_prefix: how the keys that are made for it begin; keys of any prefix work on every surface.
         authenticate: who calls; raises ``Unauthenticated``.
         render: body of an error.
         problem: model of that body.
@@ -39,7 +38,6 @@ class Surface:
     name: str
     title: str
     description: str
-    key_prefix: str
     authenticate: Authenticate
     render: Callable[[Problem], JsonObject]
     problem: type[BaseModel]

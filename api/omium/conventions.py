@@ -45,7 +45,6 @@ OMIUM = Surface(
     name="omium",
     title="Cairn executions",
     description="Start, inspect, replay and roll back executions of published graphs.",
-    key_prefix="omium_",
     authenticate=by_api_key,
     render=render,
     problem=Error,

@@ -11,6 +11,8 @@ from cairn.domain.executions.model import ExecutionFilter, Status
 from cairn.errors import FieldError, InvalidInput
 
 _PREFIX = "metadata."
+MAX_METADATA = 20
+"""So many conditions on metadata may be given at once."""
 
 METADATA_PARAMETER = {
     "name": "metadata",
@@ -25,6 +27,7 @@ METADATA_PARAMETER = {
     "schema": {
         "type": "object",
         "propertyNames": {"pattern": r"^metadata\..+$"},
+        "maxProperties": MAX_METADATA,
         "additionalProperties": {"type": "string"},
     },
     "example": {"metadata.user_id": "user_123"},
@@ -48,6 +51,9 @@ def _metadata(request: Request) -> dict[str, str]:
     found = dict(given)
     if "" in found:
         raise InvalidInput("A metadata filter names no key.", errors=[FieldError("/query/metadata.", "names no key")])
+    if len(found) > MAX_METADATA:
+        message = f"at most {MAX_METADATA} metadata filters"
+        raise InvalidInput(f"There may be {message}.", errors=[FieldError("/query/metadata", message)])
     if len(found) < len(given):
         raise InvalidInput("A metadata filter is given twice.", errors=[FieldError("/query/metadata", "given twice")])
     return found

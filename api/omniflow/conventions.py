@@ -46,7 +46,6 @@ OMNIFLOW = Surface(
     name="omniflow",
     title="Cairn conversation quality",
     description="Scoring, contacts, tickets, training and webhooks.",
-    key_prefix="omf_live_",
     authenticate=by_api_key,
     render=render,
     problem=Error,

@@ -43,7 +43,6 @@ VOICE = Surface(
     name="voice",
     title="Cairn agent graphs",
     description="Make, check and publish agent graphs. A workflow is a graph; executions run its published version.",
-    key_prefix="dgr_",
     authenticate=by_api_key,
     render=render,
     problem=Error,

@@ -57,7 +57,6 @@ WORKFLUX = Surface(
     name="workflux",
     title="Cairn agents and conversations",
     description="Agents, conversations, analytics and integrations.",
-    key_prefix="wf_",
     authenticate=by_api_key,
     render=render,
     problem=Error,

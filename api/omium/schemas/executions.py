@@ -107,6 +107,18 @@ class ExecutionList(BaseModel):
 class CreateExecution(Body):
     """Start an execution of a published graph."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "workflow_id": "workflow_xyz",
+                    "input_data": {"query": "Research quantum computing advancements"},
+                    "metadata": {"user_id": "user_123", "priority": "high"},
+                }
+            ]
+        }
+    )
+
     workflow_id: str = Field(min_length=1, max_length=255, description="Id or uuid of a published graph.")
     input_data: JsonObject = Field(
         default_factory=dict, description="Checked against the graph's input schema, where it has one."
