@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import (
@@ -65,6 +65,14 @@ _PHASES = {
     WorkflowExecutionStatus.CANCELED: Phase.CANCELLED,
     WorkflowExecutionStatus.TERMINATED: Phase.CANCELLED,
 }
+
+
+class Ended(NamedTuple):
+    """A run that has ended: ``phase`` is None when another run went on from it."""
+
+    temporal_id: str
+    run_id: str
+    phase: Phase | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,16 +310,16 @@ class ExecutionClient:
         seen = (poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in reply.pollers)
         return any(now - at < _POLL for at in seen)
 
-    async def closed_since(self, since: datetime) -> AsyncIterator[str]:
-        """Yield the workflow ids of executions that ended after a time.
+    async def closed_since(self, since: datetime) -> AsyncIterator[Ended]:
+        """Yield the runs of executions that ended after a time.
 
         Raises:
             Unavailable: Temporal does not answer.
         """
         query = f"WorkflowType = '{WORKFLOW_TYPE}' AND CloseTime > '{since.isoformat()}'"
         listed = self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)
-        async for execution in answered_all(listed):
-            yield execution.id
+        async for run in answered_all(listed):
+            yield Ended(run.id, run.run_id, _PHASES.get(run.status) if run.status else None)
 
 
 def _waits(raw: DescribeWorkflowExecutionResponse) -> bool:

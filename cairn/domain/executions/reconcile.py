@@ -15,7 +15,7 @@ from cairn.domain.idempotency.store import IdempotencyStore
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
-from cairn.temporal.executions import ExecutionClient
+from cairn.temporal.executions import Ended, ExecutionClient
 
 GRACE = timedelta(seconds=2)
 """A pending row younger than this is left to the request that wrote it."""
@@ -65,9 +65,20 @@ class Reconciler:
     async def follow_closed(self) -> None:
         """Repair the rows of executions that ended without telling (terminated in the Web UI, for example)."""
         looked = utc_now()
-        async for temporal_id in self.temporal.closed_since(self.since):
-            await self.repair(temporal_id)
+        ended = [each async for each in self.temporal.closed_since(self.since)]
+        for first in range(0, len(ended), _BATCH):
+            for temporal_id in await self._untold(ended[first : first + _BATCH]):
+                await self.repair(temporal_id)
         self.since = looked - timedelta(seconds=10)  # visibility lags behind
+
+    async def _untold(self, ended: Sequence[Ended]) -> list[str]:
+        """Return those whose rows do not say how they ended; nearly all do, by their workflow's own word."""
+        ids = [each.temporal_id for each in ended]
+        query = select(col(ExecutionRow.temporal_id), col(ExecutionRow.run_id), col(ExecutionRow.status))
+        async with self.database.session() as session:
+            rows = (await session.execute(query.where(col(ExecutionRow.temporal_id).in_(ids)))).all()
+        said = {temporal_id: (run_id, status) for temporal_id, run_id, status in rows}
+        return [id for id, run_id, phase in ended if id in said and said[id] != (run_id, phase)]
 
     async def check_stale(self) -> None:
         """Compare some open rows with Temporal, others the next time."""
