@@ -19,6 +19,19 @@ def test_every_setting_is_in_the_table_and_nothing_else() -> None:
     assert told == {f"CAIRN_{name.upper()}" for name in Settings.model_fields}
 
 
+def test_defaults_of_the_table_are_those_in_force() -> None:
+    rows = re.findall(r"^\| (`CAIRN_.*?) \| (.*?) \|", GUIDE, re.MULTILINE)
+    told = {
+        name: default.strip("`")
+        for names, defaults in rows
+        for name, default in zip(re.findall(r"CAIRN_\w+", names), defaults.split(", "), strict=False)
+    }
+    for name, field in Settings.model_fields.items():
+        default = field.default_factory() if field.default_factory else field.default  # pyright: ignore
+        if default is not None:
+            assert told[f"CAIRN_{name.upper()}"].lower() == str(default).lower()
+
+
 @pytest.mark.parametrize("attribute", SEARCH_ATTRIBUTES)
 def test_every_search_attribute_is_named(attribute: str) -> None:
     assert f"`{attribute}`" in GUIDE
