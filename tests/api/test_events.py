@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx2
 from graphs import noting, sequence, waiting
-from served import Caller
+from installation import Cairn
+from served import Caller, Callers, served
 
 TERMINAL = ("completed", "failed", "cancelled")
 
@@ -92,3 +96,22 @@ async def test_a_stream_of_nothing_is_refused_before_it_begins(caller: Caller) -
     for bad in ("x", "-1"):
         reply = await caller.http.get("/api/v1/executions/any/events", headers={"Last-Event-ID": bad})
         assert reply.status_code == 422
+
+
+async def test_a_server_that_stops_ends_its_streams(lasting: Cairn, caller: Caller, world) -> None:
+    execution = await caller.start(sequence(waiting("a")))
+    serving = served(lasting.settings)
+    callers = Callers(await serving.__aenter__(), lasting.database, lasting.settings)
+    other = Caller(callers.client({"X-API-Key": caller.key}), caller.tenant, caller.key)
+    async with events(other, execution["id"]) as stream:
+        first, _ = await anext(stream)
+        began = time.monotonic()
+        await serving.__aexit__(None, None, None)
+        assert time.monotonic() - began < 4
+        with contextlib.suppress(httpx2.RemoteProtocolError):  # so a client sees that it was cut
+            async for _ in stream:
+                pass
+    await callers.close()
+    async with events(caller, execution["id"], first) as stream:
+        number, _ = await anext(stream)
+        assert number > first
