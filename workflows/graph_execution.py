@@ -171,7 +171,17 @@ class GraphExecution:
                 continue
             if engine.phase in CLOSED:
                 return await self._close()
+            await self._sleep()
+
+    async def _sleep(self) -> None:
+        """Wait until something happens."""
+        try:
             await workflow.wait_condition(lambda: self._wake)
+        except asyncio.CancelledError:
+            # The SDK raises a cancellation here, too, when something else woke us in the same workflow task; it is
+            # ``run`` that decides whether to heed it. Not awake: the worker lets go of this workflow.
+            if not self._wake:
+                raise
 
     async def _land(self, start: ExecutionInput) -> None:
         """Find out in which run this is, and get the graph the first time."""

@@ -5,10 +5,21 @@ from __future__ import annotations
 import pytest
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import PollWorkflowTaskQueueRequest
+from temporalio.api.workflowservice.v1 import (
+    PollActivityTaskQueueRequest,
+    PollWorkflowTaskQueueRequest,
+    RespondActivityTaskCompletedRequest,
+)
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.registry import Dependencies, activities
+from cairn.contracts.nodes import NodeResult
+from cairn.domain.executions.model import ExecutionFilter
+from cairn.domain.executions.service import ExecutionService
 from cairn.errors import Conflict
+from workflows.registry import WORKFLOWS
 
 
 async def test_a_pause_right_after_the_start_waits_until_it_has_landed(idle_cairn: Cairn, world) -> None:
@@ -35,6 +46,38 @@ async def test_a_command_sent_again_after_the_end_was_carried_out(cairn: Cairn, 
         with pytest.raises(Conflict) as refused:
             await service.resume(execution.id, key="k3")
     assert refused.value.code == "execution_closed"
+
+
+async def test_a_cancellation_that_comes_with_a_result_is_told(idle_cairn: Cairn, world) -> None:
+    cairn = idle_cairn
+    execution = await cairn.run(sequence(noting("a"), noting("b")))
+    made = activities(Dependencies(cairn.settings, cairn.database, cairn.client))
+    async with Worker(
+        cairn.client,
+        task_queue=cairn.settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=made,
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        no_remote_activities=True,  # the tool is left to this test
+    ):
+        service, namespace = cairn.client.workflow_service, cairn.client.namespace
+        queue = TaskQueue(name=cairn.settings.task_queue)
+        task = await service.poll_activity_task_queue(
+            PollActivityTaskQueueRequest(namespace=namespace, task_queue=queue)
+        )
+    await cairn.client.get_workflow_handle(execution.id).cancel()
+    result = Payloads(payloads=await cairn.client.data_converter.encode([NodeResult(value="done")]))
+    await service.respond_activity_task_completed(
+        RespondActivityTaskCompletedRequest(namespace=namespace, task_token=task.task_token, result=result)
+    )
+    async with cairn.worker(), cairn.executions() as executions:
+        await until(lambda: _listed(executions, "cancelled"))
+    assert not world.ledger
+
+
+async def _listed(executions: ExecutionService, status: str) -> bool:
+    """Whether the list has one execution, in this state."""
+    return [item.status for item in (await executions.list(ExecutionFilter(), 1, 10)).items] == [status]
 
 
 async def test_an_execution_terminated_in_its_first_workflow_task_can_be_replayed(idle_cairn: Cairn, world) -> None:
