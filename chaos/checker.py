@@ -100,10 +100,7 @@ def _growth(asked: Asked, before: Shown) -> tuple[int, ...]:
             return (0,) if before.status == "paused" else (1,)
         case "resume":
             return (1,) if before.status == "paused" else (0,)
-        case "cancel":
-            # Sent again while the first one is carried out, it may be accepted once more; the end is the same.
-            return (1,) if asked.tries == 1 else (1, 2)
-        case "rollback":
+        case "cancel" | "rollback":
             return (1,)
         case "replay":
             return (2,)
