@@ -19,12 +19,13 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpx2
 import psutil
 from figures import Compared, percentile
 from handwritten import TASK_QUEUE, HandWritten, Work
+from replaying import task_costs
 from rich.console import Console
 from rich.table import Table
 from temporalio.api.enums.v1 import EventType
@@ -35,6 +36,7 @@ from cairn.cli.demo.installation import Installation
 from cairn.contracts.json import JsonObject
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
+from workflows.registry import WORKFLOWS
 
 STEPS = 50
 AT_ONCE = 20
@@ -74,6 +76,10 @@ def _graph(nodes: list[JsonObject], edges: list[tuple[str, str]]) -> JsonObject:
             for number, (source, target) in enumerate(edges)
         ],
     }
+
+
+Growth: TypeAlias = dict[str, dict[int, float]]
+"""Milliseconds of a step by side and place."""
 
 
 class Bench:
@@ -143,21 +149,30 @@ class Bench:
             await asyncio.gather(*(handle.result() for handle in handles[-2:]))
         return found
 
-    async def growth(self, graph: str, rounds: int) -> dict[str, dict[int, float]]:
-        """Return the milliseconds of a step about step 10, 100 and 1,000 of one execution, of both sides."""
-        found: dict[str, list[dict[int, float]]] = {"cairn": [], "temporal": []}
+    async def growth(self, graph: str, rounds: int) -> tuple[Growth, Growth]:
+        """Return the milliseconds of a step about step 10, 100 and 1,000 of one execution, of both sides.
+
+        First by the clock, then the CPU of the workflow's own code, by replay.
+        """
+        clock: dict[str, list[dict[int, float]]] = {"cairn": [], "temporal": []}
+        code: dict[str, list[dict[int, float]]] = {"cairn": [], "temporal": []}
         for _ in range(rounds):
-            for side, start in (
-                ("cairn", lambda: self.start_cairn(graph)),
-                ("temporal", lambda: self.start_temporal(LONG)),
+            for side, start, workflows in (
+                ("cairn", lambda: self.start_cairn(graph), WORKFLOWS),
+                ("temporal", lambda: self.start_temporal(LONG), [HandWritten]),
             ):
                 handle = await start()
                 await handle.result()
-                found[side].append(_windows(await _gaps(handle)))
-        return {
-            side: {at: statistics.median(each[at] for each in windows) for at in windows[0]}
-            for side, windows in found.items()
-        }
+                clock[side].append(_windows(await _gaps(handle)))
+                history = await handle.fetch_history()
+                code[side].append(_windows(await task_costs(history, workflows, self.client.data_converter)))
+        return _medians(clock), _medians(code)
+
+
+def _medians(found: dict[str, list[dict[int, float]]]) -> Growth:
+    return {
+        side: {at: statistics.median(each[at] for each in rounds) for at in rounds[0]} for side, rounds in found.items()
+    }
 
 
 async def _together(start: Callable[[], Awaitable[WorkflowHandle[Any, Any]]]) -> float:
@@ -219,9 +234,9 @@ async def measure(installation: Installation, by_hand: psutil.Process, quick: bo
         long = await bench.publish("bench-loop", loop(LONG))
         await bench.latency(graph, 2)  # both sides warm
         step, whole = await bench.latency(graph, 3 if quick else 15)
-        throughput, effort = await bench.throughput(graph, 1 if quick else 5)
+        throughput, effort = await bench.throughput(graph, 1 if quick else 3)
         posts, starts = await bench.starts(empty, 20 if quick else 200)
-        growth = await bench.growth(long, 1 if quick else 3)
+        clock, code = await bench.growth(long, 1 if quick else 3)
     return {
         "step_ms": step.document(),
         "execution_ms_per_step": whole.document(),
@@ -231,11 +246,18 @@ async def measure(installation: Installation, by_hand: psutil.Process, quick: bo
             name: {f"p{rank}": round(percentile(values, rank), 2) for rank in (50, 99)}
             for name, values in (("post_executions", posts), ("client_start_workflow", starts))
         },
-        "step_ms_at": {side: {str(at): round(ms, 2) for at, ms in each.items()} for side, each in growth.items()},
-        "growth": {side: round(each[LONG] / each[10], 3) for side, each in growth.items()},
+        "step_ms_at": _document(clock),
+        "workflow_cpu_ms_at": _document(code),
         "rss_mb": {name: round(size, 1) for name, size in memory.items()},
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
+    }
+
+
+def _document(growth: Growth) -> JsonObject:
+    return {
+        side: {**{str(at): round(ms, 3) for at, ms in each.items()}, "growth": round(each[LONG] / each[10], 3)}
+        for side, each in growth.items()
     }
 
 
@@ -258,11 +280,12 @@ def show(figures: JsonObject) -> None:
         table.add_row(
             f"start {rank} (ms)", f"{post[rank]:.1f}", f"{start[rank]:.1f}", f"{post[rank] / start[rank]:.2f}"
         )
-    for at in ("10", "100", str(LONG)):
-        row = [figures["step_ms_at"][side][at] for side in ("cairn", "temporal")]
-        table.add_row(f"step {at} of {LONG} (ms)", *(f"{ms:.1f}" for ms in row), f"{row[0] / row[1]:.2f}")
-    growth = figures["growth"]
-    table.add_row(f"step {LONG} / step 10", f"{growth['cairn']:.2f}", f"{growth['temporal']:.2f}")
+    for key, name in (("step_ms_at", "by the clock"), ("workflow_cpu_ms_at", "workflow code")):
+        for at in ("10", "100", str(LONG)):
+            cairn, temporal = (figures[key][side][at] for side in ("cairn", "temporal"))
+            table.add_row(f"step {at}, {name} (ms)", f"{cairn:.2f}", f"{temporal:.2f}", f"{cairn / temporal:.2f}")
+        cairn, temporal = (figures[key][side]["growth"] for side in ("cairn", "temporal"))
+        table.add_row(f"step {LONG} / step 10, {name}", f"{cairn:.2f}", f"{temporal:.2f}")
     for name, size in figures["rss_mb"].items():
         table.add_row(f"memory of the {name} at rest (MB)", f"{size:.0f}")
     Console(width=100).print(table)
