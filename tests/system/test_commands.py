@@ -16,8 +16,10 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Dependencies, activities
 from cairn.contracts.nodes import NodeResult
+from cairn.contracts.operations import LandRequest
 from cairn.domain.executions.model import ExecutionFilter
 from cairn.domain.executions.service import ExecutionService
+from cairn.domain.executions.workflow_side import land
 from cairn.errors import Conflict
 from workflows.registry import WORKFLOWS
 
@@ -78,6 +80,17 @@ async def test_a_cancellation_that_comes_with_a_result_is_told(idle_cairn: Cairn
 async def _listed(executions: ExecutionService, status: str) -> bool:
     """Whether the list has one execution, in this state."""
     return [item.status for item in (await executions.list(ExecutionFilter(), 1, 10)).items] == [status]
+
+
+async def test_a_landing_whose_workflow_task_was_lost_is_not_counted_again(cairn: Cairn, world) -> None:
+    execution = await cairn.run(sequence(noting("a")))
+    done = await cairn.reach(execution.id, "completed")
+    back = await cairn.reset(execution.id, "rollback", "a")
+    first, run_id = done.temporal.run_id, back.temporal.run_id
+    again = LandRequest(temporal_id=execution.id, execution_id=execution.id, tenant="acme", original_run_id=first)
+    async with cairn.database.session() as session:
+        landing = await land(session, cairn.temporal, again, run_id)
+    assert (landing.reset, landing.revision) == (True, back.revision)
 
 
 async def test_an_execution_terminated_in_its_first_workflow_task_can_be_replayed(idle_cairn: Cairn, world) -> None:

@@ -61,7 +61,8 @@ def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObj
     return {
         "status": now.phase.value,
         "status_detail": now.detail if now.phase in (Phase.PAUSED, Phase.RUNNING) else None,
-        "run_id": now.run_id,
+        # A run that a reset made is the row's from its landing on, which gives it its revision (see ``land``).
+        "run_id": now.run_id if projection.landed_after_reset or not projection.resets else row.run_id,
         "revision": max(row.revision, now.revision),
         "started": True,
         "closed_at": now.closed_at,

@@ -20,7 +20,8 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
     """Tell the workflow in which run it stands, and the revision that it has there.
 
     The revision is one more than that of the run which was reset, told by Temporal, or than the row's if that is
-    later (an operator may reset to an older run of the execution).
+    later (an operator may reset to an older run of the execution). It is the row's when the row is of this run already:
+    then a worker had landed it, and died before Temporal heard of it.
 
     Raises:
         NotFound: the pinned version is gone.
@@ -31,9 +32,11 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
         definition = await load_definition(session, request.graph.version_id, request.graph.digest)
     if run_id == request.original_run_id:
         return Landing(run_id=run_id, definition=definition)
+    row = await row_of(session, request.temporal_id)
+    if row is not None and row.run_id == run_id:
+        return Landing(run_id=run_id, revision=row.revision, reset=True, definition=definition)
     base = await temporal.reader.base_of(request.temporal_id, run_id)
     before = await temporal.describe(request.temporal_id, base) if base else None
-    row = await row_of(session, request.temporal_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]
     return Landing(run_id=run_id, revision=max(revisions) + 1, reset=True, definition=definition)
 
