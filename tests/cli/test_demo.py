@@ -20,7 +20,8 @@ pytestmark = pytest.mark.timeout(400)
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     """The demo makes its folder in the test's, so that what it leaves can be seen."""
-    return {**os.environ, "TMPDIR": str(tmp_path), "CAIRN_HOME": "/nowhere", "TEMPORAL_ADDRESS": "nowhere:7233"}
+    ignored = {"CAIRN_HOME": "/nowhere", "CAIRN_DATABASE_URL": "nonsense", "TEMPORAL_ADDRESS": "nowhere:7233"}
+    return {**os.environ, **ignored, "TMPDIR": str(tmp_path), "CAIRN_DEFAULT_MODEL": "offline"}
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:
