@@ -29,7 +29,14 @@ PATIENCE = RPC_TIMEOUT + timedelta(seconds=0.5)
 
 RETRY_AFTER = 5.0
 
-_AWAY = (RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+_AWAY = (
+    RPCStatusCode.UNAVAILABLE,
+    RPCStatusCode.DEADLINE_EXCEEDED,
+    RPCStatusCode.CANCELLED,
+    # What the transport says when a server dies in the middle of an answer.
+    RPCStatusCode.UNKNOWN,
+    RPCStatusCode.INTERNAL,
+)
 
 
 def data_converter(settings: Settings) -> DataConverter:
