@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import NoReturn
 
 import typer
@@ -36,6 +37,9 @@ app.command("doctor")(doctor.doctor)
 def main() -> NoReturn:
     """Run the command that the arguments name, and end the process in order."""
     orderly.die_with_parent()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # one that cannot write a mark gets a question mark
+            stream.reconfigure(errors="replace")
     orderly.run(run_command)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote, urlsplit
@@ -23,7 +23,7 @@ REPLY_TIMEOUT = 45.0
 
 _QUIET = 60.0
 """Seconds that a stream may be silent; the API sends a comment every 15."""
-_PATIENCE = 30.0
+_PATIENCE = 60.0
 """Seconds that a broken stream may take to come back."""
 _PAUSE = 0.5
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -68,34 +68,36 @@ class ApiClient:
         """
         import httpx2
 
+        path = execution_path(execution_id, "events")
         last: str | None = None
-        alive = time.monotonic()
+        down_since: float | None = None
         while True:
             try:
-                for event_id, event in self._stream(execution_path(execution_id, "events"), last):
-                    last, alive = event_id, time.monotonic()
-                    yield event
-                    if is_terminal(event):
-                        return
+                with self._stream(path, last) as events:
+                    down_since = None
+                    for event in events:
+                        last, told = event.id, json.loads(event.data)
+                        yield told
+                        if is_terminal(told):
+                            return
             except (httpx2.TransportError, CairnError) as error:
-                # Not yet in Temporal, or the API is being restarted: both pass.
-                passing = isinstance(error, httpx2.TransportError) or error.code in ("not_started", "unavailable")
-                if not passing or time.monotonic() - alive > _PATIENCE:
+                now = time.monotonic()
+                down_since = down_since or now
+                if not _passes(error) or now - down_since > _PATIENCE:
                     raise self._unreachable(error) if isinstance(error, httpx2.TransportError) else error from None
             time.sleep(_PAUSE)
 
-    def _stream(self, path: str, last: str | None) -> Iterator[tuple[str, JsonObject]]:
+    @contextmanager
+    def _stream(self, path: str, last: str | None) -> Generator[Iterable[httpx2.ServerSentEvent]]:
         import httpx2
 
         headers = {"Last-Event-ID": last} if last else {}
-        with self._http.stream(
-            "GET", path, headers=headers, timeout=httpx2.Timeout(REPLY_TIMEOUT, read=_QUIET)
-        ) as reply:
+        timeout = httpx2.Timeout(REPLY_TIMEOUT, read=_QUIET)
+        with self._http.stream("GET", path, headers=headers, timeout=timeout) as reply:
             if not reply.is_success:
                 reply.read()
                 raise error_of(reply)
-            for event in httpx2.EventSource(reply):
-                yield event.id, json.loads(event.data)
+            yield httpx2.EventSource(reply)
 
     def _call(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Json = None) -> Any:
         import httpx2
@@ -162,6 +164,11 @@ def execution_path(execution_id: str, *more: str) -> str:
 def is_terminal(event: JsonObject) -> bool:
     """Whether the execution has ended with this event."""
     return event["type"] == "status" and event["data"]["status"] in ("completed", "failed", "cancelled")
+
+
+def _passes(error: Exception) -> bool:
+    """Whether an error of a stream will pass: not in Temporal yet, or the API is being restarted."""
+    return not isinstance(error, CairnError) or error.code in ("not_started", "unavailable") or "http_5" in error.code
 
 
 def error_of(reply: httpx2.Response) -> CairnError:

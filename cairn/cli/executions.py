@@ -192,7 +192,7 @@ def _table(found: JsonObject) -> str:
     rows = [["id", "status", "created", "revision", "graph", ""]]
     for each in found["items"]:
         created, graph = _time(each["created_at"]), each["workflow_id"][:8]
-        rows.append([each["id"], each["status"], created, str(each["revision"]), graph, _reason(each)])
+        rows.append([each["id"], each["status"], created, str(each["revision"]), graph, _cut(_reason(each), 80)])
     shown, total = len(found["items"]), found["total"]
     return columns(rows) + (f"\n{shown} of {total}; --page {found['page'] + 1} for more" if shown < total else "")
 
@@ -228,5 +228,8 @@ def _time(text: str) -> str:
 def _json(value: Json) -> str:
     import json
 
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= 500 else f"{text[:500]}… (--json shows all)"
+    return _cut(json.dumps(value, ensure_ascii=False), 500, " (--json shows all)")
+
+
+def _cut(text: str, length: int, hint: str = "") -> str:
+    return text if len(text) <= length else f"{text[:length]}…{hint}"

@@ -90,7 +90,7 @@ class Progress:
                 self._line(at, "✓", "green", _node_name(data), self._took(key, at, data))
             case "node_failed":
                 self._line(at, "✗", "red", _node_name(data), f"{self._took(key, at, data)}  {data['code']}")
-                self._console.print(f"{'':>11}  [red]{_plain(data['message'])}[/red]", soft_wrap=True, highlight=False)
+                self._console.print(Text(f"{'':>13}{data['message']}", style="red"), soft_wrap=True)
             case "reset":
                 self._running.clear()
                 self._line(at, "↶", "magenta", "reset to a checkpoint", f"revision {data['revision']}")
@@ -118,7 +118,3 @@ class Progress:
 
 def _node_name(data: dict[str, Any]) -> str:
     return str(data["name"]) if data["visit"] == 1 else f"{data['name']} (visit {data['visit']})"
-
-
-def _plain(text: str) -> str:
-    return text.replace("[", r"\[")

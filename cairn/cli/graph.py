@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +23,7 @@ app = typer.Typer(help="Graphs: check and publish them.", no_args_is_help=True)
 
 File = Annotated[Path, typer.Argument(help="A graph, as JSON or YAML.")]
 _WORKFLOWS = "/api/v1/workflow"
+_ID = re.compile(r"[0-9]+|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @app.command()
@@ -57,15 +59,15 @@ def publish(
 
 
 def find_workflow(client: ApiClient, named: str) -> str:
-    """Return the uuid of the workflow that an argument means: its id, its uuid or its name.
+    """Return what the API takes for the workflow that an argument means: its id or uuid as it is, a name's uuid.
 
     Raises:
-        NotFound: there is none.
-        Conflict: several have the name.
+        NotFound: none has the name.
+        Conflict: several have it.
     """
-    every: list[JsonObject] = client.get(f"{_WORKFLOWS}/fetch")["workflows"]
-    by_id = [each for each in every if named in (str(each["id"]), each["uuid"])]
-    found = by_id or [each for each in every if each["name"] == named]
+    if _ID.fullmatch(named):
+        return named
+    found = [each for each in client.get(f"{_WORKFLOWS}/fetch")["workflows"] if each["name"] == named]
     if not found:
         raise NotFound(f"There is no graph {named!r}. `cairn graph publish FILE` makes one.")
     return _only(found, named)["uuid"]

@@ -13,6 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
 import pytest
 from graphs import node, sequence
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cairn
 
 AT_ONCE = 4
-MANY = pytest.mark.parametrize("runs", [10, pytest.param(50, marks=pytest.mark.chaos)])
+MANY = pytest.mark.parametrize("runs", [5, pytest.param(50, marks=pytest.mark.chaos)])
 """How often; a process that dies of a signal in the interpreter's teardown does so once in some four to twenty-four."""
 
 
@@ -176,6 +177,25 @@ class TestRun:
         result = cairn("run", name, "-i", '{"a": "1", "b": "2"}', "-f", "--json")
         assert "limit of 2 steps" in document(result, 3)["status_detail"]
 
+    @pytest.mark.timeout(240)
+    def test_following_outlives_the_api(
+        self, cairn: Cairn, publish: Callable[..., str], gate: Gate, environment: dict[str, str]
+    ) -> None:
+        name = publish(sequence(calculating("a"), node("wait", "http", url="{{ url }}"), calculating("b")))
+        given = json.dumps({"a": "1", "b": "2", "url": gate.url})
+        command = [sys.executable, "-m", "cairn", "run", name, "--input", given, "--follow"]
+        with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as following:
+            assert gate.asked.wait(60)
+            port = int(environment["CAIRN_API_PORT"])
+            (api,) = {
+                c.pid for c in psutil.net_connections() if c.laddr[1:] == (port,) and c.status == psutil.CONN_LISTEN
+            }
+            psutil.Process(api).kill()
+            gate.open.set()
+            out, _ = following.communicate(timeout=200)
+        assert following.returncode == 0, out
+        assert [out.count(mark) for mark in ("✓ a", "✓ wait", "✓ b", "✓ completed")] == [1, 1, 1, 1]
+
 
 class TestResets:
     @pytest.fixture
@@ -290,7 +310,7 @@ def run_all(expected: list[tuple[list[str], int]], environment: dict[str, str]) 
 def test_every_list_ends_with_the_right_status(environment: dict[str, str], runs: int) -> None:
     listing = [sys.executable, "-m", "cairn", "executions", "list"]
     refused = [*listing, "--status", "odd"]
-    run_all([(refused, 1) if run % 10 == 0 else (listing, 0) for run in range(runs)], environment)
+    run_all([(refused, 1) if run % 5 == 0 else (listing, 0) for run in range(runs)], environment)
 
 
 @MANY
@@ -315,4 +335,4 @@ def test_every_run_of_one_test_ends_with_the_right_status(
     command = [sys.executable, "-m", "pytest", *options]
     passing, failing = ([*command, f"{test}::{name}"] for name in ("test_one", "test_two"))
     variables = {**environment, "PYTHONPATH": str(root)}
-    run_all([(failing, 1) if run % 10 == 0 else (passing, 0) for run in range(runs)], variables)
+    run_all([(failing, 1) if run % 5 == 0 else (passing, 0) for run in range(runs)], variables)
