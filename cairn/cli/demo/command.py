@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -38,7 +39,8 @@ def demo(
     from cairn.cli.demo.review import ReviewService
 
     console = Console(quiet=as_json, highlight=False)
-    signal.signal(signal.SIGTERM, _leave)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _leave)
     model = os.environ.get("CAIRN_DEFAULT_MODEL") or ("local" if _has_local_model() else "offline")
     # The graph asks a service on this machine, which http nodes otherwise may not.
     settings = {"CAIRN_DEFAULT_MODEL": model, "CAIRN_HTTP_ALLOW_PRIVATE": "true"}
@@ -54,7 +56,8 @@ def demo(
         typer.echo(f"The demo failed; the log is in {_keep_log(installation)}", err=True)
         raise
     finally:
-        console.print("[dim]stopping Temporal, worker and API …[/dim]")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            console.print("[dim]stopping Temporal, worker and API …[/dim]")
         installation.stop()
         review.stop()
         shutil.rmtree(home)
