@@ -88,7 +88,7 @@ def test_a_taken_port_is_named(environment: dict[str, str], tmp_path: Path) -> N
     assert processes_of(tmp_path) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_stopped_in_the_middle_it_leaves_nothing(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals
 ) -> None:
