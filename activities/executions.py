@@ -35,6 +35,7 @@ from cairn.persistence.session import Database
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.resets import ResetClient
+from workflows.failures import application_error
 
 LOOK_BACK = timedelta(minutes=10)
 """How far back a spell of reconciling looks for ended executions: longer than two spells are apart."""
@@ -115,10 +116,4 @@ class ExecutionActivities:
 
 def _final(error: CairnError) -> ApplicationError:
     """Return the error as Temporal carries it: final, unless something did not answer."""
-    details = {
-        "status": error.status,
-        "errors": [{"pointer": e.pointer, "message": e.message} for e in error.errors],
-        "extra": error.extra,
-    }
-    retryable = isinstance(error, Unavailable) or error.code == "reset_in_progress"
-    return ApplicationError(error.message, details, type=error.code, non_retryable=not retryable)
+    return application_error(error, retryable=isinstance(error, Unavailable) or error.code == "reset_in_progress")

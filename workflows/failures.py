@@ -9,6 +9,7 @@ from temporalio.exceptions import ApplicationError, CancelledError, RetryState, 
 from cairn.contracts.executions import NodeFailure
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import PARKED
+from cairn.errors import CairnError
 from cairn.graph.state import Run
 
 
@@ -45,6 +46,16 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
             details.get("cause"),
         )
     return _failure(run, "error", f"node {run.summary!r} failed: {cause}", tried, None)
+
+
+def application_error(error: CairnError, *, retryable: bool = False) -> ApplicationError:
+    """Return the domain's error as Temporal carries it; ``cairn.temporal.executions.from_application`` reads it."""
+    details = {
+        "status": error.status,
+        "errors": [{"pointer": e.pointer, "message": e.message} for e in error.errors],
+        "extra": error.extra,
+    }
+    return ApplicationError(error.message, details, type=error.code, non_retryable=not retryable)
 
 
 def _failure(run: Run, code: str, message: str, attempt: int, cause: str | None) -> NodeFailure:

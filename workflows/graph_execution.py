@@ -39,7 +39,7 @@ from cairn.errors import CairnError
 from cairn.graph.compiled import GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Run
-from workflows.failures import is_cancelled, is_parked, node_failure
+from workflows.failures import application_error, is_cancelled, is_parked, node_failure
 
 STATE = SearchAttributeKey.for_keyword(operations.SEARCH_STATE)
 REVISION = SearchAttributeKey.for_int(operations.SEARCH_REVISION)
@@ -141,12 +141,7 @@ class GraphExecution:
         try:
             self._engine.check(command)
         except CairnError as error:
-            details = {
-                "status": error.status,
-                "errors": [{"pointer": e.pointer, "message": e.message} for e in error.errors],
-                "extra": error.extra,
-            }
-            raise ApplicationError(error.message, details, type=error.code, non_retryable=True) from error
+            raise application_error(error) from error
 
     # The loop.
 
