@@ -19,6 +19,10 @@ UPDATE_PAUSE = "pause"
 UPDATE_RESUME = "resume"
 UPDATE_CANCEL = "cancel"
 UPDATE_PATCH = "patch"
+UPDATE_ANSWER = "answer"
+UPDATE_MIGRATE = "migrate"
+SIGNAL_EVENT = "event"
+SIGNAL_PARENT = "parent"
 QUERY_STATUS = "status"
 
 
@@ -35,12 +39,36 @@ class GraphRef(BaseModel):
         version_id: primary key of the version row that holds the definition.
         version: number of the version, from 1.
         digest: SHA-256 of the definition's canonical JSON; verified when it is loaded.
+        body: ids of the map nodes that lead to an inline definition inside the version's; empty for the version's own.
     """
 
     workflow_id: str
     version_id: int
     version: int
     digest: str
+    body: list[str] = Field(default_factory=list)
+
+
+class Parent(BaseModel):
+    """Of whom an execution is a child.
+
+    Attributes:
+        execution_id: the execution whose node started it (the caller's id).
+        temporal_id: Temporal workflow id of that execution.
+        node_id: the node.
+        visit: which visit of it, from 1.
+        key: the work in the parent that the child does.
+        index: which item, for an item of a map.
+        depth: how many executions are above it, from 1.
+    """
+
+    execution_id: str
+    temporal_id: str
+    node_id: str
+    visit: int
+    key: str
+    index: int | None = None
+    depth: int = 1
 
 
 class ExecutionInput(BaseModel):
@@ -54,6 +82,11 @@ class ExecutionInput(BaseModel):
         input: the caller's ``input_data``.
         metadata: the caller's ``metadata``.
         surface: the surface that started it.
+        parent: of whom it is a child; None for one that a caller started.
+        item: the item, in a map.
+        pins: versions of the graphs that its nodes name, by the name that they use; a child has its parent's.
+        seed: an engine's state (``Engine.dump``) that a fork or a new child of a replayed parent starts from.
+        carry: the engine's state, when the execution goes on in a new run (continue-as-new).
     """
 
     execution_id: str
@@ -63,6 +96,11 @@ class ExecutionInput(BaseModel):
     input: Json = Field(default_factory=dict)
     metadata: JsonObject = Field(default_factory=dict)
     surface: str = "omium"
+    parent: Parent | None = None
+    item: Json = None
+    pins: dict[str, GraphRef] = Field(default_factory=dict)
+    seed: JsonObject | None = None
+    carry: JsonObject | None = None
 
 
 class Phase(StrEnum):
@@ -115,9 +153,15 @@ class NodeFailure(BaseModel):
 
 
 class ExecutionResult(BaseModel):
-    """Result of the ``GraphExecution`` workflow."""
+    """Result of the ``GraphExecution`` workflow.
+
+    Attributes:
+        output: what its end nodes gave.
+        usage: use of models by it and its children; None when it asked none.
+    """
 
     output: Json = None
+    usage: Usage | None = None
 
 
 class Command(BaseModel):
@@ -140,16 +184,52 @@ class Pause(Command):
     reason: str = "paused by request"
 
 
+class DoneWork(BaseModel):
+    """What a piece of work brought in a line that a reset has ended, kept for the new one.
+
+    Attributes:
+        node_id: the node.
+        visit: which visit of it.
+        digest: SHA-256 of what the work was given; another input is another work.
+        result: dump of its ``NodeResult``.
+    """
+
+    node_id: str
+    visit: int
+    digest: str
+    result: JsonObject
+
+
+class ChildSeed(BaseModel):
+    """From where a child goes on that a replayed parent starts again.
+
+    Attributes:
+        node_id: the node that starts the child.
+        visit: which visit of it.
+        index: which item, in a map.
+        state: the child's engine state (``Engine.dump``) at the checkpoint that is replayed.
+    """
+
+    node_id: str
+    visit: int
+    index: int | None = None
+    state: JsonObject
+
+
 class Resume(Command):
     """Go on, after applying the patches.
 
     Attributes:
         input_patch: RFC 7396 merge patch over the input.
         state_patch: RFC 7396 merge patch over the state.
+        done: work of finished siblings that a replay keeps.
+        seeds: children that go on from a checkpoint of theirs.
     """
 
     input_patch: Json = None
     state_patch: Json = None
+    done: list[DoneWork] = Field(default_factory=list[DoneWork])
+    seeds: list[ChildSeed] = Field(default_factory=list[ChildSeed])
 
 
 class Patch(Command):
@@ -163,6 +243,58 @@ class Cancel(Command):
     """End the execution as cancelled; activities in flight are cancelled."""
 
     reason: str = "cancelled by request"
+
+
+class Answer(Command):
+    """A person's answer to an approval or a question that is open.
+
+    Attributes:
+        request_id: the approval's or question's id (see :mod:`cairn.contracts.requests`).
+        value: {decision, by, reason, modified_arguments} of an approval; the answer of a question.
+        by: who gave it.
+    """
+
+    request_id: str
+    value: Json
+    by: str = ""
+
+
+class Migrate(Command):
+    """Go on, when resumed, by another version of the graph; only when paused.
+
+    Attributes:
+        graph: the version.
+        definition: its definition.
+        pins: versions of the graphs that its nodes name.
+    """
+
+    graph: GraphRef
+    definition: JsonObject
+    pins: dict[str, GraphRef] = Field(default_factory=dict)
+
+
+class OutsideEvent(BaseModel):
+    """Payload of signal ``event``: something happened outside that ``wait`` nodes may wait for.
+
+    Attributes:
+        event_id: names the event; the same one sent again is ignored.
+        lineage: a run id of the line it was meant for; another line ignores it.
+        name: of the event.
+        correlation: which of several waits for the name is meant; None for any.
+        payload: what the wait node returns.
+    """
+
+    event_id: str
+    lineage: str
+    name: str
+    correlation: Json = None
+    payload: Json = None
+
+
+class ParentCommand(BaseModel):
+    """Payload of signal ``parent``: the parent was paused or resumed, and so its children are."""
+
+    kind: Literal["pause", "resume"]
 
 
 class Accepted(BaseModel):

@@ -71,3 +71,17 @@ HTTP_REQUEST = ActivityRef("http_request", NodeCall, NodeResult)
 
 MARK_CHECKPOINT = ActivityRef("mark_checkpoint", NodeCall, NodeResult)
 """Does nothing: its completion is the checkpoint of a node that has no I/O of its own. ``data`` is empty."""
+
+CALL_MODEL = ActivityRef("call_model", NodeCall, NodeResult)
+"""One turn of an agent with tools. ``data``: prompt, system?, model?, tools, output_schema?, temperature?, history
+(reference of the turns so far, None at first), results ([{id, tool, value? or error?}] of the calls that the last turn
+asked for). Result: {history, calls: [{id, tool, arguments}]} or {history, answer}."""
+
+RUN_CODE = ActivityRef("run_code", NodeCall, NodeResult)
+"""``data``: code, input, state, arguments."""
+
+CALL_MCP = ActivityRef("call_mcp", NodeCall, NodeResult)
+"""``data``: server, tool, arguments."""
+
+RUN_SCORE = ActivityRef("run_score", NodeCall, NodeResult)
+"""``data``: rubric, rubric_id?, of, model?."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from cairn.contracts.activity_ref import ActivityRef
 from cairn.contracts.executions import (
@@ -21,6 +21,9 @@ SEARCH_STATE = "CairnState"
 SEARCH_SURFACE = "CairnSurface"
 SEARCH_REVISION = "CairnRevision"
 MEMO_DETAIL = "cairn_detail"
+
+ENGINE = 2
+"""The rules that new executions keep to: 2 runs an agent's tool calls as work of their own."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"
@@ -56,12 +59,16 @@ class Landing(BaseModel):
         revision: the revision that the execution has in this run: 0 at first, after a reset one more than before.
         reset: True when a reset made this run.
         definition: the graph's definition, when it was asked for.
+        pins: versions of the graphs that its nodes (and those of these graphs) name.
+        engine: which rules of the engine the execution keeps to all its life; 1 before there were others.
     """
 
     run_id: str
     revision: int = 0
     reset: bool = False
     definition: JsonObject | None = None
+    pins: dict[str, GraphRef] = Field(default_factory=dict)
+    engine: int = 1
 
 
 class Record(BaseModel):
