@@ -2,19 +2,23 @@
 
 from cairn.persistence.tables.api_keys import ApiKeyRow
 from cairn.persistence.tables.base import METADATA, TenantRow
+from cairn.persistence.tables.compensations import CompensationRow
 from cairn.persistence.tables.executions import ExecutionRow
 from cairn.persistence.tables.graph_triggers import GraphTriggerRow
 from cairn.persistence.tables.graph_versions import GraphVersionRow
 from cairn.persistence.tables.graphs import GraphRow
 from cairn.persistence.tables.idempotency import IdempotencyRow
+from cairn.persistence.tables.resets import ResetRow
 
 __all__ = [
     "METADATA",
     "ApiKeyRow",
+    "CompensationRow",
     "ExecutionRow",
     "GraphRow",
     "GraphTriggerRow",
     "GraphVersionRow",
     "IdempotencyRow",
+    "ResetRow",
     "TenantRow",
 ]

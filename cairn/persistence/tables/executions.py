@@ -26,6 +26,8 @@ class ExecutionRow(TenantRow, table=True):
         metadata_: the caller's metadata (column ``metadata``).
         revision: +1 for each accepted command or observed reset.
         started: Temporal acknowledged the start.
+        forked_from_execution_id: the execution that it began as a fork of, at ``forked_from_checkpoint_id``.
+        seed: the engine's state that a fork starts from; kept until Temporal has it.
     """
 
     __tablename__ = "executions"  # pyright: ignore[reportAssignmentType]
@@ -68,6 +70,9 @@ class ExecutionRow(TenantRow, table=True):
     revision: int = 0
     parent_execution_id: str | None = Field(default=None, index=True)
     started: bool = False
+    forked_from_execution_id: str | None = None
+    forked_from_checkpoint_id: str | None = None
+    seed: JsonObject | None = Field(default=None, sa_type=JsonDocument)
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     updated_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
     closed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
