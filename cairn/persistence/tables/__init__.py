@@ -8,6 +8,7 @@ from cairn.persistence.tables.graph_triggers import GraphTriggerRow
 from cairn.persistence.tables.graph_versions import GraphVersionRow
 from cairn.persistence.tables.graphs import GraphRow
 from cairn.persistence.tables.idempotency import IdempotencyRow
+from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "GraphTriggerRow",
     "GraphVersionRow",
     "IdempotencyRow",
+    "RequestRow",
     "ResetRow",
     "TenantRow",
 ]

@@ -67,8 +67,67 @@ def upgrade() -> None:
         ),
     )
 
+    op.create_table(
+        "requests",
+        sa.Column("tenant", TEXT, nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("key", ID, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("execution_id", TEXT, nullable=False),
+        sa.Column("temporal_id", TEXT, nullable=False),
+        sa.Column("run_id", TEXT, nullable=False),
+        sa.Column("lineage", TEXT, nullable=False),
+        sa.Column("node_id", TEXT, nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("prompt", TEXT, nullable=False),
+        sa.Column("tool_id", TEXT, nullable=True),
+        sa.Column("tool_name", TEXT, nullable=True),
+        sa.Column("agent_id", TEXT, nullable=True),
+        sa.Column("conversation_id", TEXT, nullable=True),
+        sa.Column("arguments", JSON, nullable=True),
+        sa.Column("schema", JSON, nullable=True),
+        sa.Column("assignees", JSON, nullable=False),
+        sa.Column("escalated", sa.Boolean(), nullable=False),
+        sa.Column("notify", TEXT, nullable=True),
+        sa.Column("notified_at", TIME, nullable=True),
+        sa.Column("notify_error", TEXT, nullable=True),
+        sa.Column("requested_at", TIME, nullable=False),
+        sa.Column("expires_at", TIME, nullable=True),
+        sa.Column("resolved_at", TIME, nullable=True),
+        sa.Column("resolved_by", TEXT, nullable=True),
+        sa.Column("decision", TEXT, nullable=True),
+        sa.Column("reason", TEXT, nullable=True),
+        sa.Column("modified_arguments", JSON, nullable=True),
+        sa.Column("answer", JSON, nullable=True),
+        sa.Column("waited", sa.Float(), nullable=True),
+        sa.CheckConstraint("kind IN ('approval', 'question')", name=op.f("ck_requests_kind")),
+        sa.CheckConstraint(
+            "status IN ('pending', 'approved', 'denied', 'answered', 'expired', 'cancelled')",
+            name=op.f("ck_requests_status"),
+        ),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_requests")),
+        sa.UniqueConstraint("id", name=op.f("uq_requests_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_requests_tenant_live_kind_status_key"),
+        "requests",
+        ["tenant", "live", "kind", "status", "key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_requests_tenant_live_tool_id_status"),
+        "requests",
+        ["tenant", "live", "tool_id", "status"],
+        unique=False,
+    )
+    op.create_index(op.f("ix_requests_temporal_id_status"), "requests", ["temporal_id", "status"], unique=False)
+
 
 def downgrade() -> None:
+    op.drop_table("requests")
     op.drop_table("compensations")
     op.drop_table("resets")
     for column in ("seed", "forked_from_checkpoint_id", "forked_from_execution_id"):
