@@ -10,6 +10,7 @@ from cairn.persistence.tables.graphs import GraphRow
 from cairn.persistence.tables.idempotency import IdempotencyRow
 from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
+from cairn.persistence.tables.schedules import ScheduleRow
 
 __all__ = [
     "METADATA",
@@ -22,5 +23,6 @@ __all__ = [
     "IdempotencyRow",
     "RequestRow",
     "ResetRow",
+    "ScheduleRow",
     "TenantRow",
 ]

@@ -125,8 +125,50 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_requests_temporal_id_status"), "requests", ["temporal_id", "status"], unique=False)
 
+    op.create_table(
+        "schedules",
+        sa.Column("tenant", TEXT, nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("key", ID, nullable=False),
+        sa.Column("id", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=True),
+        sa.Column("graph_id", ID, nullable=False),
+        sa.Column("workflow_uuid", TEXT, nullable=False),
+        sa.Column("input_data", JSON, nullable=True),
+        sa.Column("metadata", JSON, nullable=False),
+        sa.Column("spec", JSON, nullable=False),
+        sa.Column("overlap", TEXT, nullable=False),
+        sa.Column("catchup_window_seconds", sa.Integer(), nullable=False),
+        sa.Column("pause_on_failure", sa.Boolean(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("note", TEXT, nullable=True),
+        sa.Column("state_asked", sa.Boolean(), nullable=False),
+        sa.Column("generation", sa.Integer(), nullable=False),
+        sa.Column("applied", sa.Integer(), nullable=False),
+        sa.Column("deleting", sa.Boolean(), nullable=False),
+        sa.Column("created_by", TEXT, nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.CheckConstraint(
+            "overlap IN ('skip', 'buffer_one', 'buffer_all', 'cancel_other', 'terminate_other', 'allow_all')",
+            name=op.f("ck_schedules_overlap"),
+        ),
+        sa.ForeignKeyConstraint(["graph_id"], ["graphs.id"], name=op.f("fk_schedules_graph_id")),
+        sa.PrimaryKeyConstraint("key", name=op.f("pk_schedules")),
+        sa.UniqueConstraint("id", name=op.f("uq_schedules_id")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(op.f("ix_schedules_graph_id"), "schedules", ["graph_id"], unique=False)
+    op.create_index(
+        op.f("ix_schedules_tenant_live_created_at_key"),
+        "schedules",
+        ["tenant", "live", "created_at", "key"],
+        unique=False,
+    )
+
 
 def downgrade() -> None:
+    op.drop_table("schedules")
     op.drop_table("requests")
     op.drop_table("compensations")
     op.drop_table("resets")
