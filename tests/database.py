@@ -11,18 +11,21 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import psycopg
 import pytest
-from sqlalchemy.engine import URL, make_url
 
-from cairn.persistence import migrate
-from cairn.persistence.session import Database, create_engine
+if TYPE_CHECKING:
+    from sqlalchemy.engine import URL
+
+    from cairn.persistence.session import Database
 
 
 @pytest.fixture(scope="session")
 def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated file to copy: a hundred times faster than to migrate."""
+    from cairn.persistence import migrate
+
     file = tmp_path_factory.mktemp("sqlite") / "template.db"
     migrate.upgrade(f"sqlite+aiosqlite:///{file}")
     return file
@@ -38,6 +41,10 @@ def sqlite_url(_sqlite_template: Path, tmp_path: Path) -> str:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[URL]:
     """A PostgreSQL server from a wheel, with a migrated database ``template``; stopped and removed at the end."""
+    from sqlalchemy.engine import make_url
+
+    from cairn.persistence import migrate
+
     with tempfile.TemporaryDirectory(prefix="cairn-postgresql-", ignore_cleanup_errors=True) as folder:
         runtime = Path(folder) / "runtime"
         runtime.mkdir(mode=0o700)
@@ -58,6 +65,8 @@ def postgresql_server() -> Iterator[URL]:
 
 def execute(url: URL, *statements: str) -> None:
     """Run statements that PostgreSQL takes outside of a transaction only."""
+    import psycopg
+
     dsn = url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(dsn, autocommit=True) as connection:
         for statement in statements:
@@ -79,6 +88,8 @@ def database_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
+    from cairn.persistence.session import Database, create_engine
+
     database = Database(create_engine(database_url))
     yield database
     await database.dispose()

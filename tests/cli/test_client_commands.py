@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Cairn
 
 AT_ONCE = 4
-MANY = pytest.mark.parametrize("runs", [5, pytest.param(50, marks=pytest.mark.chaos)])
+RUNS = 50
 """How often; a process that dies of a signal in the interpreter's teardown does so once in some four to twenty-four."""
 
 
@@ -305,19 +305,15 @@ def run_all(expected: list[tuple[list[str], int]], environment: dict[str, str]) 
         assert [wrong for wrong in pool.map(run, expected) if wrong] == []
 
 
-@MANY
-@pytest.mark.timeout(1200)
-def test_every_list_ends_with_the_right_status(environment: dict[str, str], runs: int) -> None:
+@pytest.mark.timeout(600)
+def test_every_list_ends_with_the_right_status(environment: dict[str, str]) -> None:
     listing = [sys.executable, "-m", "cairn", "executions", "list"]
     refused = [*listing, "--status", "odd"]
-    run_all([(refused, 1) if run % 5 == 0 else (listing, 0) for run in range(runs)], environment)
+    run_all([(refused, 1) if run % 5 == 0 else (listing, 0) for run in range(RUNS)], environment)
 
 
-@MANY
-@pytest.mark.timeout(1200)
-def test_every_run_of_one_test_ends_with_the_right_status(
-    environment: dict[str, str], tmp_path: Path, runs: int
-) -> None:
+@pytest.mark.timeout(600)
+def test_every_run_of_one_test_ends_with_the_right_status(environment: dict[str, str], tmp_path: Path) -> None:
     test = tmp_path / "test_one.py"
     test.write_text(
         "import faulthandler\n"
@@ -330,9 +326,10 @@ def test_every_run_of_one_test_ends_with_the_right_status(
     )
     root = Path(__file__).parents[2]
     options = ["-q", "-p", "no:cacheprovider", "-c", str(root / "pyproject.toml"), f"--rootdir={root}"]
-    # A plugin that this one test has no use for would cost each run two seconds.
-    options += ["-p", "no:schemathesis", "-p", "tests.conftest", f"--confcutdir={tmp_path}"]
+    # Plugins that this one test has no use for would cost each run three seconds.
+    options += ["-p", "no:schemathesis", "-p", "no:hypothesispytest"]
+    options += ["-p", "tests.conftest", f"--confcutdir={tmp_path}"]
     command = [sys.executable, "-m", "pytest", *options]
     passing, failing = ([*command, f"{test}::{name}"] for name in ("test_one", "test_two"))
     variables = {**environment, "PYTHONPATH": str(root)}
-    run_all([(failing, 1) if run % 5 == 0 else (passing, 0) for run in range(runs)], variables)
+    run_all([(failing, 1) if run % 5 == 0 else (passing, 0) for run in range(RUNS)], variables)

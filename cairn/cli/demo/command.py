@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from cairn.cli.output import AsJson, show
 from cairn.errors import CairnError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from cairn.cli.demo.installation import Installation
     from cairn.cli.demo.review import ReviewService
     from cairn.contracts.json import JsonObject
@@ -35,6 +36,8 @@ def demo(
 
     It has data and ports of its own (those that are set, else free ones), and leaves nothing behind.
     """
+    from rich.console import Console
+
     from cairn.cli.demo.installation import Installation
     from cairn.cli.demo.review import ReviewService
 
