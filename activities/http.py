@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import re
-from typing import Any, NoReturn
+from typing import NoReturn
 from urllib.parse import urlencode
 
 import httpx2
@@ -14,7 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import node_error
 from activities.guard import guard, heartbeating
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.json import Json, JsonObject, parse
 from cairn.contracts.nodes import HTTP_REQUEST, NodeCall, NodeResult
 from cairn.providers.http import AddressRefused, open_client, retry_after
 from cairn.settings import Settings
@@ -27,7 +28,6 @@ _TIMEOUT = 300.0
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 _TRANSIENT = frozenset({408, 425, 429})
 _EXCERPT = 500
-_JSON_DEPTH = 200
 # Others could unfold a few bytes into gigabytes in one step, and so could one encoding inside another.
 _ENCODINGS = frozenset({"", "identity", "gzip", "deflate"})
 _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.IGNORECASE)
@@ -139,36 +139,12 @@ def _check_status(response: httpx2.Response, content: bytes, call: NodeCall) -> 
 
 def _body(response: httpx2.Response, content: bytes) -> Json:
     if _JSON_TYPE.match(response.headers.get("content-type", "")):
-        try:
-            value = json.loads(content, parse_constant=_refuse)
-        except (ValueError, RecursionError):
-            pass
-        else:
-            if _shallow(value, _JSON_DEPTH):
-                return value
+        with contextlib.suppress(ValueError):
+            return parse(content)
     try:
         return content.decode(response.charset_encoding or "utf-8", errors="replace")
     except LookupError:
         return content.decode(errors="replace")
-
-
-def _refuse(constant: str) -> NoReturn:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _shallow(value: Json, depth: int) -> bool:
-    """Tell whether a value is nested so little that every JSON library on its way can handle it."""
-    level: list[Any] = [value]
-    for _ in range(depth):
-        level = [
-            child
-            for each in level
-            if isinstance(each, dict | list)
-            for child in (each.values() if isinstance(each, dict) else each)  # pyright: ignore[reportUnknownVariableType]
-        ]
-        if not level:
-            return True
-    return False
 
 
 def _target(call: NodeCall) -> str:
