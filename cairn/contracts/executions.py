@@ -338,6 +338,11 @@ class ResetRequest(BaseModel):
         expected_revision: refuse unless the execution is at this revision.
         input_patch: RFC 7396 merge patch over the input, applied after the reset.
         state_patch: RFC 7396 merge patch over the state, applied after the reset.
+        requested_by: the user, or the key, that asked for it.
+        tenant: owner of the execution.
+        live: False for executions of a test key.
+        run_id: the run that holds the checkpoint, when it is an earlier one than the base run (continue-as-new).
+        reuse_completed: keep what finished siblings of the checkpoint's branch have brought.
     """
 
     operation_id: str
@@ -353,6 +358,30 @@ class ResetRequest(BaseModel):
     input_patch: Json = None
     state_patch: Json = None
     requested_by: str = ""
+    tenant: str = ""
+    live: bool = True
+    run_id: str | None = None
+    reuse_completed: bool = False
+
+
+class Compensated(BaseModel):
+    """What became of one effect that a rollback went back over.
+
+    Attributes:
+        node_id: the node that had it.
+        visit: which visit of the node, from 1.
+        name: of the node.
+        tool: what undoes it; None when the node declares no compensation.
+        status: undone; the undo failed; nothing undoes it; or it is not known whether there was an effect.
+        error: why it was not undone.
+    """
+
+    node_id: str
+    visit: int
+    name: str
+    tool: str | None = None
+    status: Literal["done", "failed", "skipped", "uncertain"]
+    error: str | None = None
 
 
 class ResetOutcome(BaseModel):
@@ -362,8 +391,10 @@ class ResetOutcome(BaseModel):
         run_id: the run that the reset made.
         revision: the execution's revision afterwards.
         phase: its state afterwards.
+        compensations: what became of the effects that a rollback went back over, newest first.
     """
 
     run_id: str
     revision: int
     phase: Phase
+    compensations: list[Compensated] = Field(default_factory=list[Compensated])

@@ -12,14 +12,16 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from cairn.contracts.executions import Cancel, Command, Patch, Pause, Resume, execution_tag
+from cairn.contracts.executions import Cancel, Command, NodeFailure, Patch, Pause, Resume, execution_tag
 from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
 from cairn.graph import step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
-from cairn.graph.state import ExecutionState
+from cairn.graph.state import ExecutionState, InFlight
 from cairn.temporal.history import (
     Closed,
     Commanded,
@@ -79,6 +81,39 @@ class Snapshot:
     outputs: JsonObject
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A piece of work that ended: what a reset to a point before it undoes, keeps or repeats.
+
+    Attributes:
+        event_id: of its end.
+        key: of the work.
+        at: when it ended.
+        activity: the activity that did it.
+        data: what it was given.
+        forks: ids of the parallels that it stood inside of, outermost first.
+        labels: the label of its branch in each of them.
+        lineage: the line of the execution in which it was done.
+        result: what it brought; None when it failed.
+        failure: why it failed.
+        scope: the names that expressions saw just after it; only when its node declares a compensation.
+    """
+
+    event_id: int
+    key: str
+    node_id: str
+    visit: int
+    at: datetime
+    activity: str
+    data: JsonObject
+    forks: tuple[str, ...]
+    labels: tuple[str, ...]
+    lineage: str
+    result: NodeResult | None = None
+    failure: NodeFailure | None = None
+    scope: JsonObject | None = None
+
+
 @dataclass(slots=True)
 class _Task:
     """A workflow task that completed, and what was written with it."""
@@ -97,6 +132,7 @@ class Projection:
         last_event_id: how far it was fed.
         resets: the resets that made this run, oldest first.
         closed: how the run ended, if it did.
+        done: the work that ended, oldest first; only when a checkpoint is captured.
     """
 
     engine: Engine
@@ -113,6 +149,7 @@ class Projection:
         self.closed: Closed | None = None
         self.snapshot: Snapshot | None = None
         self.attempts: dict[int, int] = {}
+        self.done: list[Done] = []
         self._capture = capture
         self._keys: dict[int, str] = {}
         self._made: list[Checkpoint] = []
@@ -240,7 +277,9 @@ class Projection:
         for command in task.commands:
             self._command(command)
         for event in seen:
-            self._end_work(self.engine.state, event)
+            ended = self._end_work(self.engine.state, event)
+            if ended is not None and self._capture is not None:
+                self.done.append(ended)
         self._go_on(task)
 
     def _go_on(self, task: _Task) -> None:
@@ -271,16 +310,47 @@ class Projection:
             case _:
                 pass
 
-    def _end_work(self, state: ExecutionState, event: WorkCompleted | WorkFailed) -> None:
+    def _end_work(self, state: ExecutionState, event: WorkCompleted | WorkFailed) -> Done | None:
+        """Take the end of a piece of work; return what ended, if it was under way and did not merely stop."""
         key = self._keys.get(event.scheduled_id, "")
+        work = state.in_flight.get(key)
+        ended: Done | None = None
         if isinstance(event, WorkCompleted):
+            ended = work and self._done(event, work, result=event.result)
             step.complete(self.engine.graph, state, key, event.result)
         elif is_parked(event.cause):
             if state is self.engine.state:
                 self.engine.park(key)
-        elif not is_cancelled(event.cause) and key in state.in_flight:
-            run = state.in_flight[key].run
-            step.fail(self.engine.graph, state, key, node_failure(run, event.cause, event.retry_state))
+        elif not is_cancelled(event.cause) and work is not None:
+            failure = node_failure(work.run, event.cause, event.retry_state)
+            ended = self._done(event, work, failure=failure)
+            step.fail(self.engine.graph, state, key, failure)
+        if ended is not None and self.engine.graph.nodes[ended.node_id].data.compensate is not None:
+            ended = replace(ended, scope=copy.deepcopy(state.scope()))
+        return ended
+
+    def _done(self, event: Event, work: InFlight, **outcome: Any) -> Done:
+        run, token = work.run, work.token
+        return Done(
+            event_id=event.id,
+            key=run.key,
+            node_id=run.node_id,
+            visit=run.visit,
+            at=event.at,
+            activity=run.activity.name,
+            data=run.data,
+            forks=token.forks,
+            labels=token.labels,
+            lineage=self.engine.lineage or "",
+            **outcome,
+        )
+
+    def ended_unseen(self) -> list[Done]:
+        """Return the work that ended and that no workflow task has seen yet."""
+        if not self._unseen or not self.engine.started:
+            return []
+        state = copy.deepcopy(self.engine.state)
+        return [ended for event in self._unseen if (ended := self._end_work(state, event)) is not None]
 
     def _after(self, seen: Iterable[WorkCompleted | WorkFailed]) -> Snapshot:
         state = copy.deepcopy(self.engine.state)
