@@ -55,7 +55,7 @@ class ExecutionActivities:
         """Tell the workflow in which run it stands."""
         run_id = activity.info().workflow_run_id or ""
         try:
-            async with self.database.session() as session:
+            async with self.database.transaction() as session:
                 return await workflow_side.land(session, self.executions, request, run_id)
         except CairnError as error:
             raise _final(error) from error

@@ -12,6 +12,7 @@ from activities.checkpoint import mark_checkpoint
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
+from activities.requests import RequestActivities
 from activities.tools import ToolActivities
 from cairn.domain.tools.registry import load_tools
 from cairn.persistence.session import Database
@@ -33,12 +34,16 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Return every activity, bound to what it works with."""
     known = load_tools(deps.settings)
     tools, agents = ToolActivities(known), AgentActivities(LanguageModels(deps.settings), known)
-    executions = ExecutionActivities(deps.database, ExecutionClient(deps.client, deps.settings))
+    client = ExecutionClient(deps.client, deps.settings)
+    executions = ExecutionActivities(deps.database, client)
+    requests = RequestActivities(deps.settings, deps.database, client, known)
     return [
         mark_checkpoint,
         agents.run_agent,
         tools.run_tool,
         HttpActivities(deps.settings).http_request,
+        requests.open_request,
+        requests.close_request,
         executions.land,
         executions.record,
         executions.request_cancel,

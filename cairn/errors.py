@@ -85,6 +85,12 @@ class Conflict(CairnError):
     status, code = 409, "conflict"
 
 
+class Gone(CairnError):
+    """The thing's time is over."""
+
+    status, code = 410, "gone"
+
+
 class PayloadTooLarge(CairnError):
     """The body is over the limit."""
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+SandboxName: TypeAlias = Literal["eryx", "bubblewrap", "monty"]
 
 
 class Settings(BaseSettings):
@@ -29,6 +32,16 @@ class Settings(BaseSettings):
         description="Where large payloads are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/blobs.",
     )
     blob_threshold: int = Field(default=64 * 1024, description="Payloads of at least so many bytes leave history.")
+    payload_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that encrypt payloads: id:base64 of 32 bytes, separated by commas; the first encrypts, all "
+        "decrypt; plain first: new payloads are not encrypted. None: off.",
+    )
+    payload_keys_file: Path | None = Field(default=None, description="File with the list of CAIRN_PAYLOAD_KEYS.")
+    codec_origins: list[str] = Field(
+        default_factory=list,
+        description="Origins whose pages may call the codec endpoint, JSON list; default: the Temporal Web UI's.",
+    )
 
     api_host: str = "127.0.0.1"
     api_port: int = 8000
@@ -38,6 +51,9 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
     metrics_host: str = Field(default="127.0.0.1", description="Address that the worker's /metrics listens on.")
     task_queue: str = "cairn"
+    fairness_weights: dict[str, float] = Field(
+        default_factory=dict[str, float], description="Share of a tenant in busy times, by tenant; JSON object; else 1."
+    )
 
     secret: SecretStr | None = Field(
         default=None, description="Key of the keyed hash of API keys; default: made once in $CAIRN_HOME/secret."
@@ -56,6 +72,20 @@ class Settings(BaseSettings):
     google_api_key: SecretStr | None = None
     tool_modules: list[str] = Field(default_factory=list, description="Python modules that register tools, JSON list.")
     http_allow_private: bool = Field(default=False, description="Let http nodes reach private addresses.")
+    sandbox: SandboxName | None = Field(
+        default=None, description="Where code nodes run; default: eryx, on Python 3.11 monty."
+    )
+    mcp_servers: Path | None = Field(
+        default=None, description="JSON file with the servers that mcp nodes may call, in the form `mcpServers`."
+    )
+
+    public_url: str | None = Field(
+        default=None,
+        description="Base URL under which others reach the API, for links in notifications; default: where it listens.",
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="Signs what is sent to others (Standard Webhooks, whsec_…); none: unsigned."
+    )
 
     api_url: str | None = Field(
         default=None, description="API that the command line calls; default: http://127.0.0.1:$CAIRN_API_PORT."
@@ -73,6 +103,12 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.database_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'cairn.db'}"
+
+    @property
+    def links(self) -> str:
+        """Base of the links that are sent to others, without a slash at its end."""
+        host = "127.0.0.1" if self.api_host in ("0.0.0.0", "::") else self.api_host
+        return (self.public_url or f"http://{host}:{self.api_port}").rstrip("/")
 
     @property
     def blobs(self) -> str:

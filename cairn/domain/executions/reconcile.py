@@ -12,6 +12,7 @@ from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.view import repair, told
 from cairn.domain.executions.workflow_side import row_of
 from cairn.domain.idempotency.store import IdempotencyStore
+from cairn.domain.requests.workflow_side import cancel_requests
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
@@ -104,6 +105,8 @@ class Reconciler:
             fresh = await row_of(session, temporal_id, lock=True)
             if fresh is not None and fresh.updated_at == row.updated_at:
                 repair(fresh, values)
+                if now.closed_at is not None:
+                    await cancel_requests(session, temporal_id)
 
     async def purge(self) -> None:
         """Remove records of idempotent requests that have expired."""

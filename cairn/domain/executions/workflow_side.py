@@ -9,6 +9,7 @@ from sqlmodel import col
 from cairn.contracts.executions import Phase
 from cairn.contracts.operations import Landing, LandRequest, Record
 from cairn.domain.graphs.pinned import load_definition
+from cairn.domain.requests.workflow_side import cancel_requests
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
@@ -37,6 +38,7 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
         return Landing(run_id=run_id, revision=row.revision, reset=True, definition=definition)
     base = await temporal.reader.base_of(request.temporal_id, run_id)
     before = await temporal.describe(request.temporal_id, base) if base else None
+    await cancel_requests(session, request.temporal_id, keep=run_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]
     return Landing(run_id=run_id, revision=max(revisions) + 1, reset=True, definition=definition)
 
@@ -54,6 +56,8 @@ async def record(session: AsyncSession, told: Record) -> None:
     row.usage = told.usage.model_dump() if told.usage else None
     row.updated_at = utc_now()
     row.closed_at = row.updated_at if told.phase in CLOSED else None
+    if told.phase in CLOSED:
+        await cancel_requests(session, told.temporal_id)
 
 
 async def row_of(session: AsyncSession, temporal_id: str, *, lock: bool = False) -> ExecutionRow | None:
