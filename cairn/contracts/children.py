@@ -2,16 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
 from cairn.contracts.activity_ref import ActivityRef
 from cairn.contracts.executions import ChildSeed, ExecutionInput, NodeFailure, Usage
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import NodeCall, NodeResult
 
 MAP_WORKFLOW_TYPE = "MapExecution"
+
+
+def child_id(parent_temporal_id: str, key: str, lineage: str) -> str:
+    """Return the id (of the execution and of its workflow) of the child that does a piece of its parent's work.
+
+    Args:
+        parent_temporal_id: Temporal workflow id of the parent.
+        key: of the work.
+        lineage: the parent's line when the child is started: what a reset discards is never taken for the new line's.
+    """
+    return f"exec_{_digest(parent_temporal_id, key, lineage)}"
+
+
+def map_id(parent_temporal_id: str, key: str, lineage: str) -> str:
+    """Return the Temporal workflow id of a map; arguments as of ``child_id``."""
+    return f"map_{_digest(parent_temporal_id, key, lineage)}"
+
+
+def item_id(map_temporal_id: str, index: int, lineage: str) -> str:
+    """Return the id of the execution of one item of a map."""
+    return child_id(map_temporal_id, str(index), lineage)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
 
 
 class MapInput(BaseModel):
@@ -27,6 +53,9 @@ class MapInput(BaseModel):
         lineage: the parent's line: part of the ids of the items' executions.
         seeds: items that go on from a checkpoint of theirs.
         previous: Temporal id of the map that a reset of the parent discarded: its finished items are kept.
+        name: of the map's node, for people.
+        map_id: Temporal id of the whole map; None in the whole map itself, told to its chunks.
+        first: number of the first item, in a chunk.
     """
 
     execution: ExecutionInput
@@ -38,6 +67,9 @@ class MapInput(BaseModel):
     lineage: str = ""
     seeds: list[ChildSeed] = Field(default_factory=list[ChildSeed])
     previous: str | None = None
+    name: str = ""
+    map_id: str | None = None
+    first: int = 0
 
 
 class ItemResult(BaseModel):
@@ -55,14 +87,57 @@ class MapResult(BaseModel):
 
 
 class WatchedChild(BaseModel):
-    """``data`` of ``watch_child``: the child's Temporal workflow id and type."""
+    """``data`` of ``watch_child``.
+
+    Attributes:
+        temporal_id: the child's Temporal workflow id.
+        map: it is a map.
+        collect: of a map: its errors are collected.
+    """
 
     temporal_id: str
     map: bool = False
+    collect: bool = False
 
 
 WATCH_CHILD = ActivityRef("watch_child", NodeCall, NodeResult)
-"""Waits for a child that an earlier run of the execution started (continue-as-new). ``data``: WatchedChild."""
+"""Waits for a child that an earlier run of the execution started (continue-as-new). ``data``: WatchedChild.
+
+Fails with the child's own code, as the child itself would have told; ``cancelled`` when it was cancelled or terminated.
+"""
+
+
+class KeptRequest(BaseModel):
+    """Input of ``keep_items``.
+
+    Attributes:
+        previous: Temporal id of the map that a reset discarded.
+        map_id: Temporal id of the map that takes its place.
+        first: number of the first item that is asked for.
+        digests: of what each item's execution would be given (``work_digest``).
+    """
+
+    tenant: str
+    previous: str
+    map_id: str
+    first: int
+    digests: list[str]
+
+
+class KeptItems(BaseModel):
+    """Result of ``keep_items``: the values of the items that had finished, by their number, and their use of models."""
+
+    values: dict[int, Json] = Field(default_factory=dict[int, Json])
+    usage: Usage | None = None
+
+
+KEEP_ITEMS = ActivityRef("keep_items", KeptRequest, KeptItems)
+"""Hands the finished items of a discarded map over to the one that takes its place."""
+
+
+def work_digest(start: ExecutionInput) -> str:
+    """Return the digest of what an execution works on: its graph, input and item."""
+    return digest({"graph": start.graph.digest, "input": start.input, "item": start.item})
 
 
 def map_value(result: MapResult, collect: bool) -> Json:

@@ -21,6 +21,7 @@ UPDATE_CANCEL = "cancel"
 UPDATE_PATCH = "patch"
 UPDATE_ANSWER = "answer"
 UPDATE_MIGRATE = "migrate"
+SIGNAL_ANSWER = "answer"
 SIGNAL_EVENT = "event"
 SIGNAL_PARENT = "parent"
 QUERY_STATUS = "status"
@@ -59,6 +60,7 @@ class Parent(BaseModel):
         visit: which visit of it, from 1.
         key: the work in the parent that the child does.
         index: which item, for an item of a map.
+        map_id: Temporal workflow id of the map, for an item of a map.
         depth: how many executions are above it, from 1.
     """
 
@@ -68,6 +70,7 @@ class Parent(BaseModel):
     visit: int
     key: str
     index: int | None = None
+    map_id: str | None = None
     depth: int = 1
 
 
@@ -233,10 +236,12 @@ class Resume(Command):
 
 
 class Patch(Command):
-    """Change the input or the state of a paused execution; stays paused."""
+    """Change the input or the state of a paused execution; stays paused. Attributes as of ``Resume``."""
 
     input_patch: Json = None
     state_patch: Json = None
+    done: list[DoneWork] = Field(default_factory=list[DoneWork])
+    seeds: list[ChildSeed] = Field(default_factory=list[ChildSeed])
 
 
 class Cancel(Command):
@@ -312,13 +317,18 @@ class Accepted(BaseModel):
 
 
 class ExecutionStatus(BaseModel):
-    """Reply to query ``status``."""
+    """Reply to query ``status``.
+
+    Attributes:
+        requests: ids of the approvals and questions that are open, with what they ask.
+    """
 
     phase: Phase
     detail: str | None = None
     lineage: str | None = None
     revision: int = 0
     landed: bool = False
+    requests: dict[str, str] = Field(default_factory=dict)
 
 
 ResetKind = Literal["replay", "rollback"]

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from cairn.contracts.activity_ref import ActivityRef
 from cairn.contracts.executions import (
+    ExecutionInput,
     GraphRef,
     NodeFailure,
     Phase,
@@ -42,6 +43,9 @@ class LandRequest(BaseModel):
         temporal_id: the execution's Temporal workflow id.
         original_run_id: id that the run had before any reset; another one than the activity's own means a reset.
         graph: the version to load; None after a reset, when it is known already.
+        start: what the execution was started with (without ``carry`` and ``seed``); a child's row is made of it.
+        pin: resolve the graphs that the definition names; not for a child or a continued run, which have their pins.
+        engine: the newest rules that the workflow's code knows.
     """
 
     temporal_id: str
@@ -49,6 +53,9 @@ class LandRequest(BaseModel):
     tenant: str
     original_run_id: str
     graph: GraphRef | None = None
+    start: ExecutionInput | None = None
+    pin: bool = False
+    engine: int = 1
 
 
 class Landing(BaseModel):
@@ -61,6 +68,7 @@ class Landing(BaseModel):
         definition: the graph's definition, when it was asked for.
         pins: versions of the graphs that its nodes (and those of these graphs) name.
         engine: which rules of the engine the execution keeps to all its life; 1 before there were others.
+        history_limit: events of a run after which the execution goes on in a new one; None: when Temporal suggests it.
     """
 
     run_id: str
@@ -69,6 +77,7 @@ class Landing(BaseModel):
     definition: JsonObject | None = None
     pins: dict[str, GraphRef] = Field(default_factory=dict)
     engine: int = 1
+    history_limit: int | None = None
 
 
 class Record(BaseModel):
