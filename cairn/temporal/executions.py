@@ -27,25 +27,21 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import (
-    Priority,
-    SearchAttributePair,
-    TypedSearchAttributes,
-    WorkflowIDConflictPolicy,
-    WorkflowIDReusePolicy,
-)
+from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn import errors
 from cairn.contracts.executions import WORKFLOW_TYPE, Accepted, Command, ExecutionInput, Phase
 from cairn.contracts.json import JsonObject
-from cairn.contracts.operations import MEMO_DETAIL, SEARCH_SURFACE, SEARCH_TENANT, SEARCH_WORKFLOW
+from cairn.contracts.operations import MEMO_DETAIL
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
+from cairn.temporal.priority import priority_of
 from cairn.temporal.reading import HistoryReader
 from workflows.graph_execution import REVISION, STATE
+from workflows.search_attributes import execution_attributes
 
 COMMAND_TIMEOUT = timedelta(seconds=4)
 _BUSY = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED)
@@ -110,32 +106,17 @@ class ExecutionClient:
         self._projections: OrderedDict[str, Projection] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def start(self, temporal_id: str, start: ExecutionInput, *, name: str, priority: int | None = None) -> str:
+    async def start(self, temporal_id: str, start: ExecutionInput, *, name: str) -> str:
         """Start the execution's workflow, once however often it is asked; return the id of its first run.
 
         Args:
             temporal_id: the workflow id.
             start: its argument.
             name: what operators read in the Web UI.
-            priority: Temporal's task-queue priority, 1 (high) to 5.
 
         Raises:
             Unavailable: Temporal does not answer.
         """
-        attributes = TypedSearchAttributes(
-            [
-                SearchAttributePair(STATE, Phase.RUNNING.value),
-                SearchAttributePair(REVISION, 0),
-                *(
-                    SearchAttributePair(STATE.for_keyword(key), value)
-                    for key, value in (
-                        (SEARCH_TENANT, start.tenant),
-                        (SEARCH_WORKFLOW, start.graph.workflow_id),
-                        (SEARCH_SURFACE, start.surface),
-                    )
-                ),
-            ]
-        )
         try:
             handle = await answered(
                 self.client.start_workflow(
@@ -145,9 +126,9 @@ class ExecutionClient:
                     task_queue=self.settings.task_queue,
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    search_attributes=attributes,
+                    search_attributes=execution_attributes(start),
                     static_summary=f"{name} v{start.graph.version}",
-                    priority=Priority(priority_key=priority),
+                    priority=priority_of(start.tenant, start.metadata, self.settings),
                     rpc_timeout=RPC_TIMEOUT,
                 )
             )

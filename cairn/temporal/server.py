@@ -49,6 +49,8 @@ _DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": 5000,
     "history.timerProcessorMaxPollRPS": 5000,
     "history.visibilityProcessorMaxPollRPS": 5000,
+    # Tenants take turns: without it, who comes after another tenant's thousand executions waits for all of them.
+    "matching.enableFairness": "true",
 }
 
 _ADVICE = (

@@ -11,14 +11,24 @@ from cairn.errors import NotFound
 from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
 from cairn.temporal.executions import ExecutionClient
 
-_PRIORITIES = {"high": 1, "normal": 3, "low": 5}
-
 
 async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: ExecutionRow) -> None:
     """Start the workflow of a committed row, once however often it is asked, and note it in the row.
 
     Raises:
         Unavailable: Temporal does not answer; the row stays as it is.
+    """
+    start, name = await execution_input(session, row)
+    run_id = await temporal.start(row.temporal_id, start, name=name)
+    await note_start(session, row.temporal_id, run_id)
+    await session.refresh(row)
+
+
+async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[ExecutionInput, str]:
+    """Return what the row's workflow is started with, and the graph's name.
+
+    Raises:
+        NotFound: the graph is gone.
     """
     version = await session.get(GraphVersionRow, row.version_id)
     graph = await session.get(GraphRow, row.graph_id)
@@ -35,9 +45,10 @@ async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: 
         metadata=row.metadata_,
         surface=row.surface,
     )
-    priority = _PRIORITIES.get(str(row.metadata_.get("priority")))
-    run_id = await temporal.start(row.temporal_id, start, name=graph.name, priority=priority)
-    # A quick workflow may have told the row already how it ended.
-    pending = col(ExecutionRow.key) == row.key, col(ExecutionRow.status) == "pending"
+    return start, graph.name
+
+
+async def note_start(session: AsyncSession, temporal_id: str, run_id: str) -> None:
+    """Note in the row that its workflow has been started; a quick workflow may have told it already how it ended."""
+    pending = col(ExecutionRow.temporal_id) == temporal_id, col(ExecutionRow.status) == "pending"
     await session.execute(update(ExecutionRow).where(*pending).values(status="running", run_id=run_id, started=True))
-    await session.refresh(row)
