@@ -26,6 +26,9 @@ class ExecutionRow(TenantRow, table=True):
         metadata_: the caller's metadata (column ``metadata``).
         revision: +1 for each accepted command or observed reset.
         started: Temporal acknowledged the start.
+        parent_node_id: of a child: the node of the parent that started it; ``parent_visit`` is which visit of it.
+        parent_map_id: of an item of a map: Temporal workflow id of the map; ``parent_index`` is which item.
+        work_digest: of a child: digest of what it works on (``contracts.children.work_digest``).
         forked_from_execution_id: the execution that it began as a fork of, at ``forked_from_checkpoint_id``.
         seed: the engine's state that a fork starts from; kept until Temporal has it.
     """
@@ -39,6 +42,8 @@ class ExecutionRow(TenantRow, table=True):
         Index(None, "tenant", "live", "created_at", "key"),
         Index(None, "tenant", "live", "status", "created_at", "key"),
         Index(None, "tenant", "live", "workflow_uuid", "created_at", "key"),
+        Index(None, "tenant", "live", "parent_execution_id", "created_at", "key"),
+        Index(None, "parent_map_id", "parent_index"),
         Index(None, "status", "key"),
         Index(
             None,
@@ -69,6 +74,11 @@ class ExecutionRow(TenantRow, table=True):
     usage: JsonObject | None = Field(default=None, sa_type=JsonDocument)
     revision: int = 0
     parent_execution_id: str | None = Field(default=None, index=True)
+    parent_node_id: str | None = None
+    parent_visit: int | None = None
+    parent_map_id: str | None = None
+    parent_index: int | None = None
+    work_digest: str | None = None
     started: bool = False
     forked_from_execution_id: str | None = None
     forked_from_checkpoint_id: str | None = None

@@ -20,6 +20,23 @@ def upgrade() -> None:
     op.add_column("executions", sa.Column("forked_from_execution_id", TEXT, nullable=True))
     op.add_column("executions", sa.Column("forked_from_checkpoint_id", TEXT, nullable=True))
     op.add_column("executions", sa.Column("seed", JSON, nullable=True))
+    op.add_column("executions", sa.Column("parent_node_id", TEXT, nullable=True))
+    op.add_column("executions", sa.Column("parent_visit", sa.Integer(), nullable=True))
+    op.add_column("executions", sa.Column("parent_map_id", TEXT, nullable=True))
+    op.add_column("executions", sa.Column("parent_index", sa.Integer(), nullable=True))
+    op.add_column("executions", sa.Column("work_digest", TEXT, nullable=True))
+    op.create_index(
+        op.f("ix_executions_tenant_live_parent_execution_id_created_at_key"),
+        "executions",
+        ["tenant", "live", "parent_execution_id", "created_at", "key"],
+        unique=False,
+    )
+    op.create_index(
+        op.f("ix_executions_parent_map_id_parent_index"),
+        "executions",
+        ["parent_map_id", "parent_index"],
+        unique=False,
+    )
 
     op.create_table(
         "resets",
@@ -172,5 +189,9 @@ def downgrade() -> None:
     op.drop_table("requests")
     op.drop_table("compensations")
     op.drop_table("resets")
+    op.drop_index(op.f("ix_executions_parent_map_id_parent_index"), table_name="executions")
+    op.drop_index(op.f("ix_executions_tenant_live_parent_execution_id_created_at_key"), table_name="executions")
+    for column in ("work_digest", "parent_index", "parent_map_id", "parent_visit", "parent_node_id"):
+        op.drop_column("executions", column)
     for column in ("seed", "forked_from_checkpoint_id", "forked_from_execution_id"):
         op.drop_column("executions", column)
