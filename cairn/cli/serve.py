@@ -75,15 +75,33 @@ async def _start(supervisor: Supervisor, settings: Settings, existing: str | Non
     await _listening(settings.api_port, settings.api_host)
     for line in _addresses(settings, existing):
         write("cairn", line)
+    await _ready(settings)
+    write("cairn", "ready; Ctrl-C stops everything")
     return 0
 
 
 def _addresses(settings: Settings, existing: str | None) -> list[str]:
-    host = "127.0.0.1" if settings.api_host in ("0.0.0.0", "::") else settings.api_host
+    api = _api(settings)
     ui = settings.temporal_ui_url or (None if existing else f"http://127.0.0.1:{settings.temporal_ui_port}")
-    lines = [f"API       http://{host}:{settings.api_port}", f"API docs  http://{host}:{settings.api_port}/docs"]
-    lines += [f"Temporal  {ui or existing}", f"API key   in {settings.home / DEV_KEY_FILE}"]
-    return [*lines, "ready; Ctrl-C stops everything"]
+    lines = [f"API       {api}", f"API docs  {api}/docs"]
+    return [*lines, f"Temporal  {ui or existing}", f"API key   in {settings.home / DEV_KEY_FILE}"]
+
+
+def _api(settings: Settings) -> str:
+    host = "127.0.0.1" if settings.api_host in ("0.0.0.0", "::") else settings.api_host
+    return f"http://[{host}]:{settings.api_port}" if ":" in host else f"http://{host}:{settings.api_port}"
+
+
+async def _ready(settings: Settings) -> None:
+    """Wait until the API finds everything that an execution needs: a worker polls, too."""
+    import httpx2
+
+    async with httpx2.AsyncClient(base_url=_api(settings), trust_env=False, timeout=10) as http:
+        while True:
+            with contextlib.suppress(httpx2.HTTPError):
+                if (await http.get("/ready")).is_success:
+                    return
+            await asyncio.sleep(0.1)
 
 
 async def _listening(port: int, host: str = "127.0.0.1") -> None:

@@ -85,7 +85,7 @@ def ready(api: str) -> bool:
 
 def test_it_serves_restarts_what_dies_and_ends_all_at_ctrl_c(serving: Serving, cairn_home: Path) -> None:
     serving.until(lambda: serving.said("cairn", "ready") == 1)
-    serving.until(lambda: ready(serving.api))
+    assert ready(serving.api), "a worker polls, and the database and Temporal answer"
     key = (cairn_home / "dev-key").read_text().strip()
     assert serving.said("setup", key) == 1
     headers = {"Authorization": f"Bearer {key}"}
