@@ -12,12 +12,15 @@ from activities.checkpoint import mark_checkpoint
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
+from activities.llm_turn import TurnActivities
 from activities.requests import RequestActivities
 from activities.tools import ToolActivities
+from cairn.domain.conversations import Conversations
 from cairn.domain.tools.registry import load_tools
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
+from cairn.temporal.blobs import open_store
 from cairn.temporal.executions import ExecutionClient
 
 
@@ -33,13 +36,16 @@ class Dependencies:
 def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Return every activity, bound to what it works with."""
     known = load_tools(deps.settings)
-    tools, agents = ToolActivities(known), AgentActivities(LanguageModels(deps.settings), known)
+    models = LanguageModels(deps.settings)
+    conversations = Conversations(open_store(deps.settings.blobs))
+    tools, agents = ToolActivities(known), AgentActivities(models, known)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
     return [
         mark_checkpoint,
         agents.run_agent,
+        TurnActivities(models, known, conversations).call_model,
         tools.run_tool,
         HttpActivities(deps.settings).http_request,
         requests.open_request,

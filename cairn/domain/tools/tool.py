@@ -119,6 +119,14 @@ class Tool:
             result = await asyncio.get_running_loop().run_in_executor(_executor(), run)
         return _as_json(self.name, result)
 
+    def check(self, arguments: Mapping[str, Json]) -> None:
+        """Check the arguments of a call that is made later.
+
+        Raises:
+            InvalidArguments: the arguments do not fit the schema.
+        """
+        self._validate(arguments)
+
     def _validate(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
         try:
             valid = self.arguments.model_validate(dict(arguments))

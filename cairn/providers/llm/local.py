@@ -11,13 +11,16 @@ import asyncio
 import importlib
 import importlib.util
 import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
@@ -27,6 +30,7 @@ from pydantic_ai.settings import ModelSettings, merge_model_settings
 from cairn.providers.llm.model import ClientFactory, LanguageModel, ModelConfigError
 from cairn.providers.llm.offline_text import Material
 from cairn.providers.llm.offline_tools import Conversation, plan_calls
+from cairn.providers.llm.replayed import stream_of
 from cairn.settings import Settings
 
 NAME = "local"
@@ -112,21 +116,44 @@ class _ToolsFirst(WrapperModel):
         calls = plan_calls(conversation, model_request_parameters.function_tools)
         if calls:
             return ModelResponse(parts=calls, model_name=self.model_name)
-        parameters = replace(model_request_parameters, function_tools=[])
-        if parameters.output_mode == "text":
-            model_settings = merge_model_settings(model_settings, _TEXT_SETTINGS)
+        prompt, settings, parameters = _plain(conversation, model_settings, model_request_parameters)
         model: Model = self.wrapped
-        return await model.request([_plain(conversation, parameters)], model_settings, parameters)
+        return await model.request([prompt], settings, parameters)
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        conversation = Conversation.of(messages)
+        calls = plan_calls(conversation, model_request_parameters.function_tools)
+        if calls:
+            response = ModelResponse(parts=calls, model_name=self.model_name)
+            yield stream_of(response, model_request_parameters)
+            return
+        prompt, settings, parameters = _plain(conversation, model_settings, model_request_parameters)
+        model: Model = self.wrapped
+        async with model.request_stream([prompt], settings, parameters, run_context) as stream:
+            yield stream
 
 
-def _plain(conversation: Conversation, parameters: ModelRequestParameters) -> ModelRequest:
+def _plain(
+    conversation: Conversation, settings: ModelSettings | None, parameters: ModelRequestParameters
+) -> tuple[ModelRequest, ModelSettings | None, ModelRequestParameters]:
+    """Return the request as a model without tools understands it."""
+    parameters = replace(parameters, function_tools=[])
+    text = parameters.output_mode == "text"
     material = Material.of(conversation.prompt, conversation.results)
-    notes = [text for name, text in material.key_sentences(_KEY_SENTENCES) if name != "the input"]
+    notes = [found for name, found in material.key_sentences(_KEY_SENTENCES) if name != "the input"]
     blocks = [
         "\n".join(["Notes:", *(f"- {note}" for note in notes)])[:_NOTES_LIMIT] if notes else "",
         conversation.prompt[:_PROMPT_LIMIT],
-        _ASK_BRIEFLY if parameters.output_mode == "text" else "",
+        _ASK_BRIEFLY if text else "",
         f"The last answer was not accepted: {conversation.rejection[:500]}" if conversation.rejection else "",
     ]
     prompt = "\n\n".join(filter(None, blocks))
-    return ModelRequest(parts=[UserPromptPart(prompt)], instructions=conversation.system or None)
+    request = ModelRequest(parts=[UserPromptPart(prompt)], instructions=conversation.system or None)
+    return request, merge_model_settings(settings, _TEXT_SETTINGS) if text else settings, parameters

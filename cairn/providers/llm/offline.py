@@ -8,14 +8,22 @@ It uses no tokens and costs nothing.
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.function import AgentInfo, FunctionModel
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from cairn.providers.llm.model import ClientFactory, LanguageModel, ModelConfigError, ModelLimit
 from cairn.providers.llm.offline_schema import fill
 from cairn.providers.llm.offline_text import Material, compose
 from cairn.providers.llm.offline_tools import Conversation, plan_calls
+from cairn.providers.llm.replayed import stream_of
 from cairn.settings import Settings
 
 NAME = "offline"
@@ -30,7 +38,7 @@ async def open_model(name: str, settings: Settings, client: ClientFactory) -> La
     """
     if name:
         raise ModelConfigError("The offline provider has no models: write offline")
-    return LanguageModel(NAME, FunctionModel(answer, model_name=NAME), free=True, remote=False)
+    return LanguageModel(NAME, _Offline(answer, model_name=NAME), free=True, remote=False)
 
 
 async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse:
@@ -49,7 +57,22 @@ async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse
     if conversation.rejection:
         raise ModelLimit(f"The offline provider's answer was not accepted: {conversation.rejection}")
     tool = info.output_tools[0]
-    return _response(ToolCallPart(tool.name, fill(tool.parameters_json_schema, material)))
+    return _response(ToolCallPart(tool.name, fill(tool.parameters_json_schema, material), "answer"))
+
+
+class _Offline(FunctionModel):
+    """Tells its answers word by word when it is asked to stream."""
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        response = await self.request(messages, model_settings, model_request_parameters)
+        yield stream_of(response, model_request_parameters)
 
 
 def _response(*parts: TextPart | ToolCallPart) -> ModelResponse:

@@ -79,7 +79,7 @@ def plan_calls(conversation: Conversation, tools: Sequence[ToolDefinition]) -> l
     prompt = conversation.prompt
     planned = ((tool, _arguments(tool.parameters_json_schema, prompt)) for tool in tools)
     return [
-        ToolCallPart(tool.name, arguments)
+        ToolCallPart(tool.name, arguments, f"call_{tool.name}")
         for tool, arguments in planned
         if arguments is not None and (_SPECIFIC & arguments.keys() or _named(tool, prompt))
     ]

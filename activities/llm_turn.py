@@ -1,0 +1,121 @@
+"""The activity that makes one turn of an agent with tools: a model answers, or asks for tools."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from pydantic_ai import CallDeferred, DeferredToolRequests, DeferredToolResults, ModelRetry, Tool, ToolFailed
+from pydantic_ai.exceptions import UsageLimitExceeded
+from pydantic_ai.run import AgentRunResult
+from pydantic_ai.usage import RunUsage, UsageLimits
+from temporalio import activity
+
+from activities.failures import node_error
+from activities.guard import guard, heartbeating
+from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, make_agent, shown, usage_limits, used
+from activities.llm_errors import agent_error
+from cairn.contracts.executions import Usage
+from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import CALL_MODEL, NodeCall, NodeResult
+from cairn.domain.conversations import Conversations
+from cairn.domain.tools import InvalidArguments, ToolRegistry
+from cairn.domain.tools import Tool as CairnTool
+from cairn.providers.llm import LanguageModel, LanguageModels
+from cairn.temporal.blobs import BlobDamaged, BlobError, BlobMissing
+
+
+class TurnActivities:
+    """Makes turns of agents with the models of an installation; the workflow has their tools run."""
+
+    def __init__(self, models: LanguageModels, tools: ToolRegistry, conversations: Conversations) -> None:
+        self._models = models
+        self._tools = tools
+        self._conversations = conversations
+
+    @activity.defn(name=CALL_MODEL.name)
+    async def call_model(self, call: NodeCall) -> NodeResult:
+        """Tell a model what its tools returned, or the prompt at first, and return what it asks for or answers.
+
+        An answer that breaks ``output_schema``, an unknown tool and arguments that break a tool's schema go back to
+        the model within the turn, so that the result holds only calls that can be made.
+
+        Raises:
+            ApplicationError: with the codes of :mod:`activities.llm_errors`; not retryable before the first request:
+                ``model_config``, ``unknown_tool``, ``invalid_agent``, ``price_unknown``; ``history_unavailable``
+                (retryable unless a turn is gone or damaged).
+        """
+        guard(call)
+        async with heartbeating():
+            return await self._turn(call, await find_model(self._models, call))
+
+    async def _turn(self, call: NodeCall, model: LanguageModel) -> NodeResult:
+        usage, output = RunUsage(), Output(call.data.get("output_schema"))
+        limits = usage_limits(call.data, model, CORRECTIONS + 1)
+        tools = [_deferring(each) for each in find_tools(self._tools, call)]
+        agent = make_agent(call, model, output, tools, defers=True)
+        said = await self._said(call)
+        try:
+            result = await agent.run(said.pop("prompt"), **said, usage=usage, usage_limits=limits)
+        except Exception as error:
+            raise _turn_error(error, used(usage, model), limits) from error
+        value = await self._told(call, result, output)
+        return NodeResult(value=value, usage=used(usage, model), model=model.name)
+
+    async def _said(self, call: NodeCall) -> dict[str, Any]:
+        """Return what the agent's run begins with."""
+        history = call.data.get("history")
+        if history is None:
+            return {"prompt": str(call.data["prompt"])}
+        try:
+            messages = await self._conversations.read(history)
+        except BlobError as error:
+            raise _no_history(error) from error
+        results = cast("list[JsonObject]", call.data.get("results") or [])
+        answers = {each["id"]: ToolFailed(str(each["error"])) if "error" in each else each["value"] for each in results}
+        return {
+            "prompt": None,
+            "message_history": messages,
+            "deferred_tool_results": DeferredToolResults(calls=answers),
+        }
+
+    async def _told(self, call: NodeCall, result: AgentRunResult[Any], output: Output) -> JsonObject:
+        try:
+            history = await self._conversations.append(
+                call.temporal_id, call.data.get("history"), result.new_messages()
+            )
+        except BlobError as error:
+            raise _no_history(error) from error
+        if not isinstance(result.output, DeferredToolRequests):
+            return {"history": history, "answer": output.unwrap(result.output)}
+        asked = [
+            {"id": each.tool_call_id, "tool": each.tool_name, "arguments": each.args_as_dict()}
+            for each in result.output.calls
+        ]
+        return {"history": history, "calls": asked}
+
+
+def _deferring(tool: CairnTool) -> Tool[None]:
+    """Return the tool as the model sees it: a call of it is checked and then left to the workflow."""
+
+    async def ask(**arguments: Json) -> Json:
+        try:
+            tool.check(arguments)
+        except InvalidArguments as error:
+            raise ModelRetry(error.message) from error
+        raise CallDeferred
+
+    return shown(tool, ask)
+
+
+def _turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
+    """Return the error to raise; the requests of one turn are all corrections, so too many are the model's failure."""
+    failure = agent_error(error, usage, limits)
+    if isinstance(error, UsageLimitExceeded) and getattr(failure, "type", None) == "max_turns":
+        message = f"The model did not get its turn right after {CORRECTIONS} corrections"
+        return node_error("model_behavior", message, retryable=True, usage=usage)
+    return failure
+
+
+def _no_history(error: BlobError) -> Exception:
+    gone = isinstance(error, (BlobMissing, BlobDamaged))
+    return node_error("history_unavailable", str(error), retryable=not gone)
