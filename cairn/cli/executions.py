@@ -38,13 +38,14 @@ def list_(
     metadata: Annotated[list[str] | None, typer.Option("--metadata", "-m", metavar="KEY=VALUE")] = None,
     after: Annotated[str | None, typer.Option(help="Created at this time or later (ISO 8601).")] = None,
     before: Annotated[str | None, typer.Option(help="Created at this time or earlier.")] = None,
+    parent: Annotated[str | None, typer.Option(help="Children of this execution.")] = None,
     page: Annotated[int, typer.Option(min=1)] = 1,
     page_size: Annotated[int, typer.Option(min=1, max=100)] = 20,
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first. All filters hold at once."""
     filters: JsonObject = {f"metadata.{key}": value for key, value in pairs(metadata, "--metadata").items()}
-    filters |= {"status": status, "created_after": after, "created_before": before}
+    filters |= {"status": status, "created_after": after, "created_before": before, "parent_execution_id": parent}
     with open_client() as client:
         if workflow is not None:
             filters["workflow_id"] = find_workflow(client, workflow)
