@@ -41,11 +41,15 @@ def list_(
     parent: Annotated[str | None, typer.Option(help="Children of this execution.")] = None,
     page: Annotated[int, typer.Option(min=1)] = 1,
     page_size: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    anchor: Annotated[
+        int | None, typer.Option(min=0, help="As the first page told: executions made since then shift nothing.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List executions, newest first. All filters hold at once."""
     filters: JsonObject = {f"metadata.{key}": value for key, value in pairs(metadata, "--metadata").items()}
     filters |= {"status": status, "created_after": after, "created_before": before, "parent_execution_id": parent}
+    filters["anchor"] = anchor
     with open_client() as client:
         if workflow is not None:
             filters["workflow_id"] = find_workflow(client, workflow)
@@ -194,8 +198,9 @@ def _table(found: JsonObject) -> str:
     for each in found["items"]:
         created, graph = _time(each["created_at"]), each["workflow_id"][:8]
         rows.append([each["id"], each["status"], created, str(each["revision"]), graph, _cut(_reason(each), 80)])
-    shown, total = len(found["items"]), found["total"]
-    return columns(rows) + (f"\n{shown} of {total}; --page {found['page'] + 1} for more" if shown < total else "")
+    page, total = found["page"], found["total"]
+    more = f"; --page {page + 1} --anchor {found['anchor']} for more" if page * found["page_size"] < total else ""
+    return columns(rows) + (f"\n{len(rows) - 1} of {total}{more}" if len(rows) - 1 < total else "")
 
 
 def _detail(now: JsonObject) -> str:

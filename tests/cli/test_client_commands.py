@@ -172,6 +172,21 @@ class TestRun:
         taken = cairn("run", name, "-i", given, "--id", "run-1")
         assert (taken.returncode, taken.stderr) == (1, "Error: The execution id 'run-1' is taken\n")
 
+    def test_pages_stay_as_they_are_while_executions_are_added(
+        self, cairn: Cairn, publish: Callable[..., str], tmp_path: Path
+    ) -> None:
+        name, given = publish(), ("-i", '{"a": "1", "b": "2"}', "-m", f"who={tmp_path.name}")
+        listing = ("executions", "list", "-m", f"who={tmp_path.name}", "--page-size", "2")
+        for number in range(3):
+            document(cairn("run", name, *given, "--id", f"page-{number}", "--json"))
+        first = document(cairn(*listing, "--json"))
+        assert f"2 of 3; --page 2 --anchor {first['anchor']} for more" in cairn(*listing).stdout
+        document(cairn("run", name, *given, "--id", "page-3", "--json"))
+        next_page = (*listing, "--page", "2", "--anchor", str(first["anchor"]))
+        assert [each["id"] for each in first["items"]] == ["page-2", "page-1"]
+        assert [each["id"] for each in document(cairn(*next_page, "--json"))["items"]] == ["page-0"]
+        assert cairn(*next_page).stdout.endswith("\n1 of 3\n")
+
     def test_a_pause_ends_following_with_a_status_of_its_own(self, cairn: Cairn, publish: Callable[..., str]) -> None:
         name = publish(sequence(calculating("a"), calculating("b"), limits={"steps": 2}))
         result = cairn("run", name, "-i", '{"a": "1", "b": "2"}', "-f", "--json")
