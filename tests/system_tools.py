@@ -6,6 +6,8 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
 
+from temporalio import activity
+
 from cairn.domain.tools.tool import ToolContext, ToolError, tool
 
 
@@ -59,3 +61,10 @@ async def wait_at(gate: str, context: ToolContext) -> str:
 async def large(kilobytes: int) -> dict:
     """Return a large value."""
     return {"text": "x" * (kilobytes * 1024)}
+
+
+@tool
+async def own_priority() -> dict:
+    """Return the priority of the activity that runs this, as a worker is told it."""
+    priority = activity.info().priority
+    return {"key": priority.priority_key, "fairness": priority.fairness_key, "weight": priority.fairness_weight}

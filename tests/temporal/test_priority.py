@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from graphs import noting, sequence, waiting
-from installation import Cairn, until
+from graphs import node, sequence
+from installation import Cairn
 from temporalio.common import Priority
+from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
+from activities.registry import Dependencies, activities
 from cairn.settings import Settings
 from cairn.temporal.priority import priority_of
+from workflows.registry import WORKFLOWS
 
 
 @pytest.fixture
@@ -31,14 +33,22 @@ def test_the_words_of_the_metadata_are_temporals_keys(said: object, key: int | N
     assert priority_of("acme", {"priority": said}, Settings()) == Priority(priority_key=key, fairness_key="acme")
 
 
-async def test_an_execution_and_its_activities_carry_priority_and_tenant(cairn: Cairn, world) -> None:
-    workflow = await cairn.publish(sequence(waiting("a"), noting("b")))
-    execution = await cairn.start(workflow, metadata={"priority": "high"})
-    await until(lambda: world.waiting["a"])
-    described = await cairn.client.get_workflow_handle(execution.id).describe()
+async def test_an_execution_and_its_activities_carry_priority_and_tenant(idle_cairn: Cairn) -> None:
+    asking = node("a", "tool", tool="own_priority", output="seen")
+    end = node("end", "end", output={"seen": "state.seen"})
+    workflow = await idle_cairn.publish(sequence(asking, end, state={"seen": {}}))
+    execution = await idle_cairn.start(workflow, metadata={"priority": "high"})
+    described = await idle_cairn.client.get_workflow_handle(execution.id).describe()
     wanted = Priority(priority_key=1, fairness_key="acme", fairness_weight=2.5)
     assert described.raw_info.priority == wanted._to_proto()
-    (activity,) = described.raw_description.pending_activities
-    assert activity.priority == wanted._to_proto()
-    world.gate("a").set()
-    await cairn.reach(execution.id, "completed")
+    dependencies = Dependencies(settings=idle_cairn.settings, database=idle_cairn.database, client=idle_cairn.client)
+    async with Worker(
+        idle_cairn.client,
+        task_queue=idle_cairn.settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities(dependencies),
+        workflow_runner=UnsandboxedWorkflowRunner(),
+        disable_eager_activity_execution=True,  # what never was in a queue is not told its priority
+    ):
+        done = await idle_cairn.reach(execution.id, "completed")
+    assert done.output_data == {"seen": {"key": 1, "fairness": "acme", "weight": 2.5}}
