@@ -78,10 +78,10 @@ class RequestActivities:
         """Tell the URL once. What will not pass is kept in the row and not tried again."""
         passing, failure = False, None
         try:
-            passing, failure = await self._post(row, url)
+            passing, failure = await self._post(row, _checked(url))
         except httpx2.HTTPError as error:
             passing, failure = True, f"{type(error).__name__}: {error}"
-        except (AddressRefused, httpx2.InvalidURL, ValueError) as error:
+        except (AddressRefused, httpx2.InvalidURL) as error:
             failure = str(error)
         failure = failure and failure[:_MESSAGE_LIMIT]
         async with self.database.transaction() as session:
@@ -91,7 +91,7 @@ class RequestActivities:
         if failure:
             _log.warning("notification of a request was refused", request=row.id, reason=failure)
 
-    async def _post(self, row: RequestRow, url: str) -> tuple[bool, str | None]:
+    async def _post(self, row: RequestRow, url: httpx2.URL) -> tuple[bool, str | None]:
         """Return why the other side did not take it, if so, and whether that may pass."""
         content = orjson.dumps(self._message(row))
         headers = {"content-type": "application/json", **self._signed(row, content)}
@@ -123,6 +123,18 @@ class RequestActivities:
             signer: Any = Webhook(secret.get_secret_value())
             headers["webhook-signature"] = signer.sign(message_id, now, content.decode())
         return headers
+
+
+def _checked(url: str) -> httpx2.URL:
+    """Return the URL.
+
+    Raises:
+        InvalidURL: it is no http or https URL.
+    """
+    checked = httpx2.URL(url)
+    if checked.scheme not in ("http", "https") or not checked.host or (checked.port or 0) > 65535:
+        raise httpx2.InvalidURL(f"{url!r} is no http or https URL")
+    return checked
 
 
 def _time(at: datetime) -> str:

@@ -11,7 +11,7 @@ from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
-from api.agentflow.routes import system
+from api.agentflow.routes import approvals, hooks, questions, system
 from api.dispatcher import Dispatcher
 from api.kit.application import surface_app
 from api.kit.context import Context
@@ -41,7 +41,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
         for surface, routers in (
             (OMIUM, [executions.router, commands.router, resets.router, events.router, checkpoints.router]),
             (VOICE, [workflows.router]),
-            (AGENTFLOW, [system.router]),
+            (AGENTFLOW, [system.router, approvals.router, questions.router, hooks.router]),
             (WORKFLUX, []),
             (OMNIFLOW, []),
         )

@@ -11,6 +11,8 @@ from cairn.domain.executions.resets import ResetService
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.graphs.service import GraphService
 from cairn.domain.principal import Principal
+from cairn.domain.requests.service import RequestService
+from cairn.domain.requests.statistics import ApprovalStatistics
 
 
 def execution_service(request: Request, unit: Unit) -> ExecutionService:
@@ -30,6 +32,18 @@ def graph_service(request: Request, unit: Unit) -> GraphService:
     return GraphService(unit.session, caller.scope, caller.author, request.app.state.context.validation)
 
 
+def request_service(request: Request, unit: Unit) -> RequestService:
+    """Return the approvals and questions of the caller's tenant."""
+    return RequestService(unit.session, request.app.state.context.temporal, request.state.principal)
+
+
+def approval_statistics(request: Request, unit: Unit) -> ApprovalStatistics:
+    """Return the figures over them."""
+    return ApprovalStatistics(unit.session, request.state.principal)
+
+
 Executions = Annotated[ExecutionService, Depends(execution_service)]
 Resets = Annotated[ResetService, Depends(reset_service)]
 Graphs = Annotated[GraphService, Depends(graph_service)]
+Requests = Annotated[RequestService, Depends(request_service)]
+ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]

@@ -1,4 +1,4 @@
-"""Events of an execution as they happen."""
+"""Events of an execution as they happen, and those that come from outside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from api.kit.auth import may
 from api.kit.deps import Executions
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
-from api.omium.schemas.events import Event, server_sent
+from api.kit.unit_of_work import Unit
+from api.omium.schemas.events import Event, EventAccepted, SendEvent, server_sent
+from cairn.domain.executions.outside import send_event
 
 router = APIRouter(prefix="/api/v1/executions/{execution_id}", tags=["events"], route_class=SurfaceRoute)
 
@@ -25,3 +27,14 @@ async def stream_events(
 ) -> EventSourceResponse:
     """Follow an execution. `id:` is the event's `seq`; with `Last-Event-ID` the stream goes on after it."""
     return stream(server_sent(await executions.events(execution_id, last_event_id)))
+
+
+@router.post("/events", status_code=202, dependencies=[may("executions:write")])
+async def send_execution_event(execution_id: str, body: SendEvent, executions: Executions, unit: Unit) -> EventAccepted:
+    """Tell an execution what happened outside, for its `wait` nodes.
+
+    An event that comes before its wait is kept for it. No worker has to run.
+    """
+    await unit.commit()
+    event_id = await send_event(executions, execution_id, body.event(), unit.operation_key)
+    return EventAccepted(event_id=event_id, execution_id=execution_id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import ServerSentEvent
 
-from cairn.contracts.json import JsonObject
+from api.kit.body import Body, leave_out_default
+from cairn.contracts.json import Json, JsonObject
+from cairn.domain.executions import outside
 from cairn.domain.executions.events import ExecutionEvent
 
 
@@ -32,3 +35,35 @@ async def server_sent(events: AsyncIterator[ExecutionEvent]) -> AsyncIterator[Se
         shown = Event.model_validate(event)
         absent = {"node_id"} if event.node_id is None else set[str]()
         yield ServerSentEvent(shown.model_dump_json(exclude=absent), id=str(event.seq))
+
+
+class SendEvent(Body):
+    """Something that happened outside, for a `wait` node."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"name": "paid", "correlation": "order-17", "payload": {"amount": 12.5}}]}
+    )
+
+    name: str = Field(min_length=1, max_length=255, description="The event that a `wait` node names.")
+    payload: Json = Field(default=None, description="What the `wait` node returns. At most 1 MiB.")
+    correlation: Json = Field(
+        default=None, description="What the wait's `correlation` has to give; a wait that has none takes any."
+    )
+    event_id: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$",
+        description="An id of the caller's choice: the same event sent again is one.",
+        json_schema_extra=leave_out_default,
+    )
+
+    def event(self) -> outside.Event:
+        """Return what the domain is told."""
+        return outside.Event(self.name, self.payload, self.correlation, self.event_id or None)
+
+
+class EventAccepted(BaseModel):
+    """The event will reach the execution."""
+
+    event_id: str
+    execution_id: str
+    accepted: Literal[True] = True

@@ -162,8 +162,8 @@ class RequestService:
 
 async def by_link(
     session: AsyncSession, temporal: ExecutionClient, secret: bytes, token: str
-) -> tuple[RequestService, RequestRow]:
-    """Return the request that a link's token names, with a service that may answer it.
+) -> tuple[RequestService, Request]:
+    """Return a service that may answer the request which a link's token names, and the request.
 
     Raises:
         NotFound: no such link.
@@ -175,7 +175,7 @@ async def by_link(
     if row is None:
         raise errors.NotFound("No such link", code="link_not_found")
     holder = Principal(row.tenant, row.live, frozenset(), LINK, "human", LINK)
-    return RequestService(session, temporal, holder), row
+    return RequestService(session, temporal, holder), shown(row)
 
 
 def waiting(kind: RequestKind) -> list[ColumnElement[bool]]:

@@ -1,0 +1,25 @@
+"""Signals to executions: they are taken by the server, also while no worker runs."""
+
+from __future__ import annotations
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from cairn.contracts.executions import SIGNAL_EVENT, OutsideEvent
+from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.executions import Description, ExecutionClient
+
+
+async def signal_event(temporal: ExecutionClient, now: Description, event: OutsideEvent) -> bool:
+    """Tell a run of an outside event; return False when the run has ended meanwhile.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    handle = temporal.client.get_workflow_handle(now.temporal_id, run_id=now.run_id)
+    try:
+        await answered(handle.signal(SIGNAL_EVENT, event, rpc_timeout=RPC_TIMEOUT))
+    except RPCError as error:
+        if error.status == RPCStatusCode.NOT_FOUND:
+            return False
+        raise
+    return True
