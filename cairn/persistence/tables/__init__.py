@@ -11,6 +11,7 @@ from cairn.persistence.tables.idempotency import IdempotencyRow
 from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
+from cairn.persistence.tables.stream_chunks import StreamChunkRow
 
 __all__ = [
     "METADATA",
@@ -24,5 +25,6 @@ __all__ = [
     "RequestRow",
     "ResetRow",
     "ScheduleRow",
+    "StreamChunkRow",
     "TenantRow",
 ]

@@ -25,6 +25,7 @@ def upgrade() -> None:
     op.add_column("executions", sa.Column("parent_map_id", TEXT, nullable=True))
     op.add_column("executions", sa.Column("parent_index", sa.Integer(), nullable=True))
     op.add_column("executions", sa.Column("work_digest", TEXT, nullable=True))
+    op.add_column("executions", sa.Column("pins", JSON, nullable=True))
     op.create_index(
         op.f("ix_executions_tenant_live_parent_execution_id_created_at_key"),
         "executions",
@@ -183,15 +184,42 @@ def upgrade() -> None:
         unique=False,
     )
 
+    op.create_table(
+        "stream_chunks",
+        sa.Column("temporal_id", TEXT, nullable=False),
+        sa.Column("run_id", TEXT, nullable=False),
+        sa.Column("node_id", TEXT, nullable=False),
+        sa.Column("visit", sa.Integer(), nullable=False),
+        sa.Column("scheduled_at", TIME, nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("call", TEXT, nullable=False),
+        sa.Column("text", TEXT, nullable=False),
+        sa.Column("restart", sa.Boolean(), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.PrimaryKeyConstraint(
+            "temporal_id",
+            "run_id",
+            "node_id",
+            "visit",
+            "scheduled_at",
+            "attempt",
+            "number",
+            name=op.f("pk_stream_chunks"),
+        ),
+    )
+    op.create_index(op.f("ix_stream_chunks_created_at"), "stream_chunks", ["created_at"], unique=False)
+
 
 def downgrade() -> None:
+    op.drop_table("stream_chunks")
     op.drop_table("schedules")
     op.drop_table("requests")
     op.drop_table("compensations")
     op.drop_table("resets")
     op.drop_index(op.f("ix_executions_parent_map_id_parent_index"), table_name="executions")
     op.drop_index(op.f("ix_executions_tenant_live_parent_execution_id_created_at_key"), table_name="executions")
-    for column in ("work_digest", "parent_index", "parent_map_id", "parent_visit", "parent_node_id"):
+    for column in ("pins", "work_digest", "parent_index", "parent_map_id", "parent_visit", "parent_node_id"):
         op.drop_column("executions", column)
     for column in ("seed", "forked_from_checkpoint_id", "forked_from_execution_id"):
         op.drop_column("executions", column)
