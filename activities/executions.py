@@ -56,7 +56,8 @@ class ExecutionActivities:
         run_id = activity.info().workflow_run_id or ""
         try:
             async with self.database.transaction() as session:
-                return await workflow_side.land(session, self.executions, request, run_id)
+                landing = await workflow_side.land(session, self.executions, request, run_id)
+            return landing.model_copy(update={"history_limit": self.executions.settings.history_limit})
         except CairnError as error:
             raise _final(error) from error
 

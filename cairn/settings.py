@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-SandboxName: TypeAlias = Literal["eryx", "bubblewrap", "monty"]
+SandboxName: TypeAlias = Literal["eryx", "monty"]
 
 
 class Settings(BaseSettings):
@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         description="Where large payloads are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/blobs.",
     )
     blob_threshold: int = Field(default=64 * 1024, description="Payloads of at least so many bytes leave history.")
+    history_limit: int | None = Field(
+        default=None,
+        ge=20,
+        description="Events of a run after which an execution goes on in a new run; none: when Temporal suggests it.",
+    )
     payload_keys: SecretStr | None = Field(
         default=None,
         description="Keys that encrypt payloads: id:base64 of 32 bytes, separated by commas; the first encrypts, all "

@@ -1,16 +1,24 @@
-"""What Temporal says of a failed activity, as the engine's ``NodeFailure``. Used live and over stored histories."""
+"""What Temporal says of work that ended, as the engine takes it. Used live and over stored histories."""
 
 from __future__ import annotations
 
 from typing import cast
 
-from temporalio.exceptions import ApplicationError, CancelledError, RetryState, TimeoutError, TimeoutType
+from temporalio.exceptions import (
+    ApplicationError,
+    CancelledError,
+    RetryState,
+    TerminatedError,
+    TimeoutError,
+    TimeoutType,
+)
 
-from cairn.contracts.executions import NodeFailure
+from cairn.contracts.children import MapResult, map_value
+from cairn.contracts.executions import ExecutionResult, NodeFailure
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import PARKED
+from cairn.contracts.nodes import PARKED, NodeResult
 from cairn.errors import CairnError
-from cairn.graph.state import Run
+from cairn.graph.state import Child, Run
 
 
 def is_parked(cause: BaseException | None) -> bool:
@@ -46,6 +54,30 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
             details.get("cause"),
         )
     return _failure(run, "error", f"node {run.summary!r} failed: {cause}", tried, None)
+
+
+def child_failure(child: Child, cause: BaseException | None) -> NodeFailure:
+    """Return why a child execution, or a map, failed for good."""
+    code, message = "error", str(cause)
+    if isinstance(cause, ApplicationError):
+        code, message = cause.type or code, cause.message
+    elif isinstance(cause, CancelledError):
+        code, message = "cancelled", "it was cancelled"
+    elif isinstance(cause, TerminatedError):
+        code, message = "terminated", "it was terminated"
+    elif isinstance(cause, TimeoutError):
+        code, message = "timeout", "it took too long"
+    return NodeFailure(
+        code=code, message=f"node {child.summary!r} failed: {message}", node_id=child.node_id, visit=child.visit
+    )
+
+
+def child_result(child: Child, result: ExecutionResult | MapResult) -> NodeResult:
+    """Return what a child brought, as the engine takes it. Used live and over stored histories."""
+    if isinstance(result, MapResult):
+        value = map_value(result, child.data["on_error"] == "collect")
+        return NodeResult(value=value, usage=result.usage)
+    return NodeResult(value=result.output, usage=result.usage)
 
 
 def application_error(error: CairnError, *, retryable: bool = False) -> ApplicationError:

@@ -17,35 +17,42 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from cairn.contracts import operations
 from cairn.contracts.executions import (
     QUERY_STATUS,
+    SIGNAL_ANSWER,
+    SIGNAL_EVENT,
+    SIGNAL_PARENT,
+    UPDATE_ANSWER,
     UPDATE_CANCEL,
+    UPDATE_MIGRATE,
     UPDATE_PATCH,
     UPDATE_PAUSE,
     UPDATE_RESUME,
     WORKFLOW_TYPE,
     Accepted,
+    Answer,
     Cancel,
     Command,
     ExecutionInput,
     ExecutionResult,
     ExecutionStatus,
+    Migrate,
+    OutsideEvent,
+    ParentCommand,
     Patch,
     Pause,
     Phase,
     Resume,
 )
 from cairn.contracts.json import digest
-from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.errors import CairnError
 from cairn.graph.compiled import GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
-from cairn.graph.state import Run
-from workflows.failures import application_error, is_cancelled, is_parked, node_failure
+from cairn.graph.state import Wait
+from workflows.failures import application_error
+from workflows.work import WorkRunner
 
 STATE = SearchAttributeKey.for_keyword(operations.SEARCH_STATE)
 REVISION = SearchAttributeKey.for_int(operations.SEARCH_REVISION)
 
-HEARTBEAT_TIMEOUT = timedelta(seconds=15)
-UNLIMITED = timedelta(days=365)
 DETAIL_LENGTH = 1000
 CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
@@ -57,13 +64,13 @@ class GraphExecution:
     @workflow.init
     def __init__(self, start: ExecutionInput) -> None:
         """Watch for resets before anything else happens."""
-        self._engine = Engine(start)
+        self._engine = Engine(start, workflow.info().workflow_id)
         self._wake = False
         self._cancelled = False
         self._cancel_asked = False
         self._cancel_seen = False
         self._resetting = False
-        self._work: dict[str, asyncio.Task[None]] = {}
+        self._work = WorkRunner(self._engine, self._awake)
         self._published: tuple[Phase, int, str | None] = (Phase.RUNNING, 0, None)
         # A reset gives the workflow a new random seed, in the first task of the new run and before anything else in it.
         workflow.register_random_seed_callback(self._on_reset)
@@ -109,6 +116,42 @@ class GraphExecution:
         self._cancel_asked = self._wake = True
         return self._engine.cancelling()
 
+    @workflow.update(name=UPDATE_ANSWER)
+    def answer(self, command: Answer) -> Accepted:
+        """Take a person's answer."""
+        self._wake = True
+        try:
+            return self._engine.answer(command, workflow.now())
+        except CairnError as error:
+            raise application_error(error) from error
+
+    @workflow.update(name=UPDATE_MIGRATE)
+    def migrate(self, command: Migrate) -> Accepted:
+        """Go on by another version of the graph."""
+        self._wake = True
+        try:
+            return self._engine.migrate(command)
+        except CairnError as error:
+            raise application_error(error) from error
+
+    @workflow.signal(name=SIGNAL_EVENT)
+    def hear(self, event: OutsideEvent) -> None:
+        """Take an outside event."""
+        self._engine.hear(event)
+        self._wake = True
+
+    @workflow.signal(name=SIGNAL_ANSWER)
+    def said(self, answer: Answer) -> None:
+        """Take an answer of an operator."""
+        self._engine.said(answer)
+        self._wake = True
+
+    @workflow.signal(name=SIGNAL_PARENT)
+    def told(self, command: ParentCommand) -> None:
+        """Follow the parent."""
+        self._engine.told(command)
+        self._wake = True
+
     @pause.validator
     def _check_pause(self, command: Pause) -> None:
         self._check(command)
@@ -125,6 +168,14 @@ class GraphExecution:
     def _check_cancel(self, command: Cancel) -> None:
         self._check(command)
 
+    @answer.validator
+    def _check_answer(self, command: Answer) -> None:
+        self._check(command)
+
+    @migrate.validator
+    def _check_migrate(self, command: Migrate) -> None:
+        self._check(command)
+
     @workflow.query(name=QUERY_STATUS)
     def status(self) -> ExecutionStatus:
         """Where the execution stands, for operators and the command line of Temporal."""
@@ -135,11 +186,17 @@ class GraphExecution:
             lineage=engine.lineage,
             revision=engine.revision,
             landed=engine.lineage is not None,
+            requests=self._requests(),
         )
+
+    def _requests(self) -> dict[str, str]:
+        works = self._engine.state.in_flight.values() if self._engine.started else ()
+        waits = (work.run for work in works if isinstance(work.run, Wait))
+        return {wait.request_id: wait.data["prompt"] for wait in waits if wait.request_id is not None}
 
     def _check(self, command: Command) -> None:
         try:
-            self._engine.check(command)
+            self._engine.check(command, workflow.now())
         except CairnError as error:
             raise application_error(error) from error
 
@@ -150,13 +207,25 @@ class GraphExecution:
         self._resetting = self._wake = True
         self._cancelled = self._cancel_asked = False
 
+    def _awake(self) -> None:
+        self._wake = True
+
     async def _drive(self, start: ExecutionInput) -> ExecutionResult:
         engine = self._engine
         while True:
             while engine.lineage is None:
                 await self._land(start)
-            for run in engine.turn(workflow.now()):
-                self._work[run.key] = asyncio.create_task(self._do(run))
+            if engine.state.engine > 1:
+                # All that this workflow task tells is taken before the one turn that answers to it.
+                self._wake = True
+                await self._sleep()
+            info = workflow.info()
+            turn = engine.turn(workflow.now(), info.get_current_history_length(), info.is_continue_as_new_suggested())
+            self._work.start(turn.works)
+            self._work.drop()
+            self._work.tell(turn.notices)
+            if turn.go_on and self._work.quiet and not self._cancelled:
+                self._go_on(start)
             if self._cancelled:
                 engine.phase, engine.detail = Phase.CANCELLED, "cancelled by request"
             elif self._cancel_asked:
@@ -190,6 +259,9 @@ class GraphExecution:
                 tenant=start.tenant,
                 original_run_id=workflow.info().original_execution_run_id,
                 graph=start.graph if first else None,
+                engine=operations.ENGINE,
+                start=start.model_copy(update={"carry": None, "seed": None}) if first and start.parent else None,
+                pin=first and start.parent is None and start.carry is None and start.seed is None,
             ),
             result_type=operations.LAND.output,
             start_to_close_timeout=timedelta(seconds=10),
@@ -200,7 +272,7 @@ class GraphExecution:
             if landing.definition is None or digest(landing.definition) != start.graph.digest:
                 raise ApplicationError("the graph's definition does not match its digest", type="graph_digest")
             try:
-                self._engine.begin(compile_graph(landing.definition))
+                self._engine.begin(compile_graph(landing.definition), landing)
             except GraphNotExecutable as error:
                 raise ApplicationError(str(error), type="graph_not_executable", non_retryable=True) from error
         if self._wake and self._resetting and not first:
@@ -209,49 +281,20 @@ class GraphExecution:
             self._cancelled = self._cancel_asked = False
         self._resetting = False
         self._engine.landed(landing)
+        if first and start.carry is not None:
+            self._published = (self._engine.phase, self._engine.revision, self._engine.detail)
+            self._work.rejoin()
+        elif landing.reset:
+            self._work.watch_children()
 
-    async def _do(self, run: Run) -> None:
-        """Have one piece of work done and tell the engine."""
-        info = workflow.info()
-        start = self._engine.start
-        call = NodeCall(
-            execution_id=start.execution_id,
-            temporal_id=info.workflow_id,
-            tenant=start.tenant,
-            live=start.live,
-            run_id=info.run_id,
-            lineage=self._engine.lineage or "",
-            node_id=run.node_id,
-            visit=run.visit,
-            data=run.data,
-            timeout=run.timeout,
-        )
-        try:
-            result: NodeResult = await workflow.execute_activity(
-                run.activity.name,
-                call,
-                result_type=run.activity.output,
-                activity_id=run.key,
-                start_to_close_timeout=timedelta(seconds=run.timeout) if run.timeout else UNLIMITED,
-                heartbeat_timeout=HEARTBEAT_TIMEOUT,
-                retry_policy=RetryPolicy(
-                    initial_interval=timedelta(seconds=run.retry.initial_interval),
-                    backoff_coefficient=run.retry.backoff,
-                    maximum_interval=timedelta(seconds=max(run.retry.max_interval, run.retry.initial_interval)),
-                    maximum_attempts=run.retry.max_attempts,
-                    non_retryable_error_types=run.retry.non_retryable,
-                ),
-                summary=run.summary,
+    def _go_on(self, start: ExecutionInput) -> None:
+        """Continue in a new run, with a history that is short again."""
+        engine = self._engine
+        workflow.continue_as_new(
+            start.model_copy(
+                update={"carry": engine.dump(), "seed": None, "graph": engine.ref, "pins": engine.state.pins}
             )
-            self._engine.complete(run.key, result)
-        except ActivityError as error:
-            if is_parked(error.cause):
-                self._engine.park(run.key)
-            elif not is_cancelled(error.cause):
-                self._engine.fail(run.key, node_failure(run, error.cause, error.retry_state))
-        finally:
-            self._work.pop(run.key, None)
-            self._wake = True
+        )
 
     async def _request_cancel(self) -> None:
         """Ask Temporal to cancel this very run, so that it ends as cancelled for every observer."""
@@ -277,6 +320,8 @@ class GraphExecution:
         if shown == self._published:
             return
         (phase, revision, detail), self._published = self._published, shown
+        if phase != engine.phase and Phase.PAUSED in (phase, engine.phase) and engine.phase not in CLOSED:
+            self._work.tell_children(engine.phase)
         changes: list[SearchAttributeUpdate[Any]] = []
         if phase != engine.phase:
             changes.append(STATE.value_set(engine.phase.value))
@@ -317,8 +362,11 @@ class GraphExecution:
 
     async def _close(self) -> ExecutionResult:
         """End the workflow as the engine says. Raises what makes it failed or cancelled."""
-        for task in list(self._work.values()):
+        for task in list(self._work.tasks.values()):
             task.cancel()
+        if self._engine.state.engine > 1:
+            self._work.stop(self._engine.open_children())
+            await self._work.settled()
         if self._engine.phase is Phase.CANCELLED:
             raise asyncio.CancelledError
         failure = self._engine.failure
@@ -329,7 +377,8 @@ class GraphExecution:
                 type=failure.code,
                 non_retryable=True,
             )
-        return ExecutionResult(output=self._engine.state.output)
+        usage = self._engine.state.usage
+        return ExecutionResult(output=self._engine.state.output, usage=usage if usage.requests else None)
 
     def _details(self) -> str:
         """A Markdown view of progress for operators."""

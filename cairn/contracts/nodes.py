@@ -27,6 +27,7 @@ class NodeCall(BaseModel):
         visit: which visit of the node, from 1.
         data: what the node's kind resolved for its activity (texts rendered, expressions evaluated).
         timeout: seconds that one attempt may take.
+        call: which of several calls of one visit it is (a tool call of an agent); empty when there is only one.
     """
 
     execution_id: str
@@ -39,11 +40,13 @@ class NodeCall(BaseModel):
     visit: int
     data: JsonObject = Field(default_factory=dict)
     timeout: float | None = None
+    call: str = ""
 
     @property
     def idempotency_key(self) -> str:
         """Key of the outside effects of this call: Temporal's retries share it, a replay has a new one."""
-        return f"{self.execution_id}/{self.node_id}/{self.visit}/{self.lineage}"
+        key = f"{self.execution_id}/{self.node_id}/{self.visit}/{self.lineage}"
+        return f"{key}/{self.call}" if self.call else key
 
 
 class NodeResult(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -48,7 +49,11 @@ class GraphNode:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """A graph ready to run."""
+    """A graph ready to run.
+
+    Attributes:
+        joins: the join at which the branches of each parallel meet, where there is one.
+    """
 
     nodes: dict[str, GraphNode]
     start: str
@@ -57,6 +62,7 @@ class Graph:
     input_schema: JsonObject | None = None
     output_schema: JsonObject | None = None
     initial_state: JsonObject = field(default_factory=dict[str, Json])
+    joins: dict[str, str] = field(default_factory=dict[str, str])
 
 
 def compile_graph(definition: JsonObject) -> Graph:
@@ -82,6 +88,9 @@ def compile_graph(definition: JsonObject) -> Graph:
         input_schema=input_schema_of(definition),
         output_schema=model.output_schema,
         initial_state={key: declared.default for key, declared in model.state.items() if declared.default is not None},
+        joins={
+            node.id: join for node in nodes.values() if node.kind.type == "parallel" if (join := _join(nodes, node))
+        },
     )
 
 
@@ -97,6 +106,23 @@ def input_schema_of(definition: JsonObject) -> JsonObject | None:
     declared += [n["data"].get("input_schema") for n in definition["nodes"] if n["type"] == "start"]
     schemas = [schema for schema in declared if schema is not None]
     return {"allOf": schemas} if len(schemas) > 1 else next(iter(schemas), None)
+
+
+def _join(nodes: dict[str, GraphNode], parallel: GraphNode) -> str | None:
+    """Return the nearest join that the branches of a parallel lead to, past the parallels inside of it."""
+    waiting = deque((way.target, 0) for way in parallel.ways)
+    seen: set[tuple[str, int]] = set()
+    while waiting:
+        place = node_id, depth = waiting.popleft()
+        if place in seen or node_id not in nodes or depth > len(nodes):
+            continue
+        seen.add(place)
+        node = nodes[node_id]
+        if node.kind.type == "join" and depth == 0:
+            return node_id
+        inner = {"parallel": 1, "join": -1}.get(node.kind.type, 0)
+        waiting.extend((way.target, depth + inner) for way in node.ways)
+    return None
 
 
 def _ways(edges: list[Edge]) -> dict[str, tuple[Way, ...]]:

@@ -7,19 +7,54 @@ accepted in it, then the completions that it saw; and then ask for one ``turn``.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from cairn.contracts.executions import Accepted, Command, ExecutionInput, NodeFailure, Patch, Pause, Phase, Resume
+from cairn.contracts.executions import (
+    Accepted,
+    Answer,
+    Command,
+    ExecutionInput,
+    Migrate,
+    NodeFailure,
+    OutsideEvent,
+    ParentCommand,
+    Patch,
+    Pause,
+    Phase,
+    Resume,
+)
 from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
-from cairn.errors import Conflict, FieldError, InvalidInput
-from cairn.graph import step
+from cairn.errors import CairnError, Conflict, FieldError, InvalidInput
+from cairn.graph import step, waits
 from cairn.graph.compiled import Graph
+from cairn.graph.migrate import check_migration
 from cairn.graph.schema import validate_json
-from cairn.graph.state import ExecutionState, Run
+from cairn.graph.state import ExecutionState, Notice, Run, Wait, Work
 
 RESET_DETAIL = "reset to a checkpoint"
+PARENT_DETAIL = "the parent is paused"
+LINE = 100
+"""So many runs of a line are remembered, so that a command sent to a recent one is still meant for it."""
+
+
+@dataclass(slots=True)
+class Turn:
+    """What an execution is to do now.
+
+    Attributes:
+        works: work to start.
+        notices: what to tell people about requests.
+        go_on: it should go on in a new run, as soon as no activity is under way.
+    """
+
+    works: list[Work] = field(default_factory=list[Work])
+    notices: list[Notice] = field(default_factory=list[Notice])
+    go_on: bool = False
 
 
 class Engine:
@@ -30,6 +65,7 @@ class Engine:
         detail: why it is paused, or how it ended.
         lineage: id of the run in which the current line began; None until it has landed there.
         revision: +1 for each accepted command or observed reset.
+        ref: the version of the graph that it runs.
         graph: the graph, known from the first landing on.
         state: all that the next step depends on.
     """
@@ -37,79 +73,159 @@ class Engine:
     graph: Graph
     state: ExecutionState
 
-    def __init__(self, start: ExecutionInput) -> None:
-        """Make the engine of an execution that has not landed yet."""
+    def __init__(self, start: ExecutionInput, temporal_id: str = "") -> None:
+        """Make the engine of an execution that has not landed yet.
+
+        Args:
+            start: what it was started with.
+            temporal_id: its Temporal workflow id: the ids of its children and requests follow from it.
+        """
+        self.temporal_id = temporal_id
         self.start = start
+        self.ref = start.graph
         self.phase = Phase.RUNNING
         self.detail: str | None = None
         self.lineage: str | None = None
         self.revision = 0
         self.started = False
         self.failure: NodeFailure | None = None
+        self._line: list[str] = []
         self._parked: list[str] = []
         self._over_limit = False
         self._grant = False
+        self._ended: list[tuple[str, Callable[[], None]]] = []
+        self._parent_says: list[ParentCommand] = []
+        self._said: list[Answer] = []
+        self._early: list[OutsideEvent] = []
+        self._history_limit: int | None = None
+        self._draining = False
 
     # What happened.
 
-    def begin(self, graph: Graph) -> None:
-        """Take the graph; the execution then stands before its start node."""
-        self.graph = graph
+    def begin(self, graph: Graph, landing: Landing) -> None:
+        """Take the graph; the execution then stands before its start node, or where it was seeded or carried on."""
+        start, self.graph = self.start, graph
         execution: JsonObject = {
-            "id": self.start.execution_id,
-            "workflow_id": self.start.graph.workflow_id,
-            "metadata": self.start.metadata,
+            "id": start.execution_id,
+            "workflow_id": start.graph.workflow_id,
+            "metadata": start.metadata,
         }
-        self.state = step.begin(graph, execution, self.start.input)
+        if start.carry is not None:
+            self._restore(start.carry)
+        elif start.seed is not None:
+            self.state = ExecutionState.load(start.seed["state"])
+            self.state.execution, self.state.pins = execution, start.pins or self.state.pins
+            self._parked = list(self.state.in_flight)
+        else:
+            self.state = step.begin(graph, execution, start.input)
+            self.state.engine = landing.engine
+            self.state.pins = {**landing.pins, **start.pins}
+            self.state.depth = start.parent.depth if start.parent else 0
+            if start.graph.body and start.parent is not None:
+                self.state.item = {"item": start.item, "index": start.parent.index}
+            if start.parent is not None:
+                self._check_input(start.input)
+        self._history_limit = landing.history_limit
         self.started = True
 
     def reset(self) -> None:
         """Notice that a reset made this run: nothing goes on before it has landed and been resumed."""
-        self.lineage = None
+        self.lineage, self._line = None, []
+        self._draining = False
         self._pause(RESET_DETAIL)
+        if self.started:
+            self._ask_anew()
 
     def landed(self, landing: Landing) -> None:
         """Take the answer of the landing activity."""
-        self.lineage = landing.run_id
-        self.revision = landing.revision
+        if landing.reset or not self._line:
+            self.lineage, self._line, self.revision = landing.run_id, [], landing.revision
+        self._line = [*self._line[-(LINE - 1) :], landing.run_id]
+        early, self._early = self._early, []
+        for event in early:
+            self.hear(event)
         if landing.reset:
             self._pause(RESET_DETAIL)
+            self._ask_anew()
 
     def complete(self, key: str, result: NodeResult) -> None:
         """Take the result of a piece of work."""
-        step.complete(self.graph, self.state, key, result)
+        self._take(key, lambda: step.complete(self.graph, self.state, key, result))
 
     def fail(self, key: str, failure: NodeFailure) -> None:
         """Take the final failure of a piece of work."""
-        step.fail(self.graph, self.state, key, failure)
+        self._take(key, lambda: step.fail(self.graph, self.state, key, failure))
 
     def park(self, key: str) -> None:
         """Take note that a reset dispatched this work anew: it is commanded again after the resume."""
         if key in self.state.in_flight:
             self._parked.append(key)
 
+    def hear(self, event: OutsideEvent) -> None:
+        """Take an outside event that was meant for this line."""
+        if self.lineage is None:
+            self._early.append(event)  # sent before this run has landed: then it tells whether it is meant
+        elif event.lineage in self._line:
+            waits.hear(self.state, event)
+
+    def told(self, command: ParentCommand) -> None:
+        """Take note that the parent was paused or resumed."""
+        self._parent_says.append(command)
+
+    def said(self, answer: Answer) -> None:
+        """Take an answer that came by signal."""
+        self._said.append(answer)
+
+    def settle(self) -> None:
+        """Take what has ended since the last turn, in the order in which it was commanded.
+
+        The order in which one workflow task tells of several ends is the SDK's matter, this one is the execution's.
+        """
+        ended, self._ended = self._ended, []
+        for _, take in sorted(ended, key=lambda each: int(each[0].rsplit("#", 1)[-1])):
+            take()
+
+    def _take(self, key: str, take: Callable[[], None]) -> None:
+        if self.state.engine == 1:
+            take()
+        elif key in self.state.in_flight:
+            self._ended.append((key, take))
+
     # Commands. ``check`` refuses, the others apply what was accepted.
 
-    def check(self, command: Command) -> None:
+    def check(self, command: Command, now: datetime) -> None:
         """Refuse a command that does not fit.
 
+        Args:
+            command: the command.
+            now: workflow time.
+
         Raises:
-            Conflict: meant for another line or revision, or the execution has ended, or is not paused (patch).
-            InvalidInput: a patch that breaks a schema.
+            Conflict: meant for another line or revision, or the execution has ended, or is not paused (patch,
+                migrate), or the request is not open (answer), or the other version lacks a node (migrate).
+            InvalidInput: a patch or an answer that breaks a schema.
         """
         if not self.started:
             raise Conflict("the execution is starting", code="not_started")
         if self.lineage is None:
             raise Conflict("a reset of the execution is landing", code="reset_in_progress")
-        if command.lineage != self.lineage:
+        if command.lineage not in self._line:
             raise Conflict("the command was meant for a line of the execution that a reset ended", code="stale_lineage")
         self.check_revision(command.expected_revision)
         if self.phase not in (Phase.RUNNING, Phase.PAUSED):
             raise Conflict(f"the execution is {self.phase}", code="execution_closed")
-        if isinstance(command, Patch) and self.phase is not Phase.PAUSED:
-            raise Conflict("only a paused execution can be patched", code="not_paused")
-        if isinstance(command, Patch | Resume):
-            self.check_patches(command.input_patch, command.state_patch)
+        if isinstance(command, Patch | Migrate) and self.phase is not Phase.PAUSED:
+            raise Conflict("only a paused execution can be changed", code="not_paused")
+        match command:
+            case Patch() | Resume():
+                self.check_patches(command.input_patch, command.state_patch)
+            case Answer():
+                _, wait = waits.find(self.state, command.request_id, now)
+                waits.check_answer(wait, command.value)
+            case Migrate():
+                check_migration(self.state, self.graph, command.definition)
+            case _:
+                pass
 
     def check_revision(self, expected: int | None) -> None:
         """Refuse a stale revision.
@@ -152,6 +268,7 @@ class Engine:
         if self.phase is not Phase.PAUSED:
             return self._accepted(changed=False)
         self._apply_patches(command.input_patch, command.state_patch)
+        self._keep(command)
         self.phase, self.detail = Phase.RUNNING, None
         self._grant = self._over_limit
         return self._accepted()
@@ -159,6 +276,21 @@ class Engine:
     def patch(self, command: Patch) -> Accepted:
         """Apply the patches and stay paused."""
         self._apply_patches(command.input_patch, command.state_patch)
+        self._keep(command)
+        return self._accepted()
+
+    def answer(self, command: Answer, now: datetime) -> Accepted:
+        """Take a person's answer; a paused execution keeps it."""
+        self.settle()
+        key, _ = waits.find(self.state, command.request_id, now)
+        step.answer(self.graph, self.state, key, command.value, command.by)
+        return self._accepted()
+
+    def migrate(self, command: Migrate) -> Accepted:
+        """Go on by another version of the graph."""
+        self.settle()
+        self.graph = check_migration(self.state, self.graph, command.definition)
+        self.ref, self.state.pins = command.graph, command.pins
         return self._accepted()
 
     def cancelling(self) -> Accepted:
@@ -168,26 +300,111 @@ class Engine:
 
     # What to do.
 
-    def turn(self, now: datetime) -> list[Run]:
-        """Return the work to start now, and move to the phase that follows.
+    def turn(self, now: datetime, length: int = 0, suggested: bool = False) -> Turn:
+        """Return what to do now, and move to the phase that follows.
 
         Args:
             now: workflow time.
+            length: events in the run's history so far.
+            suggested: Temporal suggests to continue in a new run.
         """
+        self.settle()
+        self._obey_parent()
+        self._heed_answers(now)
         if self.phase is not Phase.RUNNING or self.lineage is None:
-            return []
+            return Turn()
+        step.pass_time(self.graph, self.state, now)
+        self._draining = self._draining or suggested or (self._history_limit or length + 1) <= length
+        if self._draining and not self.state.ended:
+            return Turn(notices=self._notices(), go_on=self._drained())
         if self._grant:
             self._grant = self._over_limit = False
             step.grant(self.graph, self.state, now)
-        again = [step.redo(self.state, key) for key in self._parked]
+        line = step.Line(now, self.lineage, self.temporal_id, self.ref)
+        again = [step.redo(self.state, key, line) for key in self._parked]
         self._parked.clear()
-        runs, over = step.advance(self.graph, self.state, now)
+        works, over = step.advance(self.graph, self.state, line)
         if over is not None:
             self._over_limit = True
             self._pause(over)
         elif self.state.ended:
             self._finish()
-        return [run for run in again if run is not None] + runs
+        works = [work for work in again if work is not None] + works
+        return Turn(works, self._notices())
+
+    def open_children(self) -> list[Work]:
+        """Return the children under way."""
+        return [work.run for work in self.state.in_flight.values() if work.run.kind == "child"]
+
+    def carried(self) -> list[Work]:
+        """Return the waits and children that were under way when the execution went on in this run."""
+        return [w.run for key, w in self.state.in_flight.items() if w.run.kind != "run" and key not in self._parked]
+
+    # What another run, or another execution, goes on from.
+
+    def dump(self) -> JsonObject:
+        """Return all that it knows, as JSON."""
+        self.settle()
+        return {
+            "state": self.state.dump(),
+            "phase": self.phase.value,
+            "detail": self.detail,
+            "lineage": self.lineage,
+            "revision": self.revision,
+            "line": self._line,
+            "parked": self._parked,
+            "over_limit": self._over_limit,
+            "grant": self._grant,
+        }
+
+    def _check_input(self, value: Json) -> None:
+        """Fail a child at once whose input breaks its graph's schema: no caller has checked it."""
+        errors = validate_json(self.graph.input_schema, value) if self.graph.input_schema is not None else []
+        if errors:
+            said = f"the input breaks its schema at {errors[0].pointer or '/'}: {errors[0].message}"
+            self.state.failure = NodeFailure(code="invalid_input", message=said, node_id="")
+
+    def _restore(self, dumped: JsonObject) -> None:
+        self.state = ExecutionState.load(dumped["state"])
+        self.phase, self.detail = Phase(dumped["phase"]), dumped["detail"]
+        self.lineage, self.revision, self._line = dumped["lineage"], dumped["revision"], list(dumped["line"])
+        self._parked = list(dumped["parked"])
+        self._over_limit, self._grant = dumped["over_limit"], dumped["grant"]
+
+    def _drained(self) -> bool:
+        return not any(isinstance(work.run, Run) for work in self.state.in_flight.values())
+
+    def _notices(self) -> list[Notice]:
+        notices, self.state.notices = self.state.notices, []
+        return notices
+
+    def _ask_anew(self) -> None:
+        """Have people asked again after the resume: what they were asked in the line that a reset ended is void."""
+        for key, work in self.state.in_flight.items():
+            if isinstance(work.run, Wait) and work.run.request_id is not None and key not in self._parked:
+                self._parked.append(key)
+
+    def _heed_answers(self, now: datetime) -> None:
+        """Take the answers that came by signal; one that does not fit is ignored, as nobody waits for a reply."""
+        said, self._said = self._said, []
+        for answer in said:
+            with contextlib.suppress(CairnError):
+                self.check(answer, now)
+                self.answer(answer, now)
+
+    def _obey_parent(self) -> None:
+        says, self._parent_says = self._parent_says, []
+        for command in says:
+            if command.kind == "pause" and self.phase is Phase.RUNNING:
+                self._pause(PARENT_DETAIL)
+            elif command.kind == "resume" and self.phase is Phase.PAUSED and self.detail == PARENT_DETAIL:
+                self.phase, self.detail = Phase.RUNNING, None
+
+    def _keep(self, command: Patch | Resume) -> None:
+        """Take over what a reset keeps of the line that it ended."""
+        for done in command.done:
+            self.state.done[f"{done.node_id}#{done.visit}"] = done
+        self.state.seeds += command.seeds
 
     def _finish(self) -> None:
         failure = self.state.failure

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Annotated, Literal, TypeAlias
 
-from cairn.contracts.activity_ref import ActivityRef
-from cairn.contracts.executions import NodeFailure, Usage
+from pydantic import Discriminator, TypeAdapter
+
+from cairn.contracts.executions import ChildSeed, DoneWork, GraphRef, NodeFailure, OutsideEvent, Usage
 from cairn.contracts.json import Json, JsonObject
-from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.graph.nodes.base import RetryPolicy
 
 
@@ -21,8 +22,11 @@ class Token:
         node_id: the node it is about to enter, or whose work it waits for.
         forks: ids of the parallels that it is inside of, outermost first.
         labels: the label of its branch in each of them.
-        last: what the node before returned.
+        last: what the node before returned; what the node itself returned once it is done.
         joined: it stands before a join with all branches in.
+        done: the node's work is done; its checkpoint and the way on are left.
+        visit: which visit of the node, once it was entered.
+        way: id of the edge to leave by; None to choose by the edges' expressions.
     """
 
     node_id: str
@@ -30,6 +34,9 @@ class Token:
     labels: tuple[str, ...] = ()
     last: Json = None
     joined: bool = False
+    done: bool = False
+    visit: int = 0
+    way: str | None = None
 
 
 @dataclass(slots=True)
@@ -38,42 +45,170 @@ class Fork:
 
     Attributes:
         open: labels of the branches that have neither joined nor ended.
-        results: last result of each branch that has joined, by label.
+        results: last result of each branch that has joined, by label; {error} of one whose failure is collected.
         join_id: the join that its branches meet at, known when the first arrives.
         origin: the token that entered the parallel.
+        failed: labels of the branches whose failure was collected.
     """
 
     open: list[str]
     origin: Token
     results: JsonObject = field(default_factory=dict[str, Json])
     join_id: str | None = None
+    failed: list[str] = field(default_factory=list[str])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """A command of the step function: have a node's work done.
+    """A command of the step function: have an activity do work.
 
     Attributes:
         key: names this work in the execution; it is the activity id in history.
         summary: what people see of it in Temporal's Web UI.
+        activity: name of the activity.
+        data: what the activity is given.
+        timeout: seconds of one attempt.
+        checkpoint: name of the checkpoint that its completion makes.
+        call: which of several calls of one visit it is; part of the idempotency key.
     """
 
+    kind: Literal["run"] = "run"
     key: str
     node_id: str
     visit: int
     summary: str
-    activity: ActivityRef[NodeCall, NodeResult]
+    activity: str
     data: JsonObject
     timeout: float | None
     retry: RetryPolicy
+    checkpoint: str | None = None
+    call: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """A command of the step function: wait for a person, an outside event or a time.
+
+    Attributes:
+        what: what is waited for.
+        data: as the node's kind resolved it.
+        deadline: when the wait ends by itself; None for never.
+        request_id: of the person's request.
+        escalate_at: when further people are asked.
+    """
+
+    kind: Literal["wait"] = "wait"
+    key: str
+    node_id: str
+    visit: int
+    summary: str
+    what: Literal["approval", "question", "event", "time"]
+    data: JsonObject
+    deadline: datetime | None = None
+    request_id: str | None = None
+    escalate_at: datetime | None = None
+    checkpoint: None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A command of the step function: run another execution, or one for each item of a list.
+
+    Attributes:
+        temporal_id: Temporal workflow id of the child.
+        graph: what it runs.
+        data: as the node's kind resolved it.
+        map: one execution for each item.
+        seeds: from where it, or items of it, go on.
+    """
+
+    kind: Literal["child"] = "child"
+    key: str
+    node_id: str
+    visit: int
+    summary: str
+    temporal_id: str
+    graph: GraphRef
+    data: JsonObject
+    map: bool = False
+    seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])
+    checkpoint: None = None
+
+
+Work: TypeAlias = Annotated[Run | Wait | Child, Discriminator("kind")]
+"""What the step function commands."""
 
 
 @dataclass(slots=True)
 class InFlight:
-    """Work that has been commanded and has not ended."""
+    """Work that has been commanded and has not ended.
 
-    run: Run
+    Attributes:
+        loop: the agent's loop that it belongs to, by id.
+        call: index of the tool call in the loop's present turn.
+    """
+
+    run: Work
     token: Token
+    loop: str | None = None
+    call: int | None = None
+
+
+@dataclass(slots=True)
+class ToolCall:
+    """A tool call that a model asked for.
+
+    Attributes:
+        id: the model's name of the call.
+        approved: a person has agreed to it, or none has to.
+        result: {value} or {error}, once it ended.
+    """
+
+    id: str
+    tool: str
+    arguments: JsonObject
+    approved: bool = False
+    asked: bool = False
+    result: JsonObject | None = None
+
+
+@dataclass(slots=True)
+class AgentLoop:
+    """One visit of an agent that has tools: a model's turns and the tool calls between them.
+
+    Attributes:
+        token: what entered the node.
+        data: as the node's kind resolved it.
+        turns: how often the model was asked.
+        history: reference of the turns so far.
+        calls: tool calls of the present turn.
+        cost: US dollars so far.
+        asking: a call of the model is under way.
+    """
+
+    token: Token
+    data: JsonObject
+    turns: int = 0
+    history: Json = None
+    calls: list[ToolCall] = field(default_factory=list[ToolCall])
+    cost: float = 0.0
+    asking: bool = False
+
+
+@dataclass(slots=True)
+class Notice:
+    """Something to tell people about a request: that it is open, urgent, or over.
+
+    Attributes:
+        status: how it ended; None when it is opened.
+        escalated: asked again, of further people.
+    """
+
+    wait: Wait
+    status: Literal["approved", "denied", "answered", "expired", "cancelled"] | None = None
+    by: str = ""
+    value: Json = None
+    escalated: bool = False
 
 
 @dataclass(slots=True)
@@ -86,45 +221,90 @@ class Spent:
     since: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The work of a node that ended well: what a reset may undo, keep or repeat.
+
+    Attributes:
+        key: of the work that ended it.
+        data: what it was given.
+        forks: where it stood (see ``Token``).
+    """
+
+    key: str
+    node_id: str
+    visit: int
+    data: JsonObject
+    forks: tuple[str, ...]
+    labels: tuple[str, ...]
+    result: Json
+    usage: Usage | None
+
+
 @dataclass(slots=True)
 class ExecutionState:
-    """All that the next step depends on. Changed in place by :mod:`cairn.graph.step` alone.
+    """All that the next step depends on. Changed in place by the modules of the step function alone.
 
     Attributes:
         input: the input, patches applied.
         values: the graph's ``state``.
+        execution: what expressions see of the execution: id, workflow_id, metadata.
+        engine: the rules that it keeps to (see ``contracts.operations.Landing``).
         outputs: what each node returned last.
         visits: how often each node was entered.
         allowance: visits of a node that resumes have granted beyond its ``max_visits``.
-        ready: tokens that are to enter their node, in order.
+        ready: tokens that are to enter or leave their node, in order.
         in_flight: work under way, by key.
         forks: parallels under way, by id.
+        loops: agents with tools under way, by ``{node id}#{visit}``.
+        due: loops that have something to command, in order.
         dispatched: how many pieces of work were commanded so far.
         output: what ``end`` nodes have brought so far; None when none was reached.
         failure: why the execution fails.
         spent: use of the limits since they were last granted.
         usage: use of models over all.
+        item: the item and its index, inside a map.
+        pins: versions of the graphs that nodes name.
+        depth: how many executions are above this one.
+        done: results of an ended line that this one keeps, by ``{node id}#{visit}``.
+        seeds: children that go on from a checkpoint of theirs.
+        inbox: outside events that no node has waited for yet, oldest first.
+        heard: ids of the latest outside events.
+        notices: what people are to be told.
+        trace: the work that ended, when somebody listens; not part of what is stored.
     """
 
     input: Json
     values: JsonObject
     execution: JsonObject
+    engine: int = 1
     outputs: JsonObject = field(default_factory=dict[str, Json])
     visits: dict[str, int] = field(default_factory=dict[str, int])
     allowance: dict[str, int] = field(default_factory=dict[str, int])
     ready: deque[Token] = field(default_factory=deque[Token])
     in_flight: dict[str, InFlight] = field(default_factory=dict[str, InFlight])
     forks: dict[str, Fork] = field(default_factory=dict[str, Fork])
+    loops: dict[str, AgentLoop] = field(default_factory=dict[str, AgentLoop])
+    due: list[str] = field(default_factory=list[str])
     dispatched: int = 0
     output: Json = None
     failure: NodeFailure | None = None
     spent: Spent = field(default_factory=Spent)
     usage: Usage = field(default_factory=Usage)
+    item: JsonObject | None = None
+    pins: dict[str, GraphRef] = field(default_factory=dict[str, GraphRef])
+    depth: int = 0
+    done: dict[str, DoneWork] = field(default_factory=dict[str, DoneWork])
+    seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])
+    inbox: list[OutsideEvent] = field(default_factory=list[OutsideEvent])
+    heard: list[str] = field(default_factory=list[str])
+    notices: list[Notice] = field(default_factory=list[Notice])
+    trace: list[Done] | None = None
 
     @property
     def ended(self) -> bool:
         """Nothing is left to do."""
-        return self.failure is not None or not (self.ready or self.in_flight)
+        return self.failure is not None or not (self.ready or self.in_flight or self.loops)
 
     def scope(self) -> JsonObject:
         """Return the names that expressions and texts see."""
@@ -133,4 +313,17 @@ class ExecutionState:
             "state": self.values,
             "outputs": self.outputs,
             "execution": {**self.execution, "visits": self.visits},
+            **(self.item or {}),
         }
+
+    def dump(self) -> JsonObject:
+        """Return it as JSON."""
+        return _ADAPTER.dump_python(self, mode="json", exclude={"trace"})
+
+    @staticmethod
+    def load(dumped: JsonObject) -> ExecutionState:
+        """Return the state that ``dump`` gave."""
+        return _ADAPTER.validate_python(dumped)
+
+
+_ADAPTER = TypeAdapter(ExecutionState)

@@ -1,30 +1,54 @@
 """The pure step function: state + graph -> the work to do next. Nothing here reads a clock, a network, a random number.
 
-``advance`` lets every ready token enter its node. Kinds without I/O are carried out at once; for the others a
-:class:`Run` is returned, and ``complete`` or ``fail`` takes what came of it.
+``advance`` lets every ready token enter its node. Kinds without work are carried out at once; for the others work is
+returned (see :mod:`cairn.graph.state`), and ``complete`` or ``fail`` takes what came of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import hashlib
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cairn.contracts.executions import NodeFailure
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.executions import ChildSeed, GraphRef, NodeFailure
+from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import MARK_CHECKPOINT, NodeResult
-from cairn.graph.compiled import Graph, GraphNode, Way
+from cairn.graph import agents, forks, waits
+from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
-from cairn.graph.nodes.base import evaluate
-from cairn.graph.reducers import ReducerError, reduce
-from cairn.graph.schema import validate_json
-from cairn.graph.state import ExecutionState, Fork, InFlight, Run, Token
-from cairn.graph.templates import TemplateError
+from cairn.graph.nodes.agent import AgentData
+from cairn.graph.nodes.map import MapData
+from cairn.graph.results import (
+    NODE_ERRORS,
+    choose,
+    failure_of,
+    leave,
+    node_done,
+    returned,
+    traced,
+    write,
+)
+from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Notice, Run, Token, Wait, Work
 
-NodeErrors = (ExpressionError, TemplateError, ReducerError)
+MAX_DEPTH = 10
+"""Executions above one another."""
 
 
-class _StateError(ValueError):
-    """A value breaks the schema of its state key."""
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where and when a step is made.
+
+    Attributes:
+        now: workflow time.
+        lineage: id of the run in which the execution's present line began.
+        temporal_id: the execution's Temporal workflow id.
+        graph: the version that it runs.
+    """
+
+    now: datetime
+    lineage: str = ""
+    temporal_id: str = ""
+    graph: GraphRef | None = None
 
 
 def begin(graph: Graph, execution: JsonObject, input_data: Json) -> ExecutionState:
@@ -34,31 +58,42 @@ def begin(graph: Graph, execution: JsonObject, input_data: Json) -> ExecutionSta
     return state
 
 
-def advance(graph: Graph, state: ExecutionState, now: datetime) -> tuple[list[Run], str | None]:
+def advance(graph: Graph, state: ExecutionState, line: Line) -> tuple[list[Work], str | None]:
     """Let ready tokens enter their nodes until only work under way is left.
 
     Args:
         graph: the graph.
         state: changed in place.
-        now: workflow time, for the limit in seconds.
+        line: where and when.
 
     Returns:
         The work to start, and the reason to pause when a limit is reached (the token that reached it stays ready).
     """
-    runs: list[Run] = []
+    works: list[Work] = []
     if state.spent.since is None:
-        state.spent.since = now
-    while state.ready and state.failure is None:
-        token = state.ready[0]
-        node = graph.nodes[token.node_id]
-        reason = _over_limit(graph, state, node, now)
+        state.spent.since = line.now
+    while (state.ready or state.due) and state.failure is None:
+        reason = _step(graph, state, line, works)
         if reason is not None:
-            return runs, reason
+            return works, reason
+    return [work for work in works if work.key in state.in_flight], None
+
+
+def _step(graph: Graph, state: ExecutionState, line: Line, works: list[Work]) -> str | None:
+    """Let one token enter or leave its node, or one agent go on; return the reason to pause instead."""
+    if not state.ready:
+        reason = _over_budget(graph, state, line.now)
+        if reason is None:
+            works += _drive(graph, state, state.due.pop(0), line)
+        return reason
+    token = state.ready[0]
+    node = graph.nodes[token.node_id]
+    reason = None if token.done else _over_limit(graph, state, node, line.now)
+    if reason is None:
         state.ready.popleft()
-        run = _enter(graph, state, node, token)
-        if run is not None:
-            runs.append(run)
-    return runs, None
+        work = _finish(graph, state, node, token) if token.done else _enter(graph, state, node, token, line)
+        works += [work] if work is not None else []
+    return reason
 
 
 def grant(graph: Graph, state: ExecutionState, now: datetime) -> None:
@@ -68,7 +103,7 @@ def grant(graph: Graph, state: ExecutionState, now: datetime) -> None:
     state.spent.since = now
     for token in state.ready:
         node = graph.nodes[token.node_id]
-        if state.visits.get(node.id, 0) >= node.data.max_visits + state.allowance.get(node.id, 0):
+        if not token.done and state.visits.get(node.id, 0) >= node.data.max_visits + state.allowance.get(node.id, 0):
             state.allowance[node.id] = state.allowance.get(node.id, 0) + node.data.max_visits
 
 
@@ -83,35 +118,132 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
         state.spent.cost += result.usage.cost or 0.0
     node = graph.nodes[work.run.node_id]
     try:
-        if node.kind.activity is not None:
-            _returned(graph, state, node, result.value)
+        if work.loop is not None:
+            agents.complete(graph, state, work, result)
+        elif not isinstance(work.run, Run):
+            node_done(graph, state, work.run, work.token, result.value, result.usage)
+        elif work.run.activity != MARK_CHECKPOINT.name:
+            returned(graph, state, node, result.value)
+            traced(state, work.run, work.token, result.value, result.usage)
             work.token.last = result.value
-            _leave(graph, state, node, work.token)
+            leave(graph, state, node, work.token)
         else:
             _carry_on(graph, state, node, work.token)
-    except (*NodeErrors, _StateError) as error:
-        _failed(graph, state, node, work.token, _failure_of(node, work.run.visit, error))
+    except NODE_ERRORS as error:
+        failed(graph, state, node, work.token, failure_of(node, work.run.visit, error))
 
 
 def fail(graph: Graph, state: ExecutionState, key: str, failure: NodeFailure) -> None:
     """Take the final failure of a piece of work; a key that is not under way is ignored."""
     work = state.in_flight.pop(key, None)
-    if work is not None:
-        _failed(graph, state, graph.nodes[work.run.node_id], work.token, failure)
+    if work is None or (work.loop is not None and agents.fail(state, work, failure)):
+        return
+    failed(graph, state, graph.nodes[work.run.node_id], work.token, failure)
 
 
-def redo(state: ExecutionState, key: str) -> Run | None:
+def redo(state: ExecutionState, key: str, line: Line) -> Work | None:
     """Command work anew that a reset had parked; returns None when it is not under way."""
     work = state.in_flight.pop(key, None)
-    return None if work is None else _dispatch(state, work.token, work.run)
+    if work is None:
+        return None
+    run = replace(work.run, key=agents.next_key(state, work.run.node_id, work.run.visit))
+    if isinstance(run, Wait) and run.request_id is not None:
+        run = replace(run, request_id=waits.request_id(run.what, line.temporal_id, run.key, line.lineage))
+        state.notices.append(Notice(run))
+    if isinstance(run, Child):
+        run = replace(run, temporal_id=_child_id(run.map, line, run.key))
+    state.in_flight[run.key] = replace(work, run=run)
+    return run
+
+
+def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> None:
+    """End what waited for a time that has come or an event that is there."""
+    for work, failure in waits.expire(state, now):
+        node = graph.nodes[work.run.node_id]
+        if work.loop is not None and failure is not None:
+            agents.fail(state, work, failure)
+        elif failure is None:
+            _returns(graph, state, work, None)
+        else:
+            _in_vain(graph, state, node, work, failure)
+    waits.escalate(state, now)
+    for work, payload in waits.deliver(graph, state):
+        _returns(graph, state, work, payload)
+
+
+def answer(graph: Graph, state: ExecutionState, key: str, value: Json, by: str) -> None:
+    """Take a person's answer, which was checked."""
+    work = state.in_flight[key]
+    try:
+        waits.answer(graph, state, key, value, by)
+    except NODE_ERRORS as error:
+        node = graph.nodes[work.run.node_id]
+        failed(graph, state, node, work.token, failure_of(node, work.run.visit, error))
+        return
+    if work.loop is not None:
+        agents.answered(state, work, waits.decision({**value, "by": by}))
+
+
+def failed(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, failure: NodeFailure) -> None:
+    """Follow the node's error edge, or fail the branch around it, or the execution."""
+    error = {"code": failure.code, "message": failure.message, "attempt": failure.attempt}
+    state.outputs[node.id] = {"error": error}
+    way = None
+    try:
+        if failure.code == "timeout":
+            way = choose(state, node, "timeout")
+        way = way or choose(state, node, "error")
+    except ExpressionError as broken:
+        failure = failure_of(node, failure.visit, broken)
+    if way is None:
+        forks.fail_branch(graph, state, node, token, failure)
+        return
+    state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last={"error": error}))
+
+
+def _returns(graph: Graph, state: ExecutionState, work: InFlight, value: Json) -> None:
+    node = graph.nodes[work.run.node_id]
+    try:
+        node_done(graph, state, work.run, work.token, value)
+    except NODE_ERRORS as error:
+        failed(graph, state, node, work.token, failure_of(node, work.run.visit, error))
+
+
+def _in_vain(graph: Graph, state: ExecutionState, node: GraphNode, work: InFlight, failure: NodeFailure) -> None:
+    """Go the way that the author named for a wait in vain, else that of a failure."""
+    label = getattr(node.data, "on_timeout", None)
+    way = next((way for way in node.ways if way.label == label), None) if label is not None else None
+    if way is None:
+        failed(graph, state, node, work.token, failure)
+        return
+    work.token.way = way.id
+    value = {"decision": "expired", "by": "", "reason": None, "modified_arguments": None}
+    _returns(graph, state, work, value if isinstance(work.run, Wait) and work.run.what == "approval" else None)
+
+
+def _drive(graph: Graph, state: ExecutionState, owner: str, line: Line) -> list[Work]:
+    if owner not in state.loops:
+        return []
+    works, failure = agents.drive(graph, state, owner, line.now, line.lineage, line.temporal_id)
+    for work in works:
+        if isinstance(work, Wait):
+            state.notices.append(Notice(work))
+    if failure is not None:
+        loop = state.loops.pop(owner)
+        failed(graph, state, graph.nodes[loop.token.node_id], loop.token, failure)
+    return works
 
 
 def _over_limit(graph: Graph, state: ExecutionState, node: GraphNode, now: datetime) -> str | None:
     if state.visits.get(node.id, 0) >= node.data.max_visits + state.allowance.get(node.id, 0):
         return f"node {node.name!r} reached its limit of {node.data.max_visits} visits"
+    if graph.limits.steps is not None and state.spent.steps >= graph.limits.steps:
+        return f"the execution reached its limit of {graph.limits.steps} steps"
+    return _over_budget(graph, state, now)
+
+
+def _over_budget(graph: Graph, state: ExecutionState, now: datetime) -> str | None:
     limits, spent = graph.limits, state.spent
-    if limits.steps is not None and spent.steps >= limits.steps:
-        return f"the execution reached its limit of {limits.steps} steps"
     if limits.tokens is not None and spent.tokens >= limits.tokens:
         return f"the execution reached its limit of {limits.tokens} tokens"
     if limits.cost is not None and spent.cost >= limits.cost:
@@ -121,150 +253,139 @@ def _over_limit(graph: Graph, state: ExecutionState, node: GraphNode, now: datet
     return None
 
 
-def _enter(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> Run | None:
+def _enter(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, line: Line) -> Work | None:
     """Do what a node does when a token arrives; return the work that must be done outside."""
     if node.kind.type == "join" and not token.joined:
-        _arrive_at_join(state, node, token)
+        forks.arrive_at_join(graph, state, node, token)
         return None
     visit = state.visits[node.id] = state.visits.get(node.id, 0) + 1
     state.spent.steps += 1
     try:
-        if node.kind.activity is not None:
-            data = node.kind.resolve(node.data, state.scope())
-            return _dispatch_node(state, node, token, visit, data)
+        if node.kind.works:
+            return _work(graph, state, node, token, visit, line)
         _carry_out(graph, state, node, token)
         if node.checkpoint is not None:
-            return _dispatch_node(state, node, token, visit, {})
+            return _mark(state, node, token, visit)
         _carry_on(graph, state, node, token)
-    except (*NodeErrors, _StateError) as error:
-        _failed(graph, state, node, token, _failure_of(node, visit, error))
+    except NODE_ERRORS as error:
+        failed(graph, state, node, token, failure_of(node, visit, error))
     return None
 
 
+def _finish(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> Work | None:
+    """Make the checkpoint of a node whose work is done, or go on from it."""
+    token.done = False
+    if node.checkpoint is not None:
+        return _mark(state, node, token, token.visit)
+    try:
+        leave(graph, state, node, token)
+    except NODE_ERRORS as error:
+        failed(graph, state, node, token, failure_of(node, token.visit, error))
+    return None
+
+
+def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, visit: int, line: Line) -> Work | None:
+    """Command the work of a node, unless an ended line has left its result."""
+    data = node.kind.resolve(node.data, state.scope())
+    kept = state.done.pop(f"{node.id}#{visit}", None)
+    if kept is not None and kept.digest == digest(data):
+        run = _run(state, node, visit, data)
+        node_done(graph, state, run, token, NodeResult.model_validate(kept.result).value)
+        return None
+    if state.engine > 1 and isinstance(node.data, AgentData) and node.data.tools:
+        token.visit = visit
+        agents.enter(state, node, AgentLoop(token=token, data=data))
+        return None
+    if node.kind.child is not None:
+        return _child(graph, state, node, token, visit, data, line)
+    if node.kind.waits_for is None:
+        return _dispatch(state, token, _run(state, node, visit, data))
+    key = agents.next_key(state, node.id, visit)
+    wait = waits.make_wait(node, visit, key, data, line.now, line.lineage, line.temporal_id)
+    if wait.request_id is not None:
+        state.notices.append(Notice(wait))
+    return _dispatch(state, token, wait)
+
+
+def _child(
+    graph: Graph, state: ExecutionState, node: GraphNode, token: Token, visit: int, data: JsonObject, line: Line
+) -> Work | None:
+    """Command a child execution or a map."""
+    if state.depth >= MAX_DEPTH:
+        said = f"node {node.name!r} would be more than {MAX_DEPTH} executions deep"
+        failure = NodeFailure(code="too_deep", message=said, node_id=node.id, visit=visit)
+        failed(graph, state, node, token, failure)
+        return None
+    ref = _graph_of(state, node, data, line)
+    if ref is None:
+        said = f"node {node.name!r}: no graph {data['workflow_id']!r} was published when the execution began"
+        failure = NodeFailure(code="graph_not_found", message=said, node_id=node.id, visit=visit)
+        failed(graph, state, node, token, failure)
+        return None
+    if node.kind.child == "map" and not data["items"]:
+        node_done(graph, state, _run(state, node, visit, data), token, [])
+        return None
+    key = agents.next_key(state, node.id, visit)
+    child = Child(
+        key=key,
+        node_id=node.id,
+        visit=visit,
+        summary=node.name,
+        temporal_id=_child_id(node.kind.child == "map", line, key),
+        graph=ref,
+        data=data,
+        map=node.kind.child == "map",
+        seeds=_seeds(state, node.id, visit),
+    )
+    return _dispatch(state, token, child)
+
+
+def _graph_of(state: ExecutionState, node: GraphNode, data: JsonObject, line: Line) -> GraphRef | None:
+    if isinstance(node.data, MapData) and node.data.body is not None and line.graph is not None:
+        return line.graph.model_copy(update={"body": [*line.graph.body, node.id], "digest": digest(node.data.body)})
+    return state.pins.get(str(data.get("workflow_id")))
+
+
+def _child_id(is_map: bool, line: Line, key: str) -> str:
+    """Return the id of a child: another one in each line, so that an ended line's children are none of this one's."""
+    name = hashlib.sha256(f"{line.temporal_id}/{key}/{line.lineage}".encode()).hexdigest()[:32]
+    return f"{'map' if is_map else 'exec'}_{name}"
+
+
+def _seeds(state: ExecutionState, node_id: str, visit: int) -> list[ChildSeed]:
+    meant = [seed for seed in state.seeds if (seed.node_id, seed.visit) == (node_id, visit)]
+    state.seeds = [seed for seed in state.seeds if seed not in meant]
+    return meant
+
+
 def _carry_out(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> None:
-    """Do the work of a kind that has no I/O."""
+    """Do what a kind without work does."""
     match node.kind.type:
         case "start":
             token.last = state.input
         case "transform":
             token.last = values = node.kind.resolve(node.data, state.scope())
             for key, value in values.items():
-                _write(graph, state, key, value)
+                write(graph, state, key, value)
         case "join":
             pass  # the branches' results are in token.last already
         case _:
             return
-    _returned(graph, state, node, token.last)
+    returned(graph, state, node, token.last)
 
 
 def _carry_on(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> None:
-    """Go on from a node without I/O, after its checkpoint if it has one."""
+    """Go on from a node, after its checkpoint if it has one."""
     match node.kind.type:
         case "parallel":
-            _fork(state, node, token)
+            forks.fork(state, node, token)
         case "end":
-            _end(state, node, token)
+            _end(graph, state, node, token)
         case _:
-            _leave(graph, state, node, token)
+            leave(graph, state, node, token)
 
 
-def _returned(graph: Graph, state: ExecutionState, node: GraphNode, value: Json) -> None:
-    state.outputs[node.id] = value
-    if node.data.output is not None and node.kind.type != "end":
-        _write(graph, state, node.data.output, value)
-
-
-def _write(graph: Graph, state: ExecutionState, key: str, value: Json) -> None:
-    declared = graph.state.get(key)
-    new = reduce(declared.reducer if declared else "replace", state.values.get(key), value)
-    if declared is not None and declared.json_schema is not None:
-        errors = validate_json(declared.json_schema, new)
-        if errors:
-            raise _StateError(f"state key {key!r} breaks its schema at {errors[0].pointer or '/'}: {errors[0].message}")
-    state.values[key] = new
-
-
-def _leave(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> None:
-    way = _choose(state, node, "success")
-    if way is None:
-        state.failure = NodeFailure(
-            code="no_edge",
-            message=f"no edge leads on from node {node.name!r}",
-            node_id=node.id,
-            visit=state.visits.get(node.id, 1),
-        )
-        return
-    if node.kind.type == "condition":
-        _returned(graph, state, node, way.label)
-    state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last=token.last))
-
-
-def _choose(state: ExecutionState, node: GraphNode, on: str) -> Way | None:
-    """Return the first way whose expression holds, else the first without one."""
-    otherwise: Way | None = None
-    scope: JsonObject | None = None
-    for way in node.ways:
-        if way.on != on:
-            continue
-        if way.expression is None:
-            otherwise = otherwise or way
-            continue
-        scope = scope or state.scope()
-        held = evaluate(way.expression, scope)
-        if not isinstance(held, bool):
-            raise ExpressionError(f"the expression of edge {way.label!r} gave no boolean: {way.expression}")
-        if held:
-            return way
-    return otherwise
-
-
-def _fork(state: ExecutionState, node: GraphNode, token: Token) -> None:
-    ways = [way for way in node.ways if way.on == "success"]
-    fork_id = f"{node.id}#{state.visits[node.id]}"
-    state.forks[fork_id] = Fork(open=[way.label for way in ways], origin=token)
-    for way in ways:
-        state.ready.append(
-            Token(
-                node_id=way.target,
-                forks=(*token.forks, fork_id),
-                labels=(*token.labels, way.label),
-                last=token.last,
-            )
-        )
-
-
-def _arrive_at_join(state: ExecutionState, node: GraphNode, token: Token) -> None:
-    if not token.forks:
-        state.ready.append(Token(node_id=node.id, last={}, joined=True))
-        return
-    fork = state.forks[token.forks[-1]]
-    if fork.join_id not in (None, node.id):
-        state.failure = NodeFailure(
-            code="join_mismatch",
-            message=f"branches of one parallel meet at two joins, {fork.join_id!r} and {node.id!r}",
-            node_id=node.id,
-        )
-        return
-    fork.join_id = node.id
-    fork.results[token.labels[-1]] = token.last
-    _close_branch(state, token)
-
-
-def _close_branch(state: ExecutionState, token: Token) -> None:
-    """Take a branch off its fork; when it was the last, go on at the join, or close the branch around the fork."""
-    while token.forks:
-        fork = state.forks[token.forks[-1]]
-        fork.open.remove(token.labels[-1])
-        if fork.open:
-            return
-        del state.forks[token.forks[-1]]
-        token = fork.origin
-        if fork.join_id is not None:
-            state.ready.append(replace(token, node_id=fork.join_id, last=fork.results, joined=True))
-            return
-
-
-def _end(state: ExecutionState, node: GraphNode, token: Token) -> None:
+def _end(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> None:
     end = node.kind.resolve(node.data, state.scope())
     state.outputs[node.id] = end["output"]
     if end["status"] == "failed":
@@ -276,48 +397,33 @@ def _end(state: ExecutionState, node: GraphNode, token: Token) -> None:
         )
         return
     state.output = {**(state.output or {}), **end["output"]}
-    _close_branch(state, token)
+    forks.close_branch(graph, state, token)
 
 
-def _failed(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, failure: NodeFailure) -> None:
-    """Follow the node's error edge, or fail the execution."""
-    error = {"code": failure.code, "message": failure.message, "attempt": failure.attempt}
-    state.outputs[node.id] = {"error": error}
-    way = None
-    try:
-        if failure.code == "timeout":
-            way = _choose(state, node, "timeout")
-        way = way or _choose(state, node, "error")
-    except ExpressionError as broken:
-        failure = _failure_of(node, failure.visit, broken)
-    if way is None:
-        state.failure = failure
-        return
-    state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last={"error": error}))
-
-
-def _failure_of(node: GraphNode, visit: int, error: Exception) -> NodeFailure:
-    code = "state_schema" if isinstance(error, _StateError) else getattr(error, "code", "expression")
-    return NodeFailure(code=code, message=f"node {node.name!r}: {error}", node_id=node.id, visit=visit)
-
-
-def _dispatch_node(state: ExecutionState, node: GraphNode, token: Token, visit: int, data: JsonObject) -> Run:
-    run = Run(
-        key="",
+def _run(state: ExecutionState, node: GraphNode, visit: int, data: JsonObject) -> Run:
+    activity = node.kind.activity or MARK_CHECKPOINT
+    return Run(
+        key=f"{node.id}#{visit}#{state.dispatched + 1}",
         node_id=node.id,
         visit=visit,
         summary=node.name,
-        activity=node.kind.activity or MARK_CHECKPOINT,
+        activity=activity.name,
         data=data,
         timeout=node.timeout,
         retry=node.data.retry,
+        checkpoint=node.checkpoint,
     )
+
+
+def _mark(state: ExecutionState, node: GraphNode, token: Token, visit: int) -> Work:
+    """Command the activity that is nothing but a checkpoint."""
+    run = replace(_run(state, node, visit, {}), activity=MARK_CHECKPOINT.name)
     return _dispatch(state, token, run)
 
 
-def _dispatch(state: ExecutionState, token: Token, run: Run) -> Run:
-    """Put work under way under a key of its own: activity ids must not repeat within a run."""
-    state.dispatched += 1
-    run = replace(run, key=f"{run.node_id}#{run.visit}#{state.dispatched}")
-    state.in_flight[run.key] = InFlight(run=run, token=token)
-    return run
+def _dispatch(state: ExecutionState, token: Token, work: Work) -> Work:
+    """Put work under way under its key."""
+    if isinstance(work, Run):
+        work = replace(work, key=agents.next_key(state, work.node_id, work.visit))
+    state.in_flight[work.key] = InFlight(run=work, token=token)
+    return work

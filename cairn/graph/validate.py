@@ -32,11 +32,13 @@ class ValidationContext:
 
     Attributes:
         known_tools: names of the tools that workers have.
+        known_mcp_servers: names of the MCP servers that are configured; others give a warning.
         known_tool_uuids: ids of an author's own tools.
         known_document_uuids: ids of an author's documents.
     """
 
     known_tools: frozenset[str] | None = None
+    known_mcp_servers: frozenset[str] | None = None
     known_tool_uuids: frozenset[str] | None = None
     known_document_uuids: frozenset[str] | None = None
 
@@ -106,6 +108,12 @@ class _Validation:
             yield from self._text(node_id, f"data.{path}", source)
         for path, name in kind.tools(data):
             yield from _known(node_id, f"data.{path}", "tool", [name], self.context.known_tools)
+        for path, name in kind.mcp_servers(data):
+            # Servers are configured for workers, and perhaps not here.
+            for found in _known(node_id, f"data.{path}", "MCP server", [name], self.context.known_mcp_servers):
+                yield found.model_copy(update={"severity": "warning"})
+        for path, said in kind.problems(data):
+            yield issue("node", node_id, f"data.{path}", said)
         yield from self._compensation(node_id, data)
         yield from self._references(node_id, data)
         for field in ("input_schema", "output_schema"):

@@ -15,7 +15,7 @@ from cairn.graph.nodes import KINDS, NodeKind
 from cairn.graph.nodes.voice import START_CALL, VOICE_KINDS
 
 _ENTRANCES = frozenset({"start", START_CALL, "trigger"})
-_CAN_FAIL = frozenset({"condition", "transform"})
+_CAN_FAIL = frozenset({"condition", "transform", "join"})
 _SPEAKING = frozenset(kind.type for kind in VOICE_KINDS if not kind.executable and not kind.placement.apart)
 _MAX_FORKS = 8
 """Parallels inside parallels that are told apart."""
@@ -47,6 +47,8 @@ def validate_edges(definition: Definition, node_ids: frozenset[str]) -> Iterator
     for node in definition.nodes:
         yield from _degrees(node, incoming[node.id], len(outgoing[node.id]))
         yield from _ways(node, outgoing[node.id], voice)
+        yield from _on_timeout(node, [data.label or edge.id for edge, data in outgoing[node.id]])
+    yield from _enough_branches(definition.nodes, types, outgoing)
     yield from _reach(definition.nodes, {source: [e.target for e, _ in of] for source, of in outgoing.items()}, voice)
 
 
@@ -67,9 +69,9 @@ def _failure_edge(edge: Edge, data: EdgeData, source_type: str | None) -> Iterat
     kind = KINDS.get(source_type or "")
     if kind is None or data.on == "success" or not kind.executable:
         return
-    if data.on == "timeout" and kind.activity is None:
+    if data.on == "timeout" and not kind.works:
         yield issue("edge", edge.id, "data.on", f"{label_of(kind)} cannot time out")
-    if data.on == "error" and kind.activity is None and kind.type not in _CAN_FAIL:
+    if data.on == "error" and not kind.works and kind.type not in _CAN_FAIL:
         yield issue("edge", edge.id, "data.on", f"{label_of(kind)} cannot have an error edge")
 
 
@@ -121,6 +123,23 @@ def _branches(node: Node, edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[Gr
         if data.expression is not None:
             message = "Every edge of a Parallel is a branch; it cannot have an expression"
             yield issue("edge", edge.id, "data.expression", message)
+
+
+def _on_timeout(node: Node, labels: Sequence[str]) -> Iterator[GraphIssue]:
+    label = node.data.get("on_timeout")
+    if isinstance(label, str) and label not in labels:
+        yield issue("node", node.id, "data.on_timeout", f"No edge of the node has the label '{label}'")
+
+
+def _enough_branches(
+    nodes: Sequence[Node], types: Mapping[str, str], outgoing: Mapping[str, Sequence[tuple[Edge, EdgeData]]]
+) -> Iterator[GraphIssue]:
+    """Yield joins that wait for more branches than any parallel has."""
+    most = max((len(outgoing[node_id]) for node_id, type_ in types.items() if type_ == "parallel"), default=0)
+    for node in nodes:
+        mode = node.data.get("mode")
+        if node.type == "join" and isinstance(mode, int) and mode > most > 0:
+            yield issue("node", node.id, "data.mode", f"Join waits for {mode} branches, but no Parallel has so many")
 
 
 def _tool_names(edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:

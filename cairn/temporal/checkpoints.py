@@ -7,26 +7,44 @@ the results in history; no worker and no query is asked.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TypeAlias
 
-from cairn.contracts.executions import Cancel, Command, NodeFailure, Patch, Pause, Resume, execution_tag
+from cairn.contracts.executions import (
+    Answer,
+    Cancel,
+    Command,
+    Migrate,
+    NodeFailure,
+    OutsideEvent,
+    ParentCommand,
+    Patch,
+    Pause,
+    Resume,
+    execution_tag,
+)
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
+from cairn.errors import CairnError
 from cairn.graph import step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
-from cairn.graph.state import ExecutionState, InFlight
+from cairn.graph.state import Child, ExecutionState, InFlight, Run
+from cairn.graph.state import Done as Finished
 from cairn.temporal.history import (
+    ChildCompleted,
+    ChildFailed,
     Closed,
     Commanded,
     Event,
     Landed,
+    Signalled,
     Started,
     TaskCompleted,
     TaskCutOff,
@@ -37,9 +55,12 @@ from cairn.temporal.history import (
     WorkScheduled,
     WorkStarted,
 )
-from workflows.failures import is_cancelled, is_parked, node_failure
+from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
 
 START = "start"
+
+Ended: TypeAlias = WorkCompleted | WorkFailed | ChildCompleted | ChildFailed
+"""The end of a piece of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +75,7 @@ class Checkpoint:
         step: number of the checkpoint in the execution, from 0 for ``start``.
         event_id: the completion's event.
         point: the event to reset to; None while no workflow task has seen the completion.
+        run_id: the run of the execution that it is in.
         shared: an earlier checkpoint has the same point, so a reset to it keeps both.
     """
 
@@ -65,6 +87,7 @@ class Checkpoint:
     event_id: int
     point: int | None = None
     shared: bool = False
+    run_id: str = ""
 
     @property
     def resettable(self) -> bool:
@@ -74,11 +97,16 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What the execution knew at a checkpoint."""
+    """What the execution knew at a checkpoint.
+
+    Attributes:
+        engine: all of it, as another execution can go on from it (``ExecutionInput.seed``).
+    """
 
     input: Json
     state: JsonObject
     outputs: JsonObject
+    engine: JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +142,18 @@ class Done:
     scope: JsonObject | None = None
 
 
+def _watched(key: str) -> str:
+    """Return the key of the child that an activity waits for, else the activity's own."""
+    return key.removeprefix("watch:").rsplit(":", 1)[0] if key.startswith("watch:") else key
+
+
 @dataclass(slots=True)
 class _Task:
     """A workflow task that completed, and what was written with it."""
 
     completed: TaskCompleted
     now: datetime
+    suggested: bool
     commands: list[Command]
     landings: list[Landing]
 
@@ -133,16 +167,26 @@ class Projection:
         resets: the resets that made this run, oldest first.
         closed: how the run ended, if it did.
         done: the work that ended, oldest first; only when a checkpoint is captured.
+        finished: nodes whose work ended well, oldest first, each with the workflow task in which it was taken; only
+            when a checkpoint is captured.
+        continued_run_id: the run before, when this one continues it.
+        previous: its projection.
+        line_revision: the revision at which the present line began.
     """
 
     engine: Engine
 
-    def __init__(self, capture: str | None = None) -> None:
+    def __init__(self, capture: str | None = None, run_id: str = "") -> None:
         """Make an empty projection.
 
         Args:
             capture: id of a checkpoint whose state is wanted.
+            run_id: id of the run.
         """
+        self.run_id = run_id
+        self.continued_run_id: str | None = None
+        self.previous: Projection | None = None
+        self.line_revision = 0
         self.last_event_id = 0
         self.original_run_id = ""
         self.resets: list[WasReset] = []
@@ -150,10 +194,13 @@ class Projection:
         self.snapshot: Snapshot | None = None
         self.attempts: dict[int, int] = {}
         self.done: list[Done] = []
+        self.finished: list[tuple[int, Finished]] = []
         self._capture = capture
         self._keys: dict[int, str] = {}
         self._made: list[Checkpoint] = []
-        self._unseen: list[WorkCompleted | WorkFailed] = []
+        self._unseen: list[Ended] = []
+        self._signals: list[Signalled] = []
+        self._suggested = False
         self._task: _Task | None = None
         self._now: datetime | None = None
         self._reset_due = False
@@ -163,6 +210,25 @@ class Projection:
     @property
     def checkpoints(self) -> list[Checkpoint]:
         """All checkpoints, oldest first. One that no workflow task has seen has a point only when the run is closed."""
+        before = self.previous.checkpoints if self.previous is not None else []
+        return before + [replace(c, step=c.step + len(before)) for c in self._own()]
+
+    @property
+    def every_reset(self) -> list[WasReset]:
+        """The resets that made this run and those that it continues, oldest first."""
+        return (self.previous.every_reset if self.previous is not None else []) + self.resets
+
+    @property
+    def runs(self) -> list[Projection]:
+        """The projections of the runs that this one continues, oldest first, and itself."""
+        return (self.previous.runs if self.previous is not None else []) + [self]
+
+    @property
+    def events_before(self) -> int:
+        """How many events the runs have that this one continues."""
+        return self.previous.events_before + self.previous.last_event_id if self.previous is not None else 0
+
+    def _own(self) -> list[Checkpoint]:
         made = [c if c.point is not None else replace(c, point=self._closing(c.event_id)) for c in self._made]
         unseen = [found for event in self._unseen if (found := self._checkpoint(event)) is not None]
         for number, found in enumerate(unseen):
@@ -203,6 +269,11 @@ class Projection:
         """Return the key of the work that the event commanded."""
         return self._keys.get(scheduled_id)
 
+    def failure_of(self, event: WorkFailed | ChildFailed) -> NodeFailure | None:
+        """Return why work under way failed, before the engine has taken it; None when it merely stopped."""
+        work = self.engine.state.in_flight.get(self._key(event)) if self.engine.started else None
+        return self._outcome(event, work)[1] if work is not None else None
+
     def node_of(self, key: str | None) -> GraphNode | None:
         """Return the node whose work has the key."""
         return self.engine.graph.nodes.get(key.rsplit("#", 2)[0]) if key and self.engine.started else None
@@ -224,33 +295,45 @@ class Projection:
     def _take(self, event: Event) -> None:
         match event:
             case Started():
-                self.engine = Engine(event.start)
-                self.original_run_id = event.original_run_id
-                self._made.append(Checkpoint(self._id(event), START, None, event.at, 0, event.id))
+                self._begin(event)
             case TaskStarted() | TaskCompleted() | Landed() | Commanded():
                 self._take_task(event)
             case WasReset():
                 self.resets.append(event)
                 self._reset_due = True
-            case WorkScheduled():
-                self._keys[event.id] = event.key
-            case WorkStarted():
-                self.attempts[event.scheduled_id] = event.attempt
-            case WorkCompleted() | WorkFailed():
-                self._unseen.append(event)
+            case Signalled():
+                self._signals.append(event)
             case TaskCutOff():
                 self._cut_off = event.id
             case Closed():
                 self.closed = event
+            case _:
+                self._take_work(event)
+
+    def _begin(self, event: Started) -> None:
+        self.engine = Engine(event.start, event.temporal_id or event.start.execution_id)
+        self.original_run_id, self.continued_run_id = event.original_run_id, event.continued_run_id
+        if event.start.carry is None:
+            made = Checkpoint(self._id(event), START, None, event.at, 0, event.id, run_id=self.run_id)
+            self._made.append(made)
+
+    def _take_work(self, event: Event) -> None:
+        match event:
+            case WorkScheduled():
+                self._keys[event.id] = _watched(event.key)
+            case WorkStarted():
+                self.attempts[event.scheduled_id] = event.attempt
+            case WorkCompleted() | WorkFailed() | ChildCompleted() | ChildFailed():
+                self._unseen.append(event)
             case _:
                 pass
 
     def _take_task(self, event: TaskStarted | TaskCompleted | Landed | Commanded) -> None:
         match event:
             case TaskStarted():
-                self._now = event.at
+                self._now, self._suggested = event.at, event.suggested
             case TaskCompleted():
-                self._task = _Task(event, self._now or event.at, [], [])
+                self._task = _Task(event, self._now or event.at, self._suggested, [], [])
             case Landed() if self._task is not None:
                 self._task.landings.append(event.landing)
             case Commanded() if self._task is not None:
@@ -263,7 +346,7 @@ class Projection:
         point = task.completed
         seen = [event for event in self._unseen if event.id < point.started_id]
         self._unseen = self._unseen[len(seen) :]
-        if self._made[0].point is None:
+        if self._made and self._made[0].node_id is None and self._made[0].point is None:
             self._made[0] = replace(self._made[0], point=point.id)
         if self._reset_due:
             self.engine.reset()
@@ -274,30 +357,71 @@ class Projection:
         if any(made.id == self._capture for made in found):
             # What a reset to this point finds: the completions that the task saw, without the commands accepted in it.
             self.snapshot = self._after(seen)
+        if self._capture is not None and self.engine.started and self.engine.state.trace is None:
+            self.engine.state.trace = []
+        self._take_signals(point.started_id)
         for command in task.commands:
-            self._command(command)
-        for event in seen:
+            with contextlib.suppress(CairnError):  # it was accepted and then refused: its caller was told so
+                self._command(command, task.now)
+        for event in self._in_order(seen):
             ended = self._end_work(self.engine.state, event)
             if ended is not None and self._capture is not None:
                 self.done.append(ended)
         self._go_on(task)
+        if self._capture is not None and self.engine.started:
+            self.finished += [(point.id, each) for each in self.engine.state.trace or []]
+            self.engine.state.trace = []
+
+    def _take_signals(self, before: int) -> None:
+        signals = [event.signal for event in self._signals if event.id < before]
+        self._signals = self._signals[len(signals) :]
+        for signal in signals:
+            match signal:
+                case OutsideEvent():
+                    self.engine.hear(signal)
+                case Answer():
+                    self.engine.said(signal)
+                case ParentCommand():
+                    self.engine.told(signal)
+
+    def _in_order(self, events: Iterable[Ended]) -> list[Ended]:
+        """Return what one workflow task saw in the order in which the engine takes it (``Engine.settle``)."""
+        events = list(events)
+        if not self.engine.started or self.engine.state.engine == 1:
+            return events
+        return sorted(events, key=lambda event: int(self._key(event).rsplit("#", 1)[-1] or 0))
+
+    def _key(self, event: Ended) -> str:
+        """Return the key of the work that ended; "" when it is none of the engine's."""
+        if isinstance(event, WorkCompleted | WorkFailed):
+            key = self._keys.get(event.scheduled_id, "")
+            return key if "#" in key else ""
+        in_flight = self.engine.state.in_flight.items() if self.engine.started else ()
+        return next(
+            (k for k, w in in_flight if isinstance(w.run, Child) and w.run.temporal_id == event.temporal_id), ""
+        )
 
     def _go_on(self, task: _Task) -> None:
         if self.engine.started:
-            self.engine.turn(task.now)
+            self._turn(task)
         for landing in task.landings:
             if landing.definition is not None and not self.engine.started:
                 try:
-                    self.engine.begin(compile_graph(landing.definition))
+                    self.engine.begin(compile_graph(landing.definition), landing)
                 except GraphNotExecutable:
                     self._broken = True
                     return
-                if self._capture == self._made[0].id:
+                if self._made and self._capture == self._made[0].id:
                     self.snapshot = self._after([])
             self.engine.landed(landing)
-            self.engine.turn(task.now)
+            if landing.reset:
+                self.line_revision = landing.revision
+            self._turn(task)
 
-    def _command(self, command: Command) -> None:
+    def _turn(self, task: _Task) -> None:
+        self.engine.turn(task.now, task.completed.started_id, task.suggested)
+
+    def _command(self, command: Command, now: datetime) -> None:
         match command:
             case Pause():
                 self.engine.pause(command)
@@ -307,29 +431,52 @@ class Projection:
                 self.engine.patch(command)
             case Cancel():
                 self.engine.cancelling()
+            case Answer():
+                self.engine.answer(command, now)
+            case Migrate():
+                self.engine.migrate(command)
             case _:
                 pass
 
-    def _end_work(self, state: ExecutionState, event: WorkCompleted | WorkFailed) -> Done | None:
+    def _end_work(self, state: ExecutionState, event: Ended) -> Done | None:
         """Take the end of a piece of work; return what ended, if it was under way and did not merely stop."""
-        key = self._keys.get(event.scheduled_id, "")
+        key = self._key(event)
         work = state.in_flight.get(key)
-        ended: Done | None = None
-        if isinstance(event, WorkCompleted):
-            ended = work and self._done(event, work, result=event.result)
-            step.complete(self.engine.graph, state, key, event.result)
-        elif is_parked(event.cause):
-            if state is self.engine.state:
-                self.engine.park(key)
-        elif not is_cancelled(event.cause) and work is not None:
-            failure = node_failure(work.run, event.cause, event.retry_state)
-            ended = self._done(event, work, failure=failure)
+        if work is None:
+            return None
+        result, failure = self._outcome(event, work)
+        if result is not None:
+            step.complete(self.engine.graph, state, key, result)
+        elif failure is not None:
             step.fail(self.engine.graph, state, key, failure)
-        if ended is not None and self.engine.graph.nodes[ended.node_id].data.compensate is not None:
+        elif isinstance(event, WorkFailed) and is_parked(event.cause):
+            if state is self.engine.state and isinstance(work.run, Run):
+                self.engine.park(key)
+            return None
+        else:
+            return None
+        ended = self._done(event, work, result, failure)
+        if self.engine.graph.nodes[ended.node_id].data.compensate is not None:
             ended = replace(ended, scope=copy.deepcopy(state.scope()))
         return ended
 
-    def _done(self, event: Event, work: InFlight, **outcome: Any) -> Done:
+    def _outcome(self, event: Ended, work: InFlight) -> tuple[NodeResult | None, NodeFailure | None]:
+        """Return what the work brought or why it failed; neither when it merely stopped."""
+        run = work.run
+        match event:
+            case WorkCompleted():
+                return event.result, None
+            case ChildCompleted() if isinstance(run, Child):
+                return child_result(run, event.result), None
+            case ChildFailed() if isinstance(run, Child):
+                return None, child_failure(run, event.cause)
+            case WorkFailed() if not is_parked(event.cause) and not is_cancelled(event.cause):
+                failure = node_failure(run, event.cause, event.retry_state) if isinstance(run, Run) else None
+                return None, child_failure(run, event.cause) if isinstance(run, Child) else failure
+            case _:
+                return None, None
+
+    def _done(self, event: Event, work: InFlight, result: NodeResult | None, failure: NodeFailure | None) -> Done:
         run, token = work.run, work.token
         return Done(
             event_id=event.id,
@@ -337,12 +484,13 @@ class Projection:
             node_id=run.node_id,
             visit=run.visit,
             at=event.at,
-            activity=run.activity.name,
+            activity=run.activity if isinstance(run, Run) else "",
             data=run.data,
             forks=token.forks,
             labels=token.labels,
             lineage=self.engine.lineage or "",
-            **outcome,
+            result=result,
+            failure=failure,
         )
 
     def ended_unseen(self) -> list[Done]:
@@ -350,13 +498,13 @@ class Projection:
         if not self._unseen or not self.engine.started:
             return []
         state = copy.deepcopy(self.engine.state)
-        return [ended for event in self._unseen if (ended := self._end_work(state, event)) is not None]
+        return [ended for event in self._in_order(self._unseen) if (ended := self._end_work(state, event)) is not None]
 
-    def _after(self, seen: Iterable[WorkCompleted | WorkFailed]) -> Snapshot:
+    def _after(self, seen: Iterable[Ended]) -> Snapshot:
         state = copy.deepcopy(self.engine.state)
-        for event in seen:
+        for event in self._in_order(seen):
             self._end_work(state, event)
-        return Snapshot(input=state.input, state=state.values, outputs=state.outputs)
+        return Snapshot(state.input, state.values, state.outputs, {"state": state.dump()})
 
     def _checkpoint_of_unseen(self, event: WorkCompleted) -> Checkpoint | None:
         unseen = [made for other in self._unseen if (made := self._checkpoint(other)) is not None]
@@ -365,15 +513,15 @@ class Projection:
                 return replace(made, step=len(self._made) + number)
         return None
 
-    def _checkpoint(self, event: WorkCompleted | WorkFailed) -> Checkpoint | None:
+    def _checkpoint(self, event: Ended) -> Checkpoint | None:
         """Return the checkpoint that a completion makes, without its step and point."""
-        key = self._keys.get(event.scheduled_id)
-        node = self.node_of(key)
-        if not isinstance(event, WorkCompleted) or node is None or node.checkpoint is None:
+        if not isinstance(event, WorkCompleted) or not self.engine.started:
             return None
-        if key not in self.engine.state.in_flight:
+        work = self.engine.state.in_flight.get(self._key(event))
+        if work is None or work.run.checkpoint is None:
             return None
-        return Checkpoint(self._id(event), node.checkpoint, node.id, event.at, 0, event.id)
+        name = work.run.checkpoint
+        return Checkpoint(self._id(event), name, work.run.node_id, event.at, 0, event.id, run_id=self.run_id)
 
     def _id(self, event: Event) -> str:
         start = self.engine.start

@@ -179,15 +179,22 @@ class ExecutionClient:
 
     async def project(self, description: Description) -> Projection:
         """Return the projection of the run as described, reading only what is new since the last time."""
-        lock = self._locks.setdefault(description.run_id, asyncio.Lock())
+        return await self._project(description.temporal_id, description.run_id, description.length)
+
+    async def _project(self, temporal_id: str, run_id: str, length: int | None) -> Projection:
+        """Return the projection of a run; ``length`` None for one that has ended."""
+        lock = self._locks.setdefault(run_id, asyncio.Lock())
         async with lock:
-            projection = self._projections.pop(description.run_id, None) or Projection()
-            if projection.last_event_id < description.length:
-                projection.feed(
-                    await self.reader.events(description.temporal_id, description.run_id, projection.last_event_id)
-                )
+            projection = self._projections.pop(run_id, None) or Projection(run_id=run_id)
+            behind = projection.closed is None if length is None else projection.last_event_id < length
+            if behind:
+                projection.feed(await self.reader.events(temporal_id, run_id, projection.last_event_id))
                 projection.settle()
-            self._projections[description.run_id] = projection
+            if projection.continued_run_id is not None and projection.previous is None:
+                projection.previous = await self._project(temporal_id, projection.continued_run_id, None)
+                if not projection.resets:
+                    projection.line_revision = projection.previous.line_revision
+            self._projections[run_id] = projection
         while len(self._projections) > _CACHED_RUNS:
             old, _ = self._projections.popitem(last=False)
             self._locks.pop(old, None)
@@ -195,8 +202,9 @@ class ExecutionClient:
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint of the run: the fold of its results in history."""
-        projection = Projection(capture=checkpoint.id)
-        projection.feed(await self.reader.events(description.temporal_id, description.run_id))
+        run_id = checkpoint.run_id or description.run_id
+        projection = Projection(capture=checkpoint.id, run_id=run_id)
+        projection.feed(await self.reader.events(description.temporal_id, run_id))
         projection.settle()
         return projection.state_at(checkpoint)
 

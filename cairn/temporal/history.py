@@ -13,17 +13,27 @@ from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
-from temporalio.exceptions import RetryState, TimeoutError, TimeoutType
+from temporalio.exceptions import CancelledError, RetryState, TerminatedError, TimeoutError, TimeoutType
 
+from cairn.contracts.children import MAP_WORKFLOW_TYPE, MapResult
 from cairn.contracts.executions import (
+    SIGNAL_ANSWER,
+    SIGNAL_EVENT,
+    SIGNAL_PARENT,
+    UPDATE_ANSWER,
     UPDATE_CANCEL,
+    UPDATE_MIGRATE,
     UPDATE_PATCH,
     UPDATE_PAUSE,
     UPDATE_RESUME,
+    Answer,
     Cancel,
     Command,
     ExecutionInput,
     ExecutionResult,
+    Migrate,
+    OutsideEvent,
+    ParentCommand,
     Patch,
     Pause,
     Phase,
@@ -39,6 +49,13 @@ COMMANDS: dict[str, type[Command]] = {
     UPDATE_RESUME: Resume,
     UPDATE_PATCH: Patch,
     UPDATE_CANCEL: Cancel,
+    UPDATE_ANSWER: Answer,
+    UPDATE_MIGRATE: Migrate,
+}
+SIGNALS: dict[str, type[Answer | OutsideEvent | ParentCommand]] = {
+    SIGNAL_ANSWER: Answer,
+    SIGNAL_EVENT: OutsideEvent,
+    SIGNAL_PARENT: ParentCommand,
 }
 _LOCAL_ACTIVITY = "core_local_activity"
 
@@ -53,15 +70,27 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Started(Event):
-    """The run began."""
+    """The run began.
+
+    Attributes:
+        continued_run_id: the run before, when this one continues it.
+    """
 
     start: ExecutionInput
     original_run_id: str
+    temporal_id: str = ""
+    continued_run_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskStarted(Event):
-    """A worker took a workflow task; ``at`` is the workflow's clock in it."""
+    """A worker took a workflow task; ``at`` is the workflow's clock in it.
+
+    Attributes:
+        suggested: Temporal suggests to continue in a new run.
+    """
+
+    suggested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +130,29 @@ class Commanded(Event):
     """A command was accepted."""
 
     command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Signalled(Event):
+    """A signal came."""
+
+    signal: Answer | OutsideEvent | ParentCommand
+
+
+@dataclass(frozen=True, slots=True)
+class ChildCompleted(Event):
+    """A child execution, or a map, brought a result."""
+
+    temporal_id: str
+    result: ExecutionResult | MapResult
+
+
+@dataclass(frozen=True, slots=True)
+class ChildFailed(Event):
+    """A child execution, or a map, ended otherwise."""
+
+    temporal_id: str
+    cause: BaseException
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,9 +218,17 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_STARTED:
             started = raw.workflow_execution_started_event_attributes
             start = await _one(converter, started.input, ExecutionInput)
-            return Started(raw.event_id, at, start, started.original_execution_run_id)
+            return Started(
+                raw.event_id,
+                at,
+                start,
+                started.original_execution_run_id,
+                started.workflow_id,
+                started.continued_execution_run_id or None,
+            )
         case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-            return TaskStarted(raw.event_id, at)
+            suggested = raw.workflow_task_started_event_attributes.suggest_continue_as_new
+            return TaskStarted(raw.event_id, at, suggested)
         case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             started_id = raw.workflow_task_completed_event_attributes.started_event_id
             return TaskCompleted(raw.event_id, at, started_id)
@@ -178,8 +238,14 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
             return await _landed(raw, at, converter)
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_UPDATE_ACCEPTED:
             return await _commanded(raw, at, converter)
+        case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
+            signalled = raw.workflow_execution_signaled_event_attributes
+            model = SIGNALS.get(signalled.signal_name)
+            return Signalled(raw.event_id, at, await _one(converter, signalled.input, model)) if model else None
         case _:
-            return await _work(raw, at, converter) or await _closed(raw, at, converter)
+            return (
+                await _work(raw, at, converter) or await _child(raw, at, converter) or await _closed(raw, at, converter)
+            )
 
 
 def _task_failed(raw: HistoryEvent, at: datetime) -> WasReset | TaskCutOff | None:
@@ -229,6 +295,31 @@ async def _work(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Ev
             if not isinstance(cause, TimeoutError):
                 cause = TimeoutError("timed out", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[])
             return WorkFailed(raw.event_id, at, out.scheduled_event_id, cause, _retry(out.retry_state))
+        case _:
+            return None
+
+
+async def _child(raw: HistoryEvent, at: datetime, converter: DataConverter) -> ChildCompleted | ChildFailed | None:
+    match raw.event_type:
+        case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
+            completed = raw.child_workflow_execution_completed_event_attributes
+            model = MapResult if completed.workflow_type.name == MAP_WORKFLOW_TYPE else ExecutionResult
+            result = await _one(converter, completed.result, model)
+            return ChildCompleted(raw.event_id, at, completed.workflow_execution.workflow_id, result)
+        case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED:
+            failed = raw.child_workflow_execution_failed_event_attributes
+            cause = await _failure(converter, failed.failure)
+            return ChildFailed(raw.event_id, at, failed.workflow_execution.workflow_id, cause)
+        case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+            child = raw.child_workflow_execution_canceled_event_attributes.workflow_execution
+            return ChildFailed(raw.event_id, at, child.workflow_id, CancelledError())
+        case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TERMINATED:
+            child = raw.child_workflow_execution_terminated_event_attributes.workflow_execution
+            return ChildFailed(raw.event_id, at, child.workflow_id, TerminatedError("terminated"))
+        case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_TIMED_OUT:
+            child = raw.child_workflow_execution_timed_out_event_attributes.workflow_execution
+            out = TimeoutError("timed out", type=TimeoutType.START_TO_CLOSE, last_heartbeat_details=[])
+            return ChildFailed(raw.event_id, at, child.workflow_id, out)
         case _:
             return None
 

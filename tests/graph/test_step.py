@@ -25,7 +25,7 @@ class Machine:
         self.reason: str | None = None
 
     def advance(self, now: datetime = NOW) -> list[str]:
-        runs, self.reason = step.advance(self.graph, self.state, now)
+        runs, self.reason = step.advance(self.graph, self.state, step.Line(now))
         self.runs += runs
         return [run.node_id for run in runs]
 
@@ -224,7 +224,7 @@ def test_a_value_that_breaks_its_state_keys_schema_fails_the_node() -> None:
 def test_a_named_checkpoint_of_a_node_without_io_is_work() -> None:
     m = Machine(sequence(node("t", "transform", set={"x": 1}, checkpoint="counted"), noting("a")))
     assert m.advance() == ["t"]
-    assert m.runs[0].activity.name == "mark_checkpoint"
+    assert m.runs[0].activity == "mark_checkpoint"
     assert m.state.values == {"x": 1}
     assert m.done("t") == ["a"]
     assert m.state.outputs["t"] == {"x": 1}
@@ -261,7 +261,7 @@ def test_work_that_a_reset_parked_is_done_anew_under_a_new_key() -> None:
     m = Machine(sequence(noting("a")))
     m.advance()
     first = m.key("a")
-    again = step.redo(m.state, first)
+    again = step.redo(m.state, first, step.Line(NOW))
     assert again.key != first
     assert (again.node_id, again.visit, again.data) == ("a", 1, m.runs[0].data)
     assert step.redo(m.state, first) is None

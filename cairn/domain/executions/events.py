@@ -21,10 +21,10 @@ from cairn.temporal.history import (
     WorkScheduled,
     WorkStarted,
 )
-from workflows.failures import is_cancelled, is_parked, node_failure
 
-# An event's number is (revision of the line, number in its run's history, number within that event). A reset copies
-# events with their numbers and begins a line of a higher revision, so numbers grow over resets too.
+# An event's number is (revision of the line, number in its run's history and those of the runs before, number within
+# that event). A reset copies events with their numbers and begins a line of a higher revision, so numbers grow over
+# resets too.
 _LINE = 2**24
 _EVENT = 2**3
 
@@ -38,8 +38,8 @@ class ExecutionEvent:
     """One event.
 
     Attributes:
-        seq: grows from event to event, over resets too.
-        type: status, node_started, node_completed, node_failed, checkpoint or reset.
+        seq: grows from event to event, over resets too; a token has that of the event before it.
+        type: status, node_started, node_completed, node_failed, checkpoint, reset or token.
         at: UTC.
         lineage: id of the run in which the line began that the event belongs to.
         node_id: the node it is about, if any.
@@ -55,6 +55,11 @@ class ExecutionEvent:
     data: JsonObject
 
     @property
+    def numbered(self) -> bool:
+        """Whether a stream can be taken up after it: tokens are told again instead."""
+        return self.type != "token"
+
+    @property
     def terminal(self) -> bool:
         """Whether the execution has ended with this."""
         return self.type == "status" and self.data["status"] in TERMINAL
@@ -63,13 +68,20 @@ class ExecutionEvent:
 class Narrator:
     """Tells one run's history as events. Feed it what is new, in order."""
 
-    def __init__(self, execution_id: str) -> None:
-        """Begin before the run's first event."""
+    def __init__(self, execution_id: str, previous: Projection | None = None) -> None:
+        """Begin before the run's first event.
+
+        Args:
+            execution_id: put into the events.
+            previous: of the run that this one continues.
+        """
         self.execution_id = execution_id
         self.projection = Projection()
-        self._line = 0
-        self._lineage = ""
-        self._phase: Phase | None = None
+        self.projection.previous = previous
+        self._before = self.projection.events_before
+        self._line = previous.line_revision if previous is not None else 0
+        self.lineage = ""
+        self._phase: Phase | None = previous.engine.phase if previous is not None else None
         self._last = 0
         self._part = 0
         self._reset: WasReset | None = None
@@ -85,6 +97,11 @@ class Narrator:
             group.append(event)
         yield from self._group(group)
 
+    def is_agent(self, node_id: str) -> bool:
+        """Whether a model works for the node."""
+        node = self.projection.engine.graph.nodes.get(node_id) if self.projection.engine.started else None
+        return node is not None and node.kind.type == "agent"
+
     def _group(self, group: list[Event]) -> Iterator[ExecutionEvent]:
         self.projection.feed(group)
         self.projection.settle()
@@ -99,8 +116,9 @@ class Narrator:
     def _tell(self, event: Event) -> Iterator[ExecutionEvent]:
         match event:
             case Started():
-                self._lineage = event.original_run_id
-                yield from self._status(event.at, Phase.RUNNING, None)
+                previous = self.projection.previous
+                self.lineage = (previous.engine.lineage if previous else None) or event.original_run_id
+                yield from self._status(event.at, self._phase or Phase.RUNNING, None)
             case WasReset():
                 self._reset = event
             case Landed():
@@ -115,7 +133,8 @@ class Narrator:
                 pass
 
     def _landed(self, event: Landed) -> Iterator[ExecutionEvent]:
-        self._line, self._lineage = event.landing.revision, event.landing.run_id
+        if event.landing.reset or self.projection.previous is None:
+            self._line, self.lineage = event.landing.revision, event.landing.run_id
         reset, self._reset = self._reset, None
         if reset is not None:
             data = {"from_run_id": reset.base_run_id, "run_id": reset.new_run_id, "reason": reset.reason}
@@ -131,12 +150,9 @@ class Narrator:
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
                 yield self._event("checkpoint", event.at, made.node_id, data)
-        elif not (is_parked(event.cause) or is_cancelled(event.cause)):
-            work = self.projection.engine.state.in_flight.get(key or "")
-            if work is not None:
-                why = node_failure(work.run, event.cause, event.retry_state)
-                data = {"attempt": attempt, "code": why.code, "message": why.message}
-                yield from self._node("node_failed", event.at, key, data)
+        elif (why := self.projection.failure_of(event)) is not None:
+            data = {"attempt": attempt, "code": why.code, "message": why.message}
+            yield from self._node("node_failed", event.at, key, data)
 
     def _node(self, kind: str, at: datetime, key: str | None, data: JsonObject) -> Iterator[ExecutionEvent]:
         node = self.projection.node_of(key)
@@ -164,6 +180,6 @@ class Narrator:
         return self.projection.engine.detail if event.phase is Phase.FAILED else None
 
     def _event(self, kind: str, at: datetime, node_id: str | None, data: JsonObject) -> ExecutionEvent:
-        seq = self._line * _LINE + self._last * _EVENT + self._part
+        seq = self._line * _LINE + (self._before + self._last) * _EVENT + self._part
         self._part = min(self._part + 1, _EVENT - 1)
-        return ExecutionEvent(seq, kind, at, self.execution_id, self._lineage, node_id, data)
+        return ExecutionEvent(seq, kind, at, self.execution_id, self.lineage, node_id, data)

@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, field
 
 from cairn.domain.executions.events import ExecutionEvent, Narrator
+from cairn.domain.executions.token_wakeups import Wakeup, Wakeups
+from cairn.domain.executions.tokens import Told, Visit, VisitReader
+from cairn.persistence.session import Database
 from cairn.temporal.executions import ExecutionClient
+from cairn.temporal.history import Event
+
+_STARTED, _ENDED = "node_started", ("node_completed", "node_failed")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenFeed:
+    """Where the tokens of all executions come from."""
+
+    database: Database
+    wakeups: Wakeups
 
 
 async def follow(
-    temporal: ExecutionClient, temporal_id: str, execution_id: str, after: int | None = None
+    temporal: ExecutionClient,
+    temporal_id: str,
+    execution_id: str,
+    after: int | None = None,
+    tokens: TokenFeed | None = None,
 ) -> AsyncIterator[ExecutionEvent]:
     """Yield the execution's events, those of the past first, until it has ended.
 
@@ -18,6 +39,7 @@ async def follow(
         temporal_id: Temporal workflow id.
         execution_id: put into the events.
         after: number of the last event that is known already.
+        tokens: of what models write, told between a node's start and its end; None for none.
 
     Raises:
         NotFound: Temporal does not know the execution.
@@ -27,13 +49,107 @@ async def follow(
     while True:
         now = await temporal.require(temporal_id)
         narrator = Narrator(execution_id)
-        async for batch in temporal.reader.growing(temporal_id, now.run_id):
-            for event in narrator.tell(batch):
-                # A reset ends a run too: then another one is current, and the story goes on there.
-                if event.terminal and (await temporal.require(temporal_id)).run_id != now.run_id:
-                    break
-                if event.seq > known:
-                    known = event.seq
-                    yield event
-                if event.terminal:
-                    return
+        writing = Writing(tokens, temporal_id, now.run_id)
+        batches = temporal.reader.growing(temporal_id, now.run_id)
+        async with contextlib.aclosing(_live(batches, writing)) as live:
+            async for batch in live:
+                if not isinstance(batch, list):
+                    yield _token(narrator, known, *batch)
+                    continue
+                for event in narrator.tell(batch):
+                    # A reset ends a run too: then another one is current, and the story goes on there.
+                    if event.terminal and (await temporal.require(temporal_id)).run_id != now.run_id:
+                        break
+                    if event.seq > known:
+                        async for visit, told in writing.rest(event):
+                            yield _token(narrator, known, visit, told)
+                        known = event.seq
+                        yield event
+                    writing.note(event, narrator)
+                    if event.terminal:
+                        return
+
+
+def _token(narrator: Narrator, known: int, visit: Visit, told: Told) -> ExecutionEvent:
+    """Return the event: it has no number of its own, so that a stream is taken up after an event of history."""
+    data = {"visit": visit.visit, "call": told.call, "attempt": told.attempt, "text": told.text}
+    if told.restart:
+        data["restart"] = True
+    return ExecutionEvent(max(known, 0), "token", told.at, narrator.execution_id, narrator.lineage, visit.node_id, data)
+
+
+@dataclass
+class Writing:
+    """The visits of a run in which a model may be writing."""
+
+    tokens: TokenFeed | None
+    temporal_id: str
+    run_id: str
+    readers: dict[tuple[str, int], VisitReader] = field(default_factory=dict[tuple[str, int], VisitReader])
+
+    def note(self, event: ExecutionEvent, narrator: Narrator) -> None:
+        """Take notice of an agent that starts or ends."""
+        if self.tokens is None or event.node_id is None:
+            return
+        key = (event.node_id, event.data.get("visit", 0))
+        if event.type == _STARTED and narrator.is_agent(event.node_id):
+            visit = Visit(self.temporal_id, self.run_id, *key)
+            self.readers.setdefault(key, VisitReader(self.tokens.database, visit))
+        elif event.type in _ENDED:
+            self.readers.pop(key, None)
+
+    async def rest(self, event: ExecutionEvent) -> AsyncGenerator[tuple[Visit, Told]]:
+        """Yield what a visit's model wrote before the visit ended with this event."""
+        reader = self.readers.get((event.node_id or "", event.data.get("visit", 0)))
+        if reader is not None and event.type in _ENDED:
+            async for told in _all(reader):
+                yield told
+
+    async def news(self) -> AsyncGenerator[tuple[Visit, Told]]:
+        """Yield what models have written since the last time."""
+        for reader in list(self.readers.values()):
+            async for told in _all(reader):
+                yield told
+
+
+async def _all(reader: VisitReader) -> AsyncGenerator[tuple[Visit, Told]]:
+    more = True
+    while more:
+        told, more = await reader.read()
+        for each in told:
+            yield reader.visit, each
+
+
+async def _live(
+    batches: AsyncIterator[list[Event]], writing: Writing
+) -> AsyncGenerator[list[Event] | tuple[Visit, Told]]:
+    """Yield batches of history and, while a model may be writing, what it writes."""
+    if writing.tokens is None:
+        async for batch in batches:
+            yield batch
+        return
+    async with writing.tokens.wakeups.of(writing.temporal_id) as wakeup:
+        while True:
+            batch = asyncio.ensure_future(anext(batches, None))
+            try:
+                while not await _ready(batch, wakeup if writing.readers else None):
+                    async for told in writing.news():
+                        yield told
+            finally:
+                batch.cancel()  # nothing is lost: it is done, or nobody listens any more
+            if (events := batch.result()) is None:
+                return
+            yield events
+
+
+async def _ready(batch: asyncio.Future[list[Event] | None], wakeup: Wakeup | None) -> bool:
+    """Wait for the batch or a wake-up; return whether it is the batch."""
+    if wakeup is None:
+        await asyncio.wait([batch])
+        return True
+    woken = asyncio.ensure_future(wakeup.wait())
+    try:
+        await asyncio.wait([batch, woken], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        woken.cancel()
+    return batch.done()

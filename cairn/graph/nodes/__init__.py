@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from cairn.graph.nodes import agent, condition, end, http, join, parallel, start, tool, transform
+from cairn.graph.nodes import (
+    agent,
+    approval,
+    condition,
+    end,
+    http,
+    join,
+    parallel,
+    question,
+    start,
+    subgraph,
+    tool,
+    transform,
+    wait,
+)
+from cairn.graph.nodes import map as map_
 from cairn.graph.nodes.base import NodeData, NodeKind
 from cairn.graph.nodes.voice import VOICE_KINDS
 
@@ -12,6 +27,7 @@ KINDS: dict[str, NodeKind[Any]] = {
     kind.type: kind
     for kind in (
         *(module.KIND for module in (start, agent, tool, http, condition, transform, parallel, join, end)),
+        *(module.KIND for module in (approval, question, wait, subgraph, map_)),
         *VOICE_KINDS,
     )
 }

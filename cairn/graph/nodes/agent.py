@@ -23,6 +23,8 @@ class AgentData(NodeData):
         max_turns: model calls at most.
         max_cost: US dollars at most.
         temperature: of the model's sampling.
+        require_approval: names of those tools whose calls a person has to approve.
+        approval_timeout: seconds until a call counts as denied; None for never.
     """
 
     prompt: Name
@@ -33,6 +35,8 @@ class AgentData(NodeData):
     max_turns: int = Field(default=10, ge=1, le=1000)
     max_cost: float | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
+    require_approval: list[Name] = Field(default_factory=list)
+    approval_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
 
 
 class Agent(NodeKind[AgentData]):

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from cairn.contracts.activity_ref import ActivityRef
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
-from cairn.graph.expressions import compile_expression
+from cairn.graph.expressions import ITEM_NAMES, SCOPE_NAMES, compile_expression
 from cairn.graph.templates import compile_text
 
 Scope: TypeAlias = Mapping[str, Json]
@@ -104,6 +104,8 @@ class NodeKind(Generic[Data]):
         type: its name in definitions.
         Data: model of its data.
         activity: what does its work; None for a kind that the step function carries out itself.
+        waits_for: what it waits for; None for a kind that does not wait.
+        child: it runs another execution, or one for each item of a list; None for a kind that does not.
         checkpointed: a completed node is a checkpoint unless its author says otherwise.
         timeout: default seconds of an attempt, None for no limit.
         executable: False for kinds that can be authored but not run.
@@ -114,11 +116,18 @@ class NodeKind(Generic[Data]):
     type: str
     Data: type[Data]
     activity: ActivityRef[NodeCall, NodeResult] | None = None
+    waits_for: Literal["approval", "question", "time"] | None = None
+    child: Literal["execution", "map"] | None = None
     checkpointed: bool = False
     timeout: float | None = None
     executable: bool = True
     label: str | None = None
     placement: Placement = Placement()
+
+    @property
+    def works(self) -> bool:
+        """Whether its nodes have work that takes time, and so can fail or time out."""
+        return self.activity is not None or self.waits_for is not None or self.child is not None
 
     def resolve(self, data: Data, scope: Scope) -> JsonObject:
         """Return the data of the activity's call: texts rendered, expressions evaluated.
@@ -141,10 +150,19 @@ class NodeKind(Generic[Data]):
         """Yield (path, name) of every tool that the data refers to."""
         return ()
 
+    def mcp_servers(self, data: Data) -> Iterable[tuple[str, str]]:
+        """Yield (path, name) of every MCP server that the data refers to."""
+        return ()
+
+    def problems(self, data: Data) -> Iterable[tuple[str, str]]:
+        """Yield (path, message) of what is wrong with data that has the right form: asked when graphs are validated."""
+        return ()
+
 
 def evaluate(source: Json, scope: Scope) -> Json:
     """Return the value of an expression; a value that is no string stands for itself."""
-    return compile_expression(source).evaluate(scope) if isinstance(source, str) else source
+    names = ITEM_NAMES if "index" in scope else SCOPE_NAMES
+    return compile_expression(source, names=names).evaluate(scope) if isinstance(source, str) else source
 
 
 def evaluate_all(sources: Mapping[str, Json], scope: Scope) -> JsonObject:

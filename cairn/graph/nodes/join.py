@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from cairn.graph.nodes.base import NodeData, NodeKind
 
@@ -11,12 +13,12 @@ class JoinData(NodeData):
     """Data of a join node.
 
     Attributes:
-        mode: which branches it waits for.
-        on_error: a branch that fails fails the execution.
+        mode: how many branches it waits for: all, any (one) or a number; the others are then dropped.
+        on_error: a branch that fails fails the node's parallel at once, or its error is collected as its result.
     """
 
-    mode: Literal["all"] = "all"
-    on_error: Literal["fail"] = "fail"
+    mode: Literal["all", "any"] | Annotated[int, Field(ge=1, strict=True)] = "all"
+    on_error: Literal["fail", "collect"] = "fail"
 
 
 KIND = NodeKind(type="join", Data=JoinData)

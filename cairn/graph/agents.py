@@ -1,0 +1,198 @@
+"""Agents with tools: a model's turns and, between them, the tool calls it asks for, each work of its own."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from cairn.contracts.executions import NodeFailure
+from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import CALL_MODEL, RUN_TOOL, NodeResult
+from cairn.graph.compiled import Graph, GraphNode
+from cairn.graph.nodes.agent import AgentData
+from cairn.graph.results import node_done
+from cairn.graph.state import AgentLoop, ExecutionState, InFlight, Run, ToolCall, Wait, Work
+from cairn.graph.waits import later, request_id
+
+
+def enter(state: ExecutionState, node: GraphNode, loop: AgentLoop) -> None:
+    """Start the loop of an agent whose node was entered; its first turn is due."""
+    owner = f"{node.id}#{loop.token.visit}"
+    state.loops[owner] = loop
+    state.due.append(owner)
+
+
+def drive(
+    graph: Graph, state: ExecutionState, owner: str, now: datetime, line: str, temporal_id: str
+) -> tuple[list[Work], NodeFailure | None]:
+    """Return what a loop is to do next: the tool calls of this turn, or the next turn; or why the agent fails.
+
+    Args:
+        graph: the graph.
+        state: changed in place.
+        owner: id of the loop.
+        now: workflow time.
+        line: the execution's line.
+        temporal_id: the execution's Temporal workflow id.
+    """
+    loop = state.loops[owner]
+    node = graph.nodes[loop.token.node_id]
+    data = node.data
+    if not isinstance(data, AgentData) or loop.asking:
+        return [], None
+    works: list[Work] = []
+    for index, call in enumerate(loop.calls):
+        if call.result is None and not call.asked and not _under_way(state, owner, index):
+            make = _ask if call.tool in data.require_approval and not call.approved else _call
+            works.append(make(state, node, loop, owner, index, now, line, temporal_id))
+    if works or any(call.result is None for call in loop.calls):
+        return works, None
+    if loop.turns >= data.max_turns:
+        return [], _failure(node, loop, "max_turns", f"has no answer after {data.max_turns} turns")
+    if data.max_cost is not None and loop.cost >= data.max_cost:
+        return [], _failure(node, loop, "max_cost", f"has no answer for {data.max_cost} US dollars")
+    return [_turn(state, node, loop, owner)], None
+
+
+def complete(graph: Graph, state: ExecutionState, work: InFlight, result: NodeResult) -> None:
+    """Take the result of a model's turn or of a tool call. Raises as ``results.returned``."""
+    owner = work.loop or ""
+    loop = state.loops[owner]
+    if work.call is not None:
+        _ended(state, owner, work.call, {"value": result.value})
+        return
+    loop.asking = False
+    loop.turns += 1
+    loop.cost += (result.usage.cost or 0.0) if result.usage else 0.0
+    loop.history = result.value.get("history")
+    if "answer" in result.value:
+        del state.loops[owner]
+        done = replace(work.run, data=loop.data)
+        node_done(graph, state, done, loop.token, result.value["answer"], result.usage)
+        return
+    loop.calls = [ToolCall(c["id"], c["tool"], c["arguments"]) for c in result.value["calls"]]
+    state.due.append(owner)
+
+
+def fail(state: ExecutionState, work: InFlight, failure: NodeFailure) -> bool:
+    """Take the failure of a tool call: the model hears of it. Returns False for a model's turn: the agent fails."""
+    owner = work.loop or ""
+    if work.call is None:
+        state.loops.pop(owner, None)
+        return False
+    if isinstance(work.run, Wait):
+        failure = replace_message(failure, "nobody approved the call in time")
+    _ended(state, owner, work.call, {"error": failure.message})
+    return True
+
+
+def answered(state: ExecutionState, work: InFlight, value: JsonObject) -> None:
+    """Take what a person said of a tool call."""
+    owner, index = work.loop or "", work.call or 0
+    call = state.loops[owner].calls[index]
+    if value["decision"] == "denied":
+        reason = f": {value['reason']}" if value["reason"] else ""
+        _ended(state, owner, index, {"error": f"a person denied the call{reason}"})
+        return
+    call.asked, call.approved = False, True
+    if value["modified_arguments"] is not None:
+        call.arguments = value["modified_arguments"]
+    state.due.append(owner)
+
+
+def replace_message(failure: NodeFailure, message: str) -> NodeFailure:
+    """Return the failure with another message."""
+    return failure.model_copy(update={"message": message})
+
+
+def _ended(state: ExecutionState, owner: str, index: int, result: Json) -> None:
+    call = state.loops[owner].calls[index]
+    call.result, call.asked = result, False
+    state.due.append(owner)
+
+
+def _under_way(state: ExecutionState, owner: str, index: int) -> bool:
+    return any(work.loop == owner and work.call == index for work in state.in_flight.values())
+
+
+def _turn(state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str) -> Run:
+    results = [{"id": call.id, "tool": call.tool, **(call.result or {})} for call in loop.calls]
+    loop.asking, loop.calls = True, []
+    run = Run(
+        key=next_key(state, node.id, loop.token.visit),
+        node_id=node.id,
+        visit=loop.token.visit,
+        summary=node.name,
+        activity=CALL_MODEL.name,
+        data={**loop.data, "history": loop.history, "results": results},
+        timeout=node.timeout,
+        retry=node.data.retry,
+        call=f"turn{loop.turns + 1}",
+    )
+    state.in_flight[run.key] = InFlight(run, loop.token, owner)
+    return run
+
+
+def _call(
+    state: ExecutionState,
+    node: GraphNode,
+    loop: AgentLoop,
+    owner: str,
+    index: int,
+    now: datetime,
+    line: str,
+    temporal_id: str,
+) -> Run:
+    call = loop.calls[index]
+    run = Run(
+        key=next_key(state, node.id, loop.token.visit),
+        node_id=node.id,
+        visit=loop.token.visit,
+        summary=f"{node.name}: {call.tool}",
+        activity=RUN_TOOL.name,
+        data={"tool": call.tool, "arguments": call.arguments},
+        timeout=node.timeout,
+        retry=node.data.retry,
+        checkpoint=f"{node.checkpoint}: {call.tool}" if node.checkpoint is not None else None,
+        call=f"turn{loop.turns}.{index}",
+    )
+    state.in_flight[run.key] = InFlight(run, loop.token, owner, index)
+    return run
+
+
+def _ask(
+    state: ExecutionState,
+    node: GraphNode,
+    loop: AgentLoop,
+    owner: str,
+    index: int,
+    now: datetime,
+    line: str,
+    temporal_id: str,
+) -> Wait:
+    call, data = loop.calls[index], node.data
+    call.asked = True
+    key = next_key(state, node.id, loop.token.visit)
+    timeout = data.approval_timeout if isinstance(data, AgentData) else None
+    wait = Wait(
+        key=key,
+        node_id=node.id,
+        visit=loop.token.visit,
+        summary=f"{node.name}: {call.tool}?",
+        what="approval",
+        data={"prompt": f"May {node.name} call {call.tool}?", "tool": call.tool, "arguments": call.arguments},
+        deadline=later(now, timeout) if timeout is not None else None,
+        request_id=request_id("approval", temporal_id, key, line),
+    )
+    state.in_flight[key] = InFlight(wait, loop.token, owner, index)
+    return wait
+
+
+def next_key(state: ExecutionState, node_id: str, visit: int) -> str:
+    """Return a key for a piece of work: activity ids must not repeat within a run."""
+    state.dispatched += 1
+    return f"{node_id}#{visit}#{state.dispatched}"
+
+
+def _failure(node: GraphNode, loop: AgentLoop, code: str, what: str) -> NodeFailure:
+    return NodeFailure(code=code, message=f"node {node.name!r} {what}", node_id=node.id, visit=loop.token.visit)

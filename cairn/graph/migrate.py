@@ -1,0 +1,48 @@
+"""Whether a paused execution can go on by another version of its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cairn.contracts.json import JsonObject
+from cairn.errors import Conflict
+from cairn.graph.compiled import Graph, GraphNotExecutable, compile_graph
+from cairn.graph.state import ExecutionState, Token
+
+
+def check_migration(state: ExecutionState, graph: Graph, definition: JsonObject) -> Graph:
+    """Return the other version ready to run, if every place where the execution stands exists in it.
+
+    Args:
+        state: where the execution stands.
+        graph: the version that it runs now.
+        definition: of the other version.
+
+    Raises:
+        Conflict: a node is gone or of another kind (``node_gone``, with ``node_id``), or the version cannot run.
+    """
+    try:
+        other = compile_graph(definition)
+    except GraphNotExecutable as error:
+        raise Conflict(str(error), code="graph_not_executable") from error
+    for node_id in dict.fromkeys(_places(state)):
+        old, new = graph.nodes[node_id], other.nodes.get(node_id)
+        if new is None or new.kind.type != old.kind.type:
+            what = "is not in" if new is None else f"is of kind {new.kind.type} in"
+            raise Conflict(
+                f"The execution stands at node {old.name!r} ({node_id}), which {what} that version",
+                code="node_gone",
+                extra={"node_id": node_id},
+            )
+    return other
+
+
+def _places(state: ExecutionState) -> Iterator[str]:
+    tokens: list[Token] = [
+        *state.ready,
+        *(work.token for work in state.in_flight.values()),
+        *(loop.token for loop in state.loops.values()),
+        *(fork.origin for fork in state.forks.values()),
+    ]
+    yield from (token.node_id for token in tokens)
+    yield from (fork.join_id for fork in state.forks.values() if fork.join_id is not None)

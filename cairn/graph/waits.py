@@ -1,0 +1,213 @@
+"""Waiting for people, outside events and times. No command but a timer that wakes the workflow: months cost nothing."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from cairn.contracts.executions import NodeFailure, OutsideEvent
+from cairn.contracts.json import Json, JsonObject
+from cairn.errors import Conflict, FieldError, InvalidInput
+from cairn.graph.compiled import Graph, GraphNode
+from cairn.graph.expressions import ExpressionError
+from cairn.graph.results import node_done
+from cairn.graph.schema import validate_json
+from cairn.graph.state import ExecutionState, InFlight, Notice, Wait
+
+APPROVAL_SCHEMA: JsonObject = {
+    "type": "object",
+    "properties": {
+        "decision": {"enum": ["approved", "denied"]},
+        "by": {"type": "string"},
+        "reason": {"type": ["string", "null"]},
+        "modified_arguments": {"type": ["object", "null"]},
+    },
+    "required": ["decision"],
+}
+HEARD = 1000
+"""So many ids of outside events are remembered, so that one that is sent again is ignored."""
+
+
+def make_wait(
+    node: GraphNode, visit: int, key: str, data: JsonObject, now: datetime, line: str, temporal_id: str
+) -> Wait:
+    """Return the wait that a node asks for.
+
+    Args:
+        node: of a kind that waits.
+        visit: which visit of it.
+        key: of the work.
+        data: as the kind resolved it.
+        now: workflow time.
+        line: the execution's line; with the key it makes the id of a person's request.
+        temporal_id: the execution's Temporal workflow id.
+
+    Raises:
+        ExpressionError: the time to wait for is none.
+    """
+    what = node.kind.waits_for
+    if what is None:
+        raise AssertionError(f"{node.kind.type} does not wait")
+    asks = what in ("approval", "question")
+    what = "event" if what == "time" and data.get("event") is not None else what
+    deadline = _until(data, now) if what == "time" else None
+    if deadline is None and node.timeout is not None:
+        deadline = later(now, node.timeout)
+    escalate = data.get("escalate")
+    return Wait(
+        key=key,
+        node_id=node.id,
+        visit=visit,
+        summary=node.name,
+        what=what,
+        data=data,
+        deadline=deadline,
+        request_id=request_id(what, temporal_id, key, line) if asks else None,
+        escalate_at=later(now, escalate["after"]) if escalate else None,
+    )
+
+
+def request_id(what: str, temporal_id: str, key: str, line: str) -> str:
+    """Return the id of the request to a person that a piece of work in a line of an execution makes."""
+    prefix = "appr" if what == "approval" else "qst"
+    return f"{prefix}_{hashlib.sha256(f'{temporal_id}/{key}/{line}'.encode()).hexdigest()[:32]}"
+
+
+def later(now: datetime, seconds: float) -> datetime:
+    """Return the time in so many seconds.
+
+    Raises:
+        ExpressionError: there is no such time.
+    """
+    try:
+        return now + timedelta(seconds=max(seconds, 0))
+    except (OverflowError, ValueError) as error:
+        raise ExpressionError(f"{seconds} seconds is too long to wait") from error
+
+
+def _until(data: JsonObject, now: datetime) -> datetime:
+    seconds, until = data.get("seconds"), data.get("until")
+    if until is None:
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            raise ExpressionError("the seconds to wait are no number")
+        return later(now, seconds)
+    try:
+        time = datetime.fromisoformat(str(until))
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (OverflowError, ValueError) as error:
+        raise ExpressionError(f"{until!r} is no time (RFC 3339)") from error
+
+
+def expire(state: ExecutionState, now: datetime) -> list[tuple[InFlight, NodeFailure | None]]:
+    """Take out the waits that are overdue, with the failure of those that were no wait for a time."""
+    over: list[tuple[InFlight, NodeFailure | None]] = []
+    for key, work in list(state.in_flight.items()):
+        wait = work.run
+        if not isinstance(wait, Wait) or wait.deadline is None or wait.deadline > now:
+            continue
+        del state.in_flight[key]
+        if wait.request_id is not None:
+            state.notices.append(Notice(wait, "expired"))
+        failure = NodeFailure(
+            code="timeout",
+            message=f"node {wait.summary!r} waited in vain until {wait.deadline.isoformat()}",
+            node_id=wait.node_id,
+            visit=wait.visit,
+        )
+        over.append((work, None if wait.what == "time" else failure))
+    return over
+
+
+def escalate(state: ExecutionState, now: datetime) -> None:
+    """Ask further people where nobody has answered in time."""
+    for work in state.in_flight.values():
+        wait = work.run
+        if isinstance(wait, Wait) and wait.escalate_at is not None and wait.escalate_at <= now:
+            work.run = wait = _escalated(wait)
+            state.notices.append(Notice(wait, escalated=True))
+
+
+def _escalated(wait: Wait) -> Wait:
+    assignees: list[str] = [*wait.data["assignees"], *wait.data["escalate"]["assignees"]]
+    return replace(wait, escalate_at=None, data={**wait.data, "assignees": list(dict.fromkeys(assignees))})
+
+
+def hear(state: ExecutionState, event: OutsideEvent) -> None:
+    """Take an outside event; one that was heard already is ignored."""
+    if event.event_id in state.heard:
+        return
+    state.heard = [*state.heard[-(HEARD - 1) :], event.event_id]
+    state.inbox.append(event)
+
+
+def deliver(graph: Graph, state: ExecutionState) -> list[tuple[InFlight, Json]]:
+    """Take out the waits whose event has come, oldest wait and oldest event first, with the event's payload."""
+    met: list[tuple[InFlight, Json]] = []
+    for key, work in list(state.in_flight.items()):
+        wait = work.run
+        if isinstance(wait, Wait) and wait.what == "event":
+            event = next((e for e in state.inbox if _means(e, wait)), None)
+            if event is not None:
+                state.inbox.remove(event)
+                del state.in_flight[key]
+                met.append((work, event.payload))
+    return met
+
+
+def _means(event: OutsideEvent, wait: Wait) -> bool:
+    wanted: JsonObject = wait.data["event"]
+    correlation = wanted.get("correlation")
+    return event.name == wanted["name"] and (correlation is None or correlation == event.correlation)
+
+
+def find(state: ExecutionState, request_id: str, now: datetime) -> tuple[str, Wait]:
+    """Return key and wait of a request that is open.
+
+    Raises:
+        Conflict: it is not open, or its time is over.
+    """
+    for key, work in state.in_flight.items():
+        if isinstance(work.run, Wait) and work.run.request_id == request_id:
+            if work.run.deadline is not None and work.run.deadline <= now:
+                raise Conflict("The request has expired", code="request_expired")
+            return key, work.run
+    raise Conflict("The request is not open", code="request_not_open")
+
+
+def check_answer(wait: Wait, value: Json) -> None:
+    """Refuse an answer that is not of the form that was asked for.
+
+    Raises:
+        InvalidInput: with one error a value.
+    """
+    schema = APPROVAL_SCHEMA if wait.what == "approval" else wait.data.get("schema")
+    if schema is None:
+        return
+    errors = [FieldError(e.pointer, e.message) for e in validate_json(schema, value)]
+    if errors:
+        raise InvalidInput("The answer breaks its schema", errors=errors)
+
+
+def decision(value: Json) -> JsonObject:
+    """Return what an approval gives: every member is there."""
+    return {
+        "decision": value["decision"],
+        "by": value.get("by", ""),
+        "reason": value.get("reason"),
+        "modified_arguments": value.get("modified_arguments"),
+    }
+
+
+def answer(graph: Graph, state: ExecutionState, key: str, value: Json, by: str) -> InFlight:
+    """Take an answer that was checked; return the work that ended, for a node's own wait already done."""
+    work = state.in_flight.pop(key)
+    wait = work.run
+    if not isinstance(wait, Wait):
+        raise AssertionError(f"{key} is no wait")
+    value = decision({**value, "by": by or value.get("by", "")}) if wait.what == "approval" else value
+    status = value["decision"] if wait.what == "approval" else "answered"
+    state.notices.append(Notice(wait, status, by, value))
+    if work.loop is None:
+        node_done(graph, state, wait, work.token, value)
+    return work

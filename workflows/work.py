@@ -1,0 +1,346 @@
+"""What the engine commands, done in Temporal: activities, timers, child executions, and telling people."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
+from temporalio.workflow import ParentClosePolicy
+
+from cairn.contracts import operations
+from cairn.contracts.children import MAP_WORKFLOW_TYPE, WATCH_CHILD, MapInput, MapResult, WatchedChild
+from cairn.contracts.executions import (
+    SIGNAL_PARENT,
+    WORKFLOW_TYPE,
+    ExecutionInput,
+    ExecutionResult,
+    Parent,
+    ParentCommand,
+    Phase,
+)
+from cairn.contracts.nodes import NodeCall, NodeResult
+from cairn.contracts.requests import CLOSE_REQUEST, OPEN_REQUEST, CloseRequest, OpenRequest
+from cairn.graph.engine import Engine
+from cairn.graph.state import Child, Notice, Run, Wait, Work
+from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
+
+HEARTBEAT_TIMEOUT = timedelta(seconds=15)
+UNLIMITED = timedelta(days=365)
+MAP_CHUNK = 100
+"""Items of one child workflow of a map."""
+_PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
+
+
+class WorkRunner:
+    """The work under way of one execution.
+
+    Attributes:
+        tasks: what carries out each piece of work, by key.
+    """
+
+    def __init__(self, engine: Engine, wake: Callable[[], None]) -> None:
+        """Take the engine that is told what comes of the work, and what wakes the workflow afterwards."""
+        self.engine = engine
+        self.tasks: dict[str, asyncio.Task[None]] = {}
+        self._wake = wake
+        self._aside: set[asyncio.Task[None]] = set()
+        self._acknowledged: set[str] = set()
+
+    def start(self, works: Iterable[Work]) -> None:
+        """Begin work."""
+        for work in works:
+            match work:
+                case Run():
+                    self.tasks[work.key] = asyncio.create_task(self._run(work))
+                case Wait():
+                    self._keep_time(work)
+                case Child():
+                    self.tasks[work.key] = asyncio.create_task(self._child(work))
+
+    def rejoin(self) -> None:
+        """Take up the waits and children that an earlier run of the execution began."""
+        for work in self.engine.carried():
+            if isinstance(work, Wait):
+                self._keep_time(work)
+            elif isinstance(work, Child):
+                self._acknowledged.add(work.key)
+        self.watch_children()
+
+    def watch_children(self) -> None:
+        """Wait for open children in a way that a reset cannot break: Temporal may lose the end of one over a reset."""
+        for child in self.engine.open_children():
+            name = f"watch:{child.key}"
+            if isinstance(child, Child) and name not in self.tasks:
+                self.tasks[name] = asyncio.create_task(self._watch(child, name))
+
+    def drop(self) -> None:
+        """Cancel what is no longer wanted."""
+        for name in [n for n in self.tasks if n.removeprefix("watch:") not in self.engine.state.in_flight]:
+            self.tasks.pop(name).cancel()
+
+    def stop(self, children: Iterable[Work]) -> None:
+        """Cancel children that nobody waits for any more."""
+        for child in children:
+            if isinstance(child, Child):
+                self.aside(self._cancel_child(child))
+
+    def tell_children(self, kind: Phase) -> None:
+        """Pause or resume the open children with their parent."""
+        command = ParentCommand(kind="pause" if kind is Phase.PAUSED else "resume")
+        for child in self.engine.open_children():
+            if isinstance(child, Child):
+                self.aside(self._signal_child(child, command))
+
+    def tell(self, notices: Iterable[Notice]) -> None:
+        """Tell people of their requests."""
+        for notice in notices:
+            self.aside(self._tell(notice))
+
+    def aside(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something that the engine does not wait for."""
+        task = asyncio.create_task(work)
+        self._aside.add(task)
+        task.add_done_callback(self._aside_done)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing is under way but waits and children."""
+        kinds = {key: work.run.kind for key, work in self.engine.state.in_flight.items()}
+        starting = [key for key, kind in kinds.items() if kind == "child" and key not in self._acknowledged]
+        return not (self._aside or starting or any(kinds.get(key) == "run" for key in self.tasks))
+
+    async def settled(self) -> None:
+        """Wait until nothing is done aside any more."""
+        await workflow.wait_condition(lambda: not self._aside)
+
+    def _aside_done(self, task: asyncio.Task[None]) -> None:
+        self._aside.discard(task)
+        self._wake()
+
+    async def _run(self, run: Run) -> None:
+        """Have one activity do its work and tell the engine."""
+        try:
+            result: NodeResult = await workflow.execute_activity(
+                run.activity,
+                self._call(run),
+                result_type=NodeResult,
+                activity_id=run.key,
+                start_to_close_timeout=timedelta(seconds=run.timeout) if run.timeout else UNLIMITED,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=RetryPolicy(
+                    initial_interval=timedelta(seconds=run.retry.initial_interval),
+                    backoff_coefficient=run.retry.backoff,
+                    maximum_interval=timedelta(seconds=max(run.retry.max_interval, run.retry.initial_interval)),
+                    maximum_attempts=run.retry.max_attempts,
+                    non_retryable_error_types=run.retry.non_retryable,
+                ),
+                summary=run.summary,
+            )
+            self.engine.complete(run.key, result)
+        except ActivityError as error:
+            if is_parked(error.cause):
+                self.engine.park(run.key)
+            elif not is_cancelled(error.cause):
+                self.engine.fail(run.key, node_failure(run, error.cause, error.retry_state))
+        finally:
+            self.tasks.pop(run.key, None)
+            self._wake()
+
+    def _call(self, run: Run) -> NodeCall:
+        info, start = workflow.info(), self.engine.start
+        return NodeCall(
+            execution_id=start.execution_id,
+            temporal_id=info.workflow_id,
+            tenant=start.tenant,
+            live=start.live,
+            run_id=info.run_id,
+            lineage=self.engine.lineage or "",
+            node_id=run.node_id,
+            visit=run.visit,
+            data=run.data,
+            timeout=run.timeout,
+            call=run.call,
+        )
+
+    # Waits.
+
+    def _keep_time(self, wait: Wait) -> None:
+        times = [time for time in (wait.escalate_at, wait.deadline) if time is not None]
+        if times:
+            self.tasks[wait.key] = asyncio.create_task(self._sleep_until(wait, sorted(times)))
+
+    async def _sleep_until(self, wait: Wait, times: list[datetime]) -> None:
+        """Wake the workflow at each of the times; it sees for itself what is overdue."""
+        for time in times:
+            while (left := time - workflow.now()) > timedelta(0):
+                await workflow.sleep(left, summary=wait.summary)
+            self._wake()
+
+    async def _tell(self, notice: Notice) -> None:
+        wait, start = notice.wait, self.engine.start
+        request_id = wait.request_id or ""
+        if notice.status is None:
+            kind = "escalate" if notice.escalated else "open"
+            name, argument = OPEN_REQUEST.name, self._request(notice)
+        else:
+            kind, name = "close", CLOSE_REQUEST.name
+            argument = CloseRequest(
+                request_id=request_id, tenant=start.tenant, status=notice.status, by=notice.by, value=notice.value
+            )
+        try:
+            await workflow.execute_activity(
+                name,
+                argument,
+                result_type=operations.Nothing,
+                activity_id=f"{kind}:{request_id}",
+                start_to_close_timeout=timedelta(seconds=60),
+                retry_policy=_PATIENT,
+                summary=f"{kind} {wait.summary}",
+            )
+        except ActivityError:
+            workflow.logger.warning("people could not be told of a request", exc_info=True)
+
+    def _request(self, notice: Notice) -> OpenRequest:
+        wait, start, info = notice.wait, self.engine.start, workflow.info()
+        return OpenRequest(
+            request_id=wait.request_id or "",
+            kind="question" if wait.what == "question" else "approval",
+            execution_id=start.execution_id,
+            temporal_id=info.workflow_id,
+            tenant=start.tenant,
+            live=start.live,
+            run_id=info.run_id,
+            lineage=self.engine.lineage or "",
+            node_id=wait.node_id,
+            visit=wait.visit,
+            prompt=wait.data.get("prompt", ""),
+            assignees=wait.data.get("assignees", []),
+            schema_=wait.data.get("schema"),
+            tool=wait.data.get("tool"),
+            arguments=wait.data.get("arguments"),
+            expires_at=wait.deadline,
+            notify=wait.data.get("notify"),
+            escalated=notice.escalated,
+        )
+
+    # Children.
+
+    async def _child(self, child: Child) -> None:
+        """Run a child and tell the engine what came of it. Cancelling this does not cancel the child: see ``stop``."""
+        try:
+            handle: workflow.ChildWorkflowHandle[Any, Any] = await workflow.start_child_workflow(
+                MAP_WORKFLOW_TYPE if child.map else WORKFLOW_TYPE,
+                self._map_input(child) if child.map else self._child_input(child),
+                id=child.temporal_id,
+                result_type=MapResult if child.map else ExecutionResult,
+                parent_close_policy=ParentClosePolicy.ABANDON,
+                search_attributes=self._attributes(child),
+                static_summary=child.summary,
+            )
+            self._acknowledged.add(child.key)
+            self._wake()
+            result = await asyncio.shield(handle)
+            self.engine.complete(child.key, child_result(child, result))
+        except ChildWorkflowError as error:
+            self.engine.fail(child.key, child_failure(child, error.cause))
+        except WorkflowAlreadyStartedError:
+            self._acknowledged.add(child.key)
+            self.watch_children()
+        finally:
+            self._acknowledged.add(child.key)
+            self.tasks.pop(child.key, None)
+            self._wake()
+
+    async def _watch(self, child: Child, name: str) -> None:
+        """Wait by an activity for a child that Temporal may not tell this run of."""
+        run = Run(
+            key=name,
+            node_id=child.node_id,
+            visit=child.visit,
+            summary=child.summary,
+            activity=WATCH_CHILD.name,
+            data=WatchedChild(temporal_id=child.temporal_id, map=child.map).model_dump(),
+            timeout=None,
+            retry=self.engine.graph.nodes[child.node_id].data.retry,
+        )
+        try:
+            result: NodeResult = await workflow.execute_activity(
+                run.activity,
+                self._call(run),
+                result_type=NodeResult,
+                # Not the run's id: what a reset replays has the id of the run before.
+                activity_id=f"{name}:{self.engine.lineage}",
+                start_to_close_timeout=UNLIMITED,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
+                retry_policy=_PATIENT,
+                summary=f"wait for {child.summary}",
+            )
+            self.engine.complete(child.key, result)
+        except ActivityError as error:
+            if not is_parked(error.cause) and not is_cancelled(error.cause):
+                self.engine.fail(child.key, child_failure(child, error.cause))
+        finally:
+            self.tasks.pop(name, None)
+            self._wake()
+
+    async def _cancel_child(self, child: Child) -> None:
+        await workflow.wait_condition(lambda: child.key in self._acknowledged)
+        with contextlib.suppress(ApplicationError):  # it was never started, or is gone
+            await workflow.get_external_workflow_handle(child.temporal_id).cancel()
+
+    async def _signal_child(self, child: Child, command: ParentCommand) -> None:
+        await workflow.wait_condition(lambda: child.key in self._acknowledged)
+        with contextlib.suppress(ApplicationError):  # it has ended
+            await workflow.get_external_workflow_handle(child.temporal_id).signal(SIGNAL_PARENT, command)
+
+    def _child_input(self, child: Child) -> ExecutionInput:
+        engine, start = self.engine, self.engine.start
+        return ExecutionInput(
+            execution_id=child.temporal_id,
+            tenant=start.tenant,
+            live=start.live,
+            graph=child.graph,
+            input=engine.state.input if child.map else child.data["input"],
+            metadata=start.metadata,
+            surface=start.surface,
+            parent=Parent(
+                execution_id=start.execution_id,
+                temporal_id=workflow.info().workflow_id,
+                node_id=child.node_id,
+                visit=child.visit,
+                key=child.key,
+                depth=engine.state.depth + 1,
+            ),
+            pins=engine.state.pins,
+            seed=child.seeds[0].state if child.seeds and not child.map else None,
+        )
+
+    def _map_input(self, child: Child) -> MapInput:
+        return MapInput(
+            execution=self._child_input(child),
+            items=child.data["items"],
+            by_item=not child.graph.body,
+            concurrency=child.data["concurrency"],
+            on_error=child.data["on_error"],
+            chunk=MAP_CHUNK,
+            lineage=self.engine.lineage or "",
+            seeds=child.seeds,
+        )
+
+    def _attributes(self, child: Child) -> TypedSearchAttributes:
+        start, words = self.engine.start, SearchAttributeKey.for_keyword
+        return TypedSearchAttributes(
+            [
+                SearchAttributePair(words(operations.SEARCH_STATE), Phase.RUNNING.value),
+                SearchAttributePair(SearchAttributeKey.for_int(operations.SEARCH_REVISION), 0),
+                SearchAttributePair(words(operations.SEARCH_TENANT), start.tenant),
+                SearchAttributePair(words(operations.SEARCH_WORKFLOW), child.graph.workflow_id),
+                SearchAttributePair(words(operations.SEARCH_SURFACE), start.surface),
+            ]
+        )
