@@ -29,6 +29,7 @@ from cairn.domain.tools.registry import load_tools
 from cairn.graph.validate import ValidationContext
 from cairn.observability import measure_http, temporal_interceptors
 from cairn.persistence.session import Database, create_engine
+from cairn.providers.mcp import server_names
 from cairn.settings import Settings, get_settings
 from cairn.temporal.connection import connect
 from cairn.temporal.executions import ExecutionClient
@@ -59,7 +60,9 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
             temporal=ExecutionClient(client, settings),
             secret=load_secret(settings),
             limiter=RateLimiter(settings.rate_limit),
-            validation=ValidationContext(known_tools=frozenset(load_tools(settings).names())),
+            validation=ValidationContext(
+                known_tools=frozenset(load_tools(settings).names()), known_mcp_servers=server_names(settings)
+            ),
         )
     finally:
         await database.dispose()

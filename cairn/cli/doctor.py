@@ -69,6 +69,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings = [_python(), _home(settings)]
     findings += [finding async for finding in _temporal(settings)]
     findings += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
+    findings += [_sandbox(settings), *_mcp(settings)]
     return findings
 
 
@@ -205,6 +206,29 @@ def _models(settings: Settings) -> list[Finding]:
             )
         )
     return findings
+
+
+def _sandbox(settings: Settings) -> Finding:
+    from cairn.providers.sandbox import default_sandbox, find_problem
+
+    chosen = settings.sandbox or default_sandbox()
+    problem = find_problem(settings)
+    if problem is None:
+        return Finding("sandbox", "ok", chosen)
+    # A default that is not there keeps code nodes from running, a choice that is not there was a mistake.
+    return Finding("sandbox", "missing" if settings.sandbox else "note", f"{chosen}: code nodes fail", problem)
+
+
+def _mcp(settings: Settings) -> list[Finding]:
+    from cairn.providers.mcp import McpConfigError, server_names
+
+    if settings.mcp_servers is None:
+        return []
+    try:
+        names = server_names(settings)
+    except McpConfigError as error:
+        return [Finding("mcp servers", "missing", str(error), "Correct the file, or CAIRN_MCP_SERVERS.")]
+    return [Finding("mcp servers", "ok", ", ".join(sorted(names)) or "none")]
 
 
 def _extras() -> list[Finding]:

@@ -102,17 +102,20 @@ def _issues(definition: JsonObject) -> list[GraphIssue]:
     from cairn.errors import FieldError, InvalidInput
     from cairn.graph.model import Definition
     from cairn.graph.validate import ValidationContext, validate
+    from cairn.providers.mcp import server_names
     from cairn.settings import get_settings
 
     try:
         model = Definition.model_validate(definition)
-        known = frozenset(load_tools(get_settings()).names())
+        known = ValidationContext(
+            known_tools=frozenset(load_tools(get_settings()).names()), known_mcp_servers=server_names(get_settings())
+        )
     except ValidationError as error:
         fields = [FieldError("".join(f"/{part}" for part in each["loc"]), each["msg"]) for each in error.errors()]
         raise InvalidInput("The file does not have the form of a graph.", errors=fields) from error
-    except ValueError as error:  # a tool module that cannot be loaded
+    except ValueError as error:  # a tool module, or the file of MCP servers, that cannot be loaded
         raise InvalidInput(str(error)) from error
-    return validate(model, ValidationContext(known_tools=known))
+    return validate(model, known)
 
 
 def _findings(done: str, errors: Sequence[Any], warnings: Sequence[Any]) -> str:

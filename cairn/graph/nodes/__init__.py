@@ -7,12 +7,15 @@ from typing import Any
 from cairn.graph.nodes import (
     agent,
     approval,
+    code,
     condition,
     end,
     http,
     join,
+    mcp,
     parallel,
     question,
+    score,
     start,
     subgraph,
     tool,
@@ -28,6 +31,7 @@ KINDS: dict[str, NodeKind[Any]] = {
     for kind in (
         *(module.KIND for module in (start, agent, tool, http, condition, transform, parallel, join, end)),
         *(module.KIND for module in (approval, question, wait, subgraph, map_)),
+        *(module.KIND for module in (code, mcp, score)),
         *VOICE_KINDS,
     )
 }

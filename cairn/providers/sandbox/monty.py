@@ -1,0 +1,123 @@
+"""The sandbox ``monty``: an interpreter of its own for the core of Python, which has no way to the machine at all.
+
+It has no files, network, environment or processes to be reached, and a part of the standard library (``json``, ``re``,
+``math``, ``datetime``, ``collections``, ``itertools``, …). Each program has a process of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import json
+from typing import TYPE_CHECKING, Any
+
+from cairn.providers.sandbox.model import MEMORY_LIMIT, CodeFailure, FailureCode, Program, Sandbox
+from cairn.providers.sandbox.process import processes_at_once
+
+if TYPE_CHECKING:
+    from pydantic_monty import AsyncMonty, AsyncMontySession, MontyRuntimeError
+
+_OUTPUT_LIMIT = 1024 * 1024
+_LIMITS: dict[str, FailureCode] = {"memory limit exceeded": "memory_limit", "feed time limit exceeded": "timeout"}
+# Follows the code, so that the lines of the code keep their numbers.
+_CALL = """
+import json as _json
+_value = run(_given['input'], _given['state'], **_given['arguments'])
+try:
+    _reply = {'result': _json.dumps(_value, allow_nan=False)}
+except (TypeError, ValueError, RecursionError) as _error:
+    _reply = {'invalid': type(_error).__name__ + ': ' + str(_error)}
+_json.dumps(_reply)
+"""
+
+
+def find_problem() -> str | None:
+    """Say what is missing."""
+    if importlib.util.find_spec("pydantic_monty") is None:
+        return "The sandbox monty is not installed: install pydantic-monty, or choose another one by CAIRN_SANDBOX"
+    from pydantic_monty._binary import find_monty_binary
+
+    try:
+        find_monty_binary()
+    except FileNotFoundError as error:
+        return f"The sandbox monty cannot be used: {error}"
+    return None
+
+
+def open_sandbox() -> Sandbox:
+    """Return the sandbox."""
+    return Monty()
+
+
+class Monty:
+    """Runs each program in a fresh process of a pool."""
+
+    def __init__(self) -> None:
+        self._pool: AsyncMonty | None = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, program: Program, seconds: float) -> str:
+        """See :class:`Sandbox`."""
+        pool = await self._open()
+        limits = {"max_memory": MEMORY_LIMIT, "max_feed_duration_secs": seconds, "max_total_sleep_secs": seconds}
+        async with pool.checkout(script_name="code", limits=limits) as session:  # pyright: ignore[reportArgumentType]
+            try:
+                # A cancellation kills the process, whatever it is at.
+                async with asyncio.timeout(seconds):
+                    return await _feed(session, program)
+            except TimeoutError:
+                raise CodeFailure("timeout", f"The code did not end within {seconds:g} seconds") from None
+
+    async def _open(self) -> AsyncMonty:
+        async with self._opening:
+            if self._pool is None:
+                from pydantic_monty import AsyncMonty
+
+                pool = AsyncMonty(min_processes=0, max_processes=processes_at_once(), max_checkouts_per_worker=1)
+                self._pool = await pool.__aenter__()
+            return self._pool
+
+
+async def _feed(session: AsyncMontySession, program: Program) -> str:
+    from pydantic_monty import CollectString, MontyCrashedError, MontyRuntimeError, MontySyntaxError
+
+    given: dict[str, Any] = {"input": program.input, "state": program.state, "arguments": program.arguments}
+    output = CollectString(max_bytes=_OUTPUT_LIMIT)
+    try:
+        reply = await session.feed_run(program.code + _CALL, inputs={"_given": given}, print_callback=output)
+    except MontyRuntimeError as error:
+        raise _failure(error, program) from error
+    except MontySyntaxError as error:
+        raise CodeFailure("code_error", f"SyntaxError: {error}") from error
+    except MontyCrashedError as error:
+        raise CodeFailure("sandbox_crashed", f"The interpreter of the code ended: {error}") from error
+    return _result(reply)
+
+
+def _result(reply: object) -> str:
+    """Read the reply, which may be anything: the code can have changed what its names mean."""
+    told: object = None
+    if isinstance(reply, str):
+        told = json.loads(reply)
+    match told:
+        case {"result": str(text)}:
+            return text
+        case {"invalid": str(message)}:
+            raise CodeFailure("invalid_result", f"What run returned is no JSON: {message}")
+        case _:
+            raise CodeFailure("invalid_result", "The code replaced what returns its result")
+
+
+def _failure(error: MontyRuntimeError, program: Program) -> CodeFailure:
+    inner = error.exception()
+    code: FailureCode = "code_error"
+    for start, limit in _LIMITS.items():
+        if str(inner).startswith(start):
+            code = limit
+    lines = len(program.code.splitlines())
+    trace = [
+        f"line {frame.line}, in {frame.function_name or '<module>'}: {(frame.source_line or '').strip()}"[:200]
+        for frame in error.traceback()
+        if frame.line <= lines
+    ]
+    return CodeFailure(code, error.display("type-msg"), "\n".join(trace[-10:]) or None)

@@ -1,0 +1,86 @@
+"""Running a sandbox's own process: it reads a program, writes one reply, and is killed when it takes too long."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+from collections.abc import Sequence
+from typing import Any
+
+from cairn.providers.sandbox.model import RESULT_LIMIT, CodeFailure, FailureCode
+
+# A reply holds the result as JSON inside JSON, whose escapes at most double it.
+_REPLY_LIMIT = 2 * RESULT_LIMIT + 64 * 1024
+_CRASHED = "The interpreter of the code ended: by an exit, an overflow of its stack, or for want of memory"
+_FAILURES: dict[str, FailureCode] = {
+    "code_error": "code_error",
+    "memory_limit": "memory_limit",
+    "invalid_result": "invalid_result",
+}
+
+
+def processes_at_once() -> int:
+    """Return how many sandboxes may work side by side in one worker."""
+    return max(4, 2 * (os.cpu_count() or 1))
+
+
+async def exchange(command: Sequence[str], request: bytes, seconds: float) -> str:
+    """Run a process that reads a request and writes a reply; return the result that the reply holds.
+
+    The process has no environment and is the leader of its own group, which is killed at the end, however it ends.
+
+    Raises:
+        CodeFailure: it took too long, ended without a reply, or its reply says that the code failed.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env={},
+        cwd="/",
+        start_new_session=True,
+    )
+    try:
+        async with asyncio.timeout(seconds):
+            reply = await _converse(process, request)
+    except TimeoutError:
+        raise CodeFailure("timeout", f"The code did not end within {seconds:g} seconds") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+    return _result(reply)
+
+
+async def _converse(process: asyncio.subprocess.Process, request: bytes) -> bytes:
+    stdin, stdout = process.stdin, process.stdout
+    assert stdin is not None and stdout is not None
+    with contextlib.suppress(ConnectionError):
+        stdin.write(request)
+        await stdin.drain()
+    stdin.close()
+    reply = bytearray()
+    while chunk := await stdout.read(64 * 1024):
+        reply += chunk
+        if len(reply) > _REPLY_LIMIT:
+            raise CodeFailure("invalid_result", f"The result has more than {RESULT_LIMIT} bytes")
+    return bytes(reply)
+
+
+def _result(reply: bytes) -> str:
+    """Read a reply, which may be anything: the code had the process to itself."""
+    try:
+        told: Any = json.loads(reply)
+    except (ValueError, RecursionError):
+        told = None
+    match told:
+        case {"result": str(text)}:
+            return text
+        case {"failure": str(code), "message": str(message), "trace": str() | None as trace} if code in _FAILURES:
+            raise CodeFailure(_FAILURES[code], message, trace)
+        case _:
+            raise CodeFailure("sandbox_crashed", _CRASHED)

@@ -1,0 +1,37 @@
+"""Sandboxes by name. There is no falling back: what was chosen is used, or nothing runs."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import cast
+
+from cairn.providers.sandbox.model import Sandbox, SandboxMissing, SandboxModule
+from cairn.settings import SandboxName, Settings
+
+
+def default_sandbox() -> SandboxName:
+    """Return the sandbox of an installation that chose none: it depends on the version of Python alone."""
+    return "eryx" if sys.version_info >= (3, 12) else "monty"
+
+
+def find_problem(settings: Settings) -> str | None:
+    """Say why the sandbox in force cannot be used here, and what to do; None when it can."""
+    return _module(settings).find_problem()
+
+
+def open_sandbox(settings: Settings) -> Sandbox:
+    """Return the sandbox in force.
+
+    Raises:
+        SandboxMissing: it cannot be used on this machine.
+    """
+    module = _module(settings)
+    if problem := module.find_problem():
+        raise SandboxMissing(problem)
+    return module.open_sandbox()
+
+
+def _module(settings: Settings) -> SandboxModule:
+    name = settings.sandbox or default_sandbox()
+    return cast("SandboxModule", importlib.import_module(f"cairn.providers.sandbox.{name}"))
