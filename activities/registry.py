@@ -9,11 +9,14 @@ from typing import Any
 from temporalio.client import Client
 
 from activities.checkpoint import mark_checkpoint
+from activities.code import CodeActivities
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
 from activities.llm_turn import TurnActivities
+from activities.mcp import McpActivities
 from activities.requests import RequestActivities
+from activities.score import ScoreActivities
 from activities.tools import ToolActivities
 from cairn.domain.conversations import Conversations
 from cairn.domain.tools.registry import load_tools
@@ -48,6 +51,9 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         TurnActivities(models, known, conversations).call_model,
         tools.run_tool,
         HttpActivities(deps.settings).http_request,
+        CodeActivities(deps.settings).run_code,
+        McpActivities(deps.settings).call_mcp,
+        ScoreActivities(models).run_score,
         requests.open_request,
         requests.close_request,
         executions.land,
