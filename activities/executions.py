@@ -30,11 +30,13 @@ from cairn.contracts.operations import (
 )
 from cairn.domain.executions import workflow_side
 from cairn.domain.executions.reconcile import Reconciler
+from cairn.domain.schedules.reconcile import ScheduleReconciler
 from cairn.errors import CairnError, Unavailable
 from cairn.persistence.session import Database
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.resets import ResetClient
+from cairn.temporal.schedule_client import ScheduleClient
 from workflows.failures import application_error
 
 LOOK_BACK = timedelta(minutes=10)
@@ -99,11 +101,16 @@ class ExecutionActivities:
     async def reconcile(self, request: ReconcileRequest) -> Nothing:
         """Look again and again for the given time; a worker that stops hands the rest of the time to the next one."""
         reconciler = Reconciler(self.database, self.executions, since=utc_now() - LOOK_BACK)
+        schedules = ScheduleReconciler(
+            self.database, ScheduleClient(self.executions.client, self.executions.settings)
+        )
         await reconciler.purge()
+        await schedules.follow()
         end = time.monotonic() + request.seconds
         while time.monotonic() < end:
             activity.heartbeat()
             await reconciler.once()
+            await schedules.once()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(activity.wait_for_worker_shutdown(), request.interval)
                 raise ApplicationError(

@@ -69,6 +69,9 @@ class Settings(BaseSettings):
     default_model: str = Field(
         default="offline", description="Model of agent nodes that name none; provider:name or offline."
     )
+    stream_models: bool = Field(
+        default=True, description="Tell what models write while they write it; off for servers that cannot stream."
+    )
     openai_base_url: str | None = None
     openai_api_key: SecretStr | None = None
     anthropic_base_url: str | None = None

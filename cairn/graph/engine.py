@@ -324,6 +324,9 @@ class Engine:
         again = [step.redo(self.state, key, line) for key in self._parked]
         self._parked.clear()
         works, over = step.advance(self.graph, self.state, line)
+        while over is None and step.pass_time(self.graph, self.state, now):  # what it waits for is there already
+            more, over = step.advance(self.graph, self.state, line)
+            works = [work for work in works if work.key in self.state.in_flight] + more
         if over is not None:
             self._over_limit = True
             self._pause(over)

@@ -156,19 +156,22 @@ def redo(state: ExecutionState, key: str, line: Line) -> Work | None:
     return run
 
 
-def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> None:
-    """End what waited for a time that has come or an event that is there."""
-    for work, failure in waits.expire(state, now):
+def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
+    """End what waited for a time that has come or an event that is there; return whether anything ended."""
+    overdue = waits.expire(state, now)
+    for work, failure in overdue:
         node = graph.nodes[work.run.node_id]
-        if work.loop is not None and failure is not None:
-            agents.fail(state, work, failure)
-        elif failure is None:
+        if failure is None:
             _returns(graph, state, work, None)
+        elif work.loop is not None:
+            agents.fail(state, work, failure)
         else:
             _in_vain(graph, state, node, work, failure)
     waits.escalate(state, now)
-    for work, payload in waits.deliver(graph, state):
+    met = waits.deliver(graph, state)
+    for work, payload in met:
         _returns(graph, state, work, payload)
+    return bool(overdue or met)
 
 
 def answer(graph: Graph, state: ExecutionState, key: str, value: Json, by: str) -> None:

@@ -1,0 +1,102 @@
+"""Executions that go on in new runs: one timeline, nothing lost, replay to any checkpoint of any run."""
+
+from __future__ import annotations
+
+import pytest
+from graphs import edge, node, noting, waiting
+from installation import Cairn, until
+from people import answer, asked, send
+
+from cairn.settings import Settings
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """Continue after few events."""
+    return settings.model_copy(update={"history_limit": 60})
+
+
+def looping(rounds: int, *beside: dict, mode="all") -> dict:
+    """A counter that goes round beside other branches."""
+    return {
+        "state": {"n": {"reducer": "sum", "default": 0}},
+        "nodes": [
+            node("start", "start"),
+            node("fan", "parallel"),
+            node("one", "transform", set={"n": "1"}, max_visits=100000),
+            noting("step", max_visits=100000),
+            node("more", "condition", max_visits=100000),
+            *beside,
+            node("meet", "join", mode=mode),
+            node("end", "end", output={"n": "state.n", "all": "outputs.meet"}),
+        ],
+        "edges": [
+            edge("start", "fan"),
+            edge("fan", "one", "count"),
+            edge("one", "step"),
+            edge("step", "more"),
+            edge("more", "one", "again", expression=f"state.n < {rounds}"),
+            edge("more", "meet", "done"),
+            *[e for n in beside for e in (edge("fan", n["id"], n["id"]), edge(n["id"], "meet"))],
+            edge("meet", "end"),
+        ],
+    }
+
+
+async def test_an_execution_of_many_steps_crosses_runs_and_keeps_one_timeline(cairn: Cairn, world) -> None:
+    execution = await cairn.run(looping(60))
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data["n"] == 60
+    assert [c.name for c in done.checkpoints] == ["start"] + ["step"] * 60
+    assert [c.step for c in done.checkpoints] == list(range(61))
+    assert len({c.run_id for c in done.checkpoints}) > 3
+    assert len({c.id for c in done.checkpoints}) == 61
+
+
+async def test_waits_answers_and_events_outlive_the_run_they_began_in(cairn: Cairn, world) -> None:
+    graph = looping(
+        30,
+        node("paid", "wait", event={"name": "paid"}),
+        node("ask", "question", prompt="?"),
+        node("nap", "wait", seconds=0.5),
+    )
+    execution = await cairn.run(graph)
+    request = await asked(cairn, execution.id)
+    first = (await cairn.temporal.require(execution.id)).run_id
+
+    async def crossed() -> bool:
+        return len(world.of(execution.id)) == 30
+
+    await until(crossed)
+    assert (await cairn.temporal.require(execution.id)).run_id != first
+    await answer(cairn, execution.id, request, "yes")
+    await send(cairn, execution.id, "paid", 5)
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data["all"] == {"count": {"entry": "step", "value": None}, "paid": 5, "ask": "yes", "nap": None}
+
+
+async def test_an_execution_can_be_replayed_from_a_checkpoint_of_an_earlier_run(cairn: Cairn, world) -> None:
+    execution = await cairn.run(looping(40))
+    done = await cairn.reach(execution.id, "completed")
+    early = done.checkpoints[5]
+    assert early.run_id != done.checkpoints[-1].run_id
+    await cairn.reset(execution.id, "replay", early.id)
+    again = await cairn.reach(execution.id, "completed")
+    assert again.output_data["n"] == 40
+    assert [c.name for c in again.checkpoints] == ["start"] + ["step"] * 40
+    assert [c.id for c in again.checkpoints[:6]] == [c.id for c in done.checkpoints[:6]]
+    assert not {c.id for c in again.checkpoints[6:]} & {c.id for c in done.checkpoints[6:]}
+    assert len(world.of(execution.id)) == 40 + 35
+
+
+async def test_a_paused_execution_is_not_continued_and_commands_reach_the_later_run(cairn: Cairn, world) -> None:
+    execution = await cairn.run(looping(30, waiting("gate")))
+    await until(lambda: len(world.of(execution.id)) >= 5)
+    async with cairn.executions() as service:
+        paused = await service.pause(execution.id)
+    assert paused.status == "paused"
+    async with cairn.executions() as service:
+        await service.resume(execution.id)
+    world.gate("gate").set()
+    done = await cairn.reach(execution.id, "completed")
+    assert (done.output_data["n"], done.revision) == (30, 2)
