@@ -13,9 +13,11 @@ from temporalio import activity
 from activities.guard import guard, heartbeating
 from activities.llm_agent import Output, find_model, find_tools, make_agent, shown, usage_limits, used
 from activities.llm_errors import agent_error
+from activities.llm_tokens import telling
 from activities.tools import tool_context
 from cairn.contracts.json import Json, digest
 from cairn.contracts.nodes import RUN_AGENT, NodeCall, NodeResult
+from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import InvalidArguments, ToolError, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
 from cairn.providers.llm import LanguageModel, LanguageModels
@@ -26,8 +28,10 @@ _MAX_TURNS = 10
 class AgentActivities:
     """Runs agents with the models and tools of an installation."""
 
-    def __init__(self, models: LanguageModels, tools: ToolRegistry) -> None:
+    def __init__(self, models: LanguageModels, tools: ToolRegistry, tokens: TokenWriter | None = None) -> None:
+        """Take what they work with; without ``tokens`` replies are not streamed."""
         self._models = models
+        self._tokens = tokens
         self._tools = tools
 
     @activity.defn(name=RUN_AGENT.name)
@@ -47,7 +51,10 @@ class AgentActivities:
         limits = usage_limits(call.data, model, int(call.data.get("max_turns") or _MAX_TURNS))
         agent = make_agent(call, model, output, self._agent_tools(call))
         try:
-            result = await agent.run(str(call.data["prompt"]), usage=usage, usage_limits=limits)
+            async with telling(self._tokens, call) as handler:
+                result = await agent.run(
+                    str(call.data["prompt"]), usage=usage, usage_limits=limits, event_stream_handler=handler
+                )
         except Exception as error:
             raise agent_error(error, used(usage, model), limits) from error
         return NodeResult(value=output.unwrap(result.output), usage=used(usage, model), model=model.name)

@@ -14,10 +14,12 @@ from activities.failures import node_error
 from activities.guard import guard, heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, make_agent, shown, usage_limits, used
 from activities.llm_errors import agent_error
+from activities.llm_tokens import telling
 from cairn.contracts.executions import Usage
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import CALL_MODEL, NodeCall, NodeResult
 from cairn.domain.conversations import Conversations
+from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import InvalidArguments, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
 from cairn.providers.llm import LanguageModel, LanguageModels
@@ -27,8 +29,16 @@ from cairn.temporal.blobs import BlobDamaged, BlobError, BlobMissing
 class TurnActivities:
     """Makes turns of agents with the models of an installation; the workflow has their tools run."""
 
-    def __init__(self, models: LanguageModels, tools: ToolRegistry, conversations: Conversations) -> None:
+    def __init__(
+        self,
+        models: LanguageModels,
+        tools: ToolRegistry,
+        conversations: Conversations,
+        tokens: TokenWriter | None = None,
+    ) -> None:
+        """Take what they work with; without ``tokens`` replies are not streamed."""
         self._models = models
+        self._tokens = tokens
         self._tools = tools
         self._conversations = conversations
 
@@ -55,7 +65,10 @@ class TurnActivities:
         agent = make_agent(call, model, output, tools, defers=True)
         said = await self._said(call)
         try:
-            result = await agent.run(said.pop("prompt"), **said, usage=usage, usage_limits=limits)
+            async with telling(self._tokens, call) as handler:
+                result = await agent.run(
+                    said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
+                )
         except Exception as error:
             raise _turn_error(error, used(usage, model), limits) from error
         value = await self._told(call, result, output)

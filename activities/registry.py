@@ -19,6 +19,7 @@ from activities.requests import RequestActivities
 from activities.score import ScoreActivities
 from activities.tools import ToolActivities
 from cairn.domain.conversations import Conversations
+from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools.registry import load_tools
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModels
@@ -41,14 +42,15 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     known = load_tools(deps.settings)
     models = LanguageModels(deps.settings)
     conversations = Conversations(open_store(deps.settings.blobs))
-    tools, agents = ToolActivities(known), AgentActivities(models, known)
+    tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
+    tools, agents = ToolActivities(known), AgentActivities(models, known, tokens)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
     return [
         mark_checkpoint,
         agents.run_agent,
-        TurnActivities(models, known, conversations).call_model,
+        TurnActivities(models, known, conversations, tokens).call_model,
         tools.run_tool,
         HttpActivities(deps.settings).http_request,
         CodeActivities(deps.settings).run_code,

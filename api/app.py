@@ -24,6 +24,8 @@ from api.reference import Reference
 from api.voice.conventions import VOICE
 from api.voice.routes import workflows
 from api.workflux.conventions import WORKFLUX
+from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.token_wakeups import wakeups
 from cairn.domain.keys import load_secret
 from cairn.domain.tools.registry import load_tools
 from cairn.graph.validate import ValidationContext
@@ -52,6 +54,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
 @asynccontextmanager
 async def _context(settings: Settings) -> AsyncGenerator[Context]:
     database = Database(create_engine(settings.database))
+    tokens = TokenFeed(database, wakeups(database))
     try:
         client = await connect(settings, interceptors=temporal_interceptors(settings))
         yield Context(
@@ -60,11 +63,13 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
             temporal=ExecutionClient(client, settings),
             secret=load_secret(settings),
             limiter=RateLimiter(settings.rate_limit),
+            tokens=tokens,
             validation=ValidationContext(
                 known_tools=frozenset(load_tools(settings).names()), known_mcp_servers=server_names(settings)
             ),
         )
     finally:
+        await tokens.wakeups.aclose()
         await database.dispose()
 
 

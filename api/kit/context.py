@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from api.kit.rate_limit import RateLimiter
+from cairn.domain.executions.stream import TokenFeed
 from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database
 from cairn.settings import Settings
@@ -24,6 +25,7 @@ class Context:
         validation: what definitions of graphs may refer to.
         started: when this process began to serve (monotonic seconds).
         limiter: counts the requests of each key.
+        tokens: what models write while they write it.
         key_uses: when the use of a key was last written down (monotonic seconds), by key id.
     """
 
@@ -33,5 +35,6 @@ class Context:
     secret: bytes
     validation: ValidationContext
     limiter: RateLimiter
+    tokens: TokenFeed
     started: float = field(default_factory=monotonic)
     key_uses: dict[str, float] = field(default_factory=dict[str, float])

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from api.kit.unit_of_work import Unit
 from cairn.domain.executions.resets import ResetService
 from cairn.domain.executions.service import ExecutionService
+from cairn.domain.executions.stream import TokenFeed
 from cairn.domain.graphs.service import GraphService
 from cairn.domain.principal import Principal
 from cairn.domain.requests.service import RequestService
@@ -19,6 +20,12 @@ def execution_service(request: Request, unit: Unit) -> ExecutionService:
     """Return the caller's executions."""
     context = request.app.state.context
     return ExecutionService(unit.session, context.temporal, request.state.principal, context.settings)
+
+
+def token_feed(request: Request) -> TokenFeed:
+    """Return where tokens of models come from."""
+    feed: TokenFeed = request.app.state.context.tokens
+    return feed
 
 
 def reset_service(executions: Annotated[ExecutionService, Depends(execution_service)]) -> ResetService:
@@ -43,6 +50,7 @@ def approval_statistics(request: Request, unit: Unit) -> ApprovalStatistics:
 
 
 Executions = Annotated[ExecutionService, Depends(execution_service)]
+Tokens = Annotated[TokenFeed, Depends(token_feed)]
 Resets = Annotated[ResetService, Depends(reset_service)]
 Graphs = Annotated[GraphService, Depends(graph_service)]
 Requests = Annotated[RequestService, Depends(request_service)]

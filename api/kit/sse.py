@@ -26,7 +26,7 @@ def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str
     """Return the OpenAPI responses of a route whose events carry ``data`` as JSON."""
     event = {
         "type": "object",
-        "required": ["id", "data"],
+        "required": ["data"],
         "properties": {
             "id": {"type": "string"},
             "data": {

@@ -76,7 +76,7 @@ class ApiClient:
                 with self._stream(path, last) as events:
                     down_since = None
                     for event in events:
-                        last, told = event.id, json.loads(event.data)
+                        last, told = event.id or last, json.loads(event.data)
                         yield told
                         if is_terminal(told):
                             return

@@ -8,11 +8,13 @@ import pytest
 from calls import fail, node_call, run
 from pydantic import SecretStr
 from servers.listen import serve_raw
-from servers.openai_server import KEY, OpenAIServer, Reply, answer, cut, error, raw, text, tool_calls
+from servers.openai_server import KEY, OpenAIServer, Reply, answer, cut, ended, error, raw, text, tool_calls
 
 from activities.llm import AgentActivities
 from cairn.contracts.nodes import NodeResult
+from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import ToolContext, ToolError, ToolRegistry, tool
+from cairn.persistence.session import Database, create_engine
 from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
 
@@ -22,6 +24,13 @@ PERSON = {
     "properties": {"name": {"type": "string"}, "age": {"type": "integer", "minimum": 0}},
     "required": ["name", "age"],
 }
+
+
+def half(body: dict[str, Any]) -> Any:
+    """Half of a JSON document."""
+    return (
+        raw(b'data: {"id": "chat\n\n', "text/event-stream")(body) if body.get("stream") else raw(b'{"id": "chat')(body)
+    )
 
 
 class Shop:
@@ -54,10 +63,18 @@ def shop() -> Shop:
     return Shop()
 
 
+@pytest.fixture(params=["whole", "streamed"])
+async def tokens(request: pytest.FixtureRequest, sqlite_url: str) -> AsyncGenerator[TokenWriter | None]:
+    """With a writer replies are streamed."""
+    database = Database(create_engine(sqlite_url))
+    yield TokenWriter(database) if request.param == "streamed" else None
+    await database.dispose()
+
+
 @pytest.fixture
-async def activity(server: OpenAIServer, shop: Shop) -> AsyncGenerator[Any]:
+async def activity(server: OpenAIServer, shop: Shop, tokens: TokenWriter | None) -> AsyncGenerator[Any]:
     models = LanguageModels(Settings(openai_base_url=server.url, openai_api_key=SecretStr(KEY)))
-    yield AgentActivities(models, shop.registry()).run_agent
+    yield AgentActivities(models, shop.registry(), tokens).run_agent
     await models.aclose()
 
 
@@ -198,7 +215,7 @@ async def test_a_schema_that_cannot_be_used_is_refused(activity: Any, server: Op
         (error(400, "bad"), "model_rejected", True, None),
         (error(400, "context_length_exceeded"), "context_too_long", True, None),
         (error(404, "model_not_found"), "model_not_found", True, None),
-        (raw(b'{"id": "chat'), "invalid_reply", False, None),
+        (half, "invalid_reply", False, None),
         (raw(b"<html>busy</html>", "text/html"), "model_behavior", False, None),
         (raw(b'{"choices": []}'), "model_behavior", False, None),
         (raw(b'{"hello": "world"}'), "model_behavior", False, None),
@@ -213,6 +230,27 @@ async def test_errors_of_the_provider(
     assert (failure.type, failure.non_retryable) == (code, final)
     assert failure.next_retry_delay == (None if delay is None else timedelta(seconds=delay))
     assert len(server.requests) == 1, "only Temporal retries"
+
+
+@pytest.mark.parametrize("tokens", ["streamed"], indirect=True)
+@pytest.mark.parametrize(
+    ("reply", "code"),
+    [
+        (cut(after=0), "connection_error"),
+        (cut(after=1), "connection_error"),
+        (cut(after=4), "connection_error"),
+        (ended(after=4), "invalid_reply"),
+        (raw(b"data: [DONE]\n\n", "text/event-stream"), "model_behavior"),
+        (raw(b'data: {"error": {"message": "overloaded"}}\n\n', "text/event-stream"), "invalid_reply"),
+    ],
+)
+async def test_a_stream_that_is_cut_is_retried_and_no_answer(
+    activity: Any, server: OpenAIServer, reply: Reply, code: str
+) -> None:
+    server.will(reply)
+    failure = await fail(activity, node_call(prompt="p", model=MODEL))
+    assert (failure.type, failure.non_retryable, len(server.requests)) == (code, False, 1)
+    assert server.requests[0]["stream"] is True
 
 
 async def test_a_provider_that_does_not_answer_in_time(activity: Any, server: OpenAIServer) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -66,10 +67,14 @@ def raw(content: bytes, media_type: str = "application/json", status: int = 200)
     return lambda body: Response(content, status, media_type=media_type)
 
 
-def cut() -> Reply:
-    """Promise a whole completion, send half of it and break the connection."""
+def cut(after: int = 2) -> Reply:
+    """Promise a whole completion, send half of it (``after`` chunks of a stream) and break the connection."""
 
     def reply(body: dict[str, Any]) -> Response:
+        if body.get("stream"):
+            return _stream(
+                _chunks(body, {"content": "an answer that never arrives"}, "stop", 1, 1)[:after], breaks=True
+            )
         whole = text("an answer that never arrives")(body).body
 
         async def half() -> AsyncIterator[bytes]:
@@ -81,9 +86,61 @@ def cut() -> Reply:
     return reply
 
 
+def ended(after: int = 2) -> Reply:
+    """End a stream after some chunks as if it were whole."""
+    return lambda body: _stream(_chunks(body, {"content": "an answer that never arrives"}, "stop", 1, 1)[:after])
+
+
+def gated(content: str, gate: asyncio.Event, after: int = 2) -> Reply:
+    """Stream a text, and wait at a gate after some chunks."""
+    return lambda body: _stream(_chunks(body, {"content": content}, "stop", 10, 10), gate=gate, after=after)
+
+
+def _chunks(
+    body: dict[str, Any], message: dict[str, Any], finish: str, input_tokens: int, output_tokens: int
+) -> list[dict[str, Any]]:
+    """Return what a stream sends: the role, the text word by word, the arguments in halves, the end, the usage."""
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    deltas += [{"content": word} for word in re.findall(r"\S+\s*", message.get("content") or "")]
+    for index, call in enumerate(message.get("tool_calls", [])):
+        name, arguments = call["function"]["name"], call["function"]["arguments"]
+        half = len(arguments) // 2
+        deltas.append({"tool_calls": [{**call, "index": index, "function": {"name": name, "arguments": ""}}]})
+        for part in (arguments[:half], arguments[half:]):
+            deltas.append({"tool_calls": [{"index": index, "function": {"arguments": part}}]})
+    choices = [[{"index": 0, "delta": delta, "finish_reason": None}] for delta in deltas]
+    choices.append([{"index": 0, "delta": {}, "finish_reason": finish}])
+    usage = _usage(input_tokens, output_tokens) if body.get("stream_options", {}).get("include_usage") else None
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": int(time.time()), "model": body["model"]}
+    told = [{**head, "choices": each, "usage": None} for each in choices]
+    return [*told, {**head, "choices": [], "usage": usage}] if usage else told
+
+
+def _stream(
+    chunks: list[dict[str, Any]], *, breaks: bool = False, gate: asyncio.Event | None = None, after: int = 0
+) -> Response:
+    async def lines() -> AsyncIterator[str]:
+        for number, chunk in enumerate(chunks):
+            if gate is not None and number == after:
+                await gate.wait()
+            yield f"data: {json.dumps(chunk)}\n\n"
+        if breaks:
+            raise ConnectionResetError("cut by the script")
+        yield "data: [DONE]\n\n"
+
+    return StreamingResponse(lines(), media_type="text/event-stream")
+
+
+def _usage(input_tokens: int, output_tokens: int) -> dict[str, int]:
+    total = input_tokens + output_tokens
+    return {"prompt_tokens": input_tokens, "completion_tokens": output_tokens, "total_tokens": total}
+
+
 def _completion(
     body: dict[str, Any], message: dict[str, Any], finish: str, input_tokens: int, output_tokens: int, model: str | None
 ) -> Response:
+    if body.get("stream"):
+        return _stream(_chunks(body, message, finish, input_tokens, output_tokens))
     return JSONResponse(
         {
             "id": "chatcmpl-1",
@@ -91,11 +148,7 @@ def _completion(
             "created": int(time.time()),
             "model": model or body["model"],
             "choices": [{"index": 0, "message": {"refusal": None, **message}, "finish_reason": finish}],
-            "usage": {
-                "prompt_tokens": input_tokens,
-                "completion_tokens": output_tokens,
-                "total_tokens": input_tokens + output_tokens,
-            },
+            "usage": _usage(input_tokens, output_tokens),
         }
     )
 

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from sse_starlette import EventSourceResponse
 
 from api.kit.auth import may
-from api.kit.deps import Executions
+from api.kit.deps import Executions, Tokens
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
 from api.kit.unit_of_work import Unit
 from api.omium.schemas.events import Event, EventAccepted, SendEvent, server_sent
 from cairn.domain.executions.outside import send_event
+
+WithTokens = Annotated[bool, Query(description="Whether to tell what models write, while they write it.")]
 
 router = APIRouter(prefix="/api/v1/executions/{execution_id}", tags=["events"], route_class=SurfaceRoute)
 
@@ -23,10 +27,20 @@ router = APIRouter(prefix="/api/v1/executions/{execution_id}", tags=["events"], 
     dependencies=[may("executions:read")],
 )
 async def stream_events(
-    execution_id: str, executions: Executions, last_event_id: LastEventId = None
+    execution_id: str,
+    executions: Executions,
+    feed: Tokens,
+    last_event_id: LastEventId = None,
+    tokens: WithTokens = True,
 ) -> EventSourceResponse:
-    """Follow an execution. `id:` is the event's `seq`; with `Last-Event-ID` the stream goes on after it."""
-    return stream(server_sent(await executions.events(execution_id, last_event_id)))
+    """Follow an execution. `id:` is the event's `seq`; with `Last-Event-ID` the stream goes on after it.
+
+    Events of type `token` tell what a model writes between its node's start and end. They have no `id:`: after a
+    reconnect the text of a node that is still under way is told again. `restart` in their data: a text begins here, and
+    what this visit of the node wrote before is void.
+    """
+    events = await executions.events(execution_id, last_event_id, feed if tokens else None)
+    return stream(server_sent(events))
 
 
 @router.post("/events", status_code=202, dependencies=[may("executions:write")])

@@ -20,7 +20,10 @@ class Event(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
-    seq: int = Field(description="Grows from event to event, over resets too; also the event's `id:`.")
+    seq: int = Field(
+        description="Grows from event to event, over resets too; also the event's `id:`. A token has no `id:`, and the"
+        " number of the event before it."
+    )
     type: str = Field(description="status, node_started, node_completed, node_failed, checkpoint, reset or token.")
     at: datetime
     execution_id: str
@@ -34,7 +37,7 @@ async def server_sent(events: AsyncIterator[ExecutionEvent]) -> AsyncIterator[Se
     async for event in events:
         shown = Event.model_validate(event)
         absent = {"node_id"} if event.node_id is None else set[str]()
-        yield ServerSentEvent(shown.model_dump_json(exclude=absent), id=str(event.seq))
+        yield ServerSentEvent(shown.model_dump_json(exclude=absent), id=str(event.seq) if event.numbered else None)
 
 
 class SendEvent(Body):

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlmodel import col
 
 from cairn.domain.executions.start import start_workflow
+from cairn.domain.executions.tokens import purge_tokens
 from cairn.domain.executions.view import repair, told
 from cairn.domain.executions.workflow_side import row_of
 from cairn.domain.idempotency.store import IdempotencyStore
@@ -109,9 +110,10 @@ class Reconciler:
                     await cancel_requests(session, temporal_id)
 
     async def purge(self) -> None:
-        """Remove records of idempotent requests that have expired."""
+        """Remove records of idempotent requests that have expired, and texts that nobody follows any more."""
         async with self.database.transaction() as session:
             await IdempotencyStore(session).purge()
+            await purge_tokens(session)
 
     async def _keys(self, *conditions: object) -> Sequence[int]:
         query = select(col(ExecutionRow.key)).where(*conditions).order_by(col(ExecutionRow.key)).limit(_BATCH)  # pyright: ignore[reportArgumentType]

@@ -37,7 +37,7 @@ from cairn.domain.executions.model import (
     StartExecution,
 )
 from cairn.domain.executions.start import start_workflow
-from cairn.domain.executions.stream import follow
+from cairn.domain.executions.stream import TokenFeed, follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.pinned import published_version
 from cairn.domain.principal import Principal
@@ -234,8 +234,10 @@ class ExecutionService:
         every = (await self.temporal.project(now)).checkpoints
         return every[offset : offset + limit], len(every)
 
-    async def events(self, execution_id: str, after: int | None = None) -> AsyncIterator[ExecutionEvent]:
-        """Return the execution's events as they come, those after number ``after`` alone.
+    async def events(
+        self, execution_id: str, after: int | None = None, tokens: TokenFeed | None = None
+    ) -> AsyncIterator[ExecutionEvent]:
+        """Return the execution's events as they come, those after number ``after`` alone; arguments as of ``follow``.
 
         Raises:
             NotFound: no such execution.
@@ -243,7 +245,7 @@ class ExecutionService:
             Unavailable: Temporal does not answer.
         """
         row, _ = await self.located(execution_id)
-        return follow(self.temporal, row.temporal_id, row.id, after)
+        return follow(self.temporal, row.temporal_id, row.id, after, tokens)
 
     async def require(self, execution_id: str) -> ExecutionRow:
         """Return the execution's row.

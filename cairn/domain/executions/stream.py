@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from cairn.domain.executions.events import ExecutionEvent, Narrator
 from cairn.domain.executions.token_wakeups import Wakeup, Wakeups
@@ -14,6 +15,7 @@ from cairn.persistence.session import Database
 from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.history import Event
 
+_Key: TypeAlias = tuple[str, int]
 _STARTED, _ENDED = "node_started", ("node_completed", "node_failed")
 
 
@@ -80,36 +82,44 @@ def _token(narrator: Narrator, known: int, visit: Visit, told: Told) -> Executio
 
 @dataclass
 class Writing:
-    """The visits of a run in which a model may be writing."""
+    """The agents of a run, and which of them are under way.
+
+    Attributes:
+        open: visits in which a model may be writing.
+    """
 
     tokens: TokenFeed | None
     temporal_id: str
     run_id: str
-    readers: dict[tuple[str, int], VisitReader] = field(default_factory=dict[tuple[str, int], VisitReader])
+    open: set[_Key] = field(default_factory=set[_Key])
+    _readers: dict[_Key, VisitReader] = field(default_factory=dict[_Key, VisitReader])
 
     def note(self, event: ExecutionEvent, narrator: Narrator) -> None:
-        """Take notice of an agent that starts or ends."""
-        if self.tokens is None or event.node_id is None:
-            return
-        key = (event.node_id, event.data.get("visit", 0))
-        if event.type == _STARTED and narrator.is_agent(event.node_id):
+        """Take notice of an agent whose work starts or ends; with tools it does so several times in one visit."""
+        key = _key(event)
+        if event.type == _STARTED and self.tokens is not None and narrator.is_agent(key[0]):
             visit = Visit(self.temporal_id, self.run_id, *key)
-            self.readers.setdefault(key, VisitReader(self.tokens.database, visit))
-        elif event.type in _ENDED:
-            self.readers.pop(key, None)
+            self._readers.setdefault(key, VisitReader(self.tokens.database, visit))
+            self.open.add(key)
+        elif event.type in _ENDED and key in self._readers:
+            self._readers[key].skip(event.at)
+            self.open.discard(key)
 
     async def rest(self, event: ExecutionEvent) -> AsyncGenerator[tuple[Visit, Told]]:
-        """Yield what a visit's model wrote before the visit ended with this event."""
-        reader = self.readers.get((event.node_id or "", event.data.get("visit", 0)))
-        if reader is not None and event.type in _ENDED:
-            async for told in _all(reader):
+        """Yield what a model wrote before its work ended with this event."""
+        if event.type in _ENDED and _key(event) in self.open:
+            async for told in _all(self._readers[_key(event)]):
                 yield told
 
     async def news(self) -> AsyncGenerator[tuple[Visit, Told]]:
         """Yield what models have written since the last time."""
-        for reader in list(self.readers.values()):
-            async for told in _all(reader):
+        for key in sorted(self.open):
+            async for told in _all(self._readers[key]):
                 yield told
+
+
+def _key(event: ExecutionEvent) -> _Key:
+    return event.node_id or "", event.data.get("visit", 0)
 
 
 async def _all(reader: VisitReader) -> AsyncGenerator[tuple[Visit, Told]]:
@@ -132,7 +142,7 @@ async def _live(
         while True:
             batch = asyncio.ensure_future(anext(batches, None))
             try:
-                while not await _ready(batch, wakeup if writing.readers else None):
+                while not await _ready(batch, wakeup if writing.open else None):
                     async for told in writing.news():
                         yield told
             finally:

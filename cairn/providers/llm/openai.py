@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from pydantic_ai.models.openai import OpenAIChatModel
+from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from cairn.providers.llm.keys import NO_CLIENT_RETRIES, find_key, need_key, need_name
@@ -12,6 +13,9 @@ from cairn.providers.llm.model import ClientFactory, LanguageModel
 from cairn.settings import Settings
 
 _NO_KEY = "none"
+
+# A stream that a proxy ended in the middle looks like a whole one but for this.
+_PROFILE = OpenAIModelProfile(openai_chat_streaming_requires_finish_reason=True)
 
 
 async def open_model(name: str, settings: Settings, client: ClientFactory) -> LanguageModel:
@@ -27,4 +31,5 @@ async def open_model(name: str, settings: Settings, client: ClientFactory) -> La
     else:
         key = need_key("openai", settings.openai_api_key)
     provider = OpenAIProvider(base_url=base_url, api_key=key, http_client=client())
-    return LanguageModel(f"openai:{name}", OpenAIChatModel(name, provider=provider), settings=NO_CLIENT_RETRIES)
+    model = OpenAIChatModel(name, provider=provider, profile=_PROFILE)
+    return LanguageModel(f"openai:{name}", model, settings=NO_CLIENT_RETRIES)
