@@ -9,6 +9,7 @@ from typing import Any
 from temporalio.client import Client
 
 from activities.checkpoint import mark_checkpoint
+from activities.children import ChildActivities
 from activities.code import CodeActivities
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
@@ -16,6 +17,7 @@ from activities.llm import AgentActivities
 from activities.llm_turn import TurnActivities
 from activities.mcp import McpActivities
 from activities.requests import RequestActivities
+from activities.schedules import ScheduleActivities
 from activities.score import ScoreActivities
 from activities.tools import ToolActivities
 from cairn.domain.conversations import Conversations
@@ -46,6 +48,8 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     tools, agents = ToolActivities(known), AgentActivities(models, known, tokens)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
+    schedules = ScheduleActivities(deps.database, client, deps.settings)
+    children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
     return [
         mark_checkpoint,
@@ -58,10 +62,16 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         ScoreActivities(models).run_score,
         requests.open_request,
         requests.close_request,
+        children.watch_child,
+        children.keep_items,
         executions.land,
         executions.record,
         executions.request_cancel,
         executions.make_reset,
         executions.after_reset,
         executions.reconcile,
+        schedules.prepare_scheduled,
+        schedules.note_scheduled,
+        schedules.discard_scheduled,
+        schedules.look_at_execution,
     ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from workflows.graph_execution import GraphExecution
+from workflows.map_execution import MapExecution
 from workflows.reconcile import Reconcile
 from workflows.reset_execution import ResetExecution
+from workflows.scheduled_start import ScheduledStart
 
-WORKFLOWS: list[type] = [GraphExecution, ResetExecution, Reconcile]
+WORKFLOWS: list[type] = [GraphExecution, MapExecution, ResetExecution, Reconcile, ScheduledStart]

@@ -41,9 +41,12 @@ def execution_filter(
     status: Annotated[Status | None, Query()] = None,
     created_after: Annotated[UtcQuery | None, Query(description="At this time or later.")] = None,
     created_before: Annotated[UtcQuery | None, Query(description="At this time or earlier.")] = None,
+    parent_execution_id: Annotated[
+        str | None, Query(max_length=255, description="Children of this execution; without it, no children are listed.")
+    ] = None,
 ) -> ExecutionFilter:
     """Return what the query asks for; all filters hold at once."""
-    return ExecutionFilter(workflow_id, status, _metadata(request), created_after, created_before)
+    return ExecutionFilter(workflow_id, status, _metadata(request), created_after, created_before, parent_execution_id)
 
 
 def _metadata(request: Request) -> dict[str, str]:

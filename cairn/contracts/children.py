@@ -103,7 +103,7 @@ class WatchedChild(BaseModel):
 WATCH_CHILD = ActivityRef("watch_child", NodeCall, NodeResult)
 """Waits for a child that an earlier run of the execution started (continue-as-new). ``data``: WatchedChild.
 
-Fails with the child's own code, as the child itself would have told; ``cancelled`` when it was cancelled or terminated.
+Fails with the child's own code, as the child itself would have told; ``cancelled`` or ``terminated`` when it ended so.
 """
 
 

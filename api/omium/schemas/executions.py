@@ -62,10 +62,27 @@ class Execution(BaseModel):
     temporal: TemporalLink
 
 
+class Children(BaseModel):
+    """How many child executions a node has."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    total: int
+    waiting: int = Field(description="Items of a map that have not been started yet.")
+    running: int
+    paused: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
 class ExecutionDetail(Execution):
     """An execution with its checkpoints, as Temporal has it at this moment."""
 
     checkpoints: list[Checkpoint] = Field(description="Oldest first.")
+    children: dict[str, Children] | None = Field(
+        description="By the id of the node that started them; `GET /executions?parent_execution_id=…` lists them."
+    )
 
     @computed_field
     @property

@@ -24,9 +24,26 @@ class TemporalLink:
     url: str | None
 
 
+@dataclass(slots=True)
+class Children:
+    """How many child executions a node has, by their status; ``waiting``: items of a map that are not started yet."""
+
+    waiting: int = 0
+    running: int = 0
+    paused: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.waiting + self.running + self.paused + self.completed + self.failed + self.cancelled
+
+
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """An execution. ``checkpoints`` is None where only the row was read (lists).
+    """An execution. ``checkpoints`` and ``children`` are None where only the row was read (lists).
 
     Attributes:
         workflow_id: uuid of the graph.
@@ -35,6 +52,7 @@ class Execution:
         error: {code, message, node_id, visit, attempt, cause} of a failed one.
         usage: {requests, input_tokens, output_tokens, cost}.
         revision: +1 for each accepted command or observed reset.
+        children: its child executions, by the id of the node that started them.
     """
 
     id: str
@@ -53,6 +71,7 @@ class Execution:
     usage: JsonObject | None
     temporal: TemporalLink
     checkpoints: list[Checkpoint] | None = None
+    children: dict[str, Children] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +104,18 @@ class StartExecution:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionFilter:
-    """Which executions a list shows; all given conditions hold. Times are UTC, both bounds inclusive."""
+    """Which executions a list shows; all given conditions hold. Times are UTC, both bounds inclusive.
+
+    Attributes:
+        parent_execution_id: children of this execution; None for executions that are no children.
+    """
 
     workflow_id: str | None = None
     status: Status | None = None
     metadata: dict[str, str] = field(default_factory=dict[str, str])
     created_after: datetime | None = None
     created_before: datetime | None = None
+    parent_execution_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,9 +29,11 @@ from cairn.contracts.executions import (
     execution_tag,
 )
 from cairn.contracts.json import Json, JsonObject, canonical
+from cairn.domain.executions.children import children_of, map_items
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.model import (
     CheckpointState,
+    Children,
     Execution,
     ExecutionFilter,
     StartExecution,
@@ -39,6 +41,7 @@ from cairn.domain.executions.model import (
 from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.stream import TokenFeed, follow
 from cairn.domain.executions.view import of_row, repair, told
+from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pinned import published_version
 from cairn.domain.principal import Principal
 from cairn.graph.compiled import input_schema_of, unexecutable_kinds
@@ -88,15 +91,7 @@ class ExecutionService:
             existing = await self._find(resource_id)
             if existing is not None:
                 return existing
-        _check_metadata(command)
-        version = await published_version(self.session, self.principal.scope, command.workflow_id)
-        if unexecutable := unexecutable_kinds(version.definition):
-            kinds = ", ".join(unexecutable)
-            raise errors.Conflict(f"The workflow has nodes that cannot be run: {kinds}", code="workflow_not_executable")
-        schema = input_schema_of(version.definition)
-        if schema is not None and (broken := validate_json(schema, command.input_data)):
-            fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
-            raise errors.InvalidInput("The input breaks the graph's schema", errors=fields)
+        version = await self.resolve(command)
         chosen = command.execution_id
         execution_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
         row = ExecutionRow(
@@ -118,6 +113,23 @@ class ExecutionService:
                 return await self.rows.add(row)
         except IntegrityError as error:
             raise errors.Conflict(f"The execution id {execution_id!r} is taken", code="execution_exists") from error
+
+    async def resolve(self, command: StartExecution) -> GraphVersion:
+        """Return the version that an execution would be pinned to if it were started now.
+
+        Raises:
+            NotFound, Conflict, InvalidInput: as of ``create``.
+        """
+        _check_metadata(command)
+        version = await published_version(self.session, self.principal.scope, command.workflow_id)
+        if unexecutable := unexecutable_kinds(version.definition):
+            kinds = ", ".join(unexecutable)
+            raise errors.Conflict(f"The workflow has nodes that cannot be run: {kinds}", code="workflow_not_executable")
+        schema = input_schema_of(version.definition)
+        if schema is not None and (broken := validate_json(schema, command.input_data)):
+            fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
+            raise errors.InvalidInput("The input breaks the graph's schema", errors=fields)
+        return version
 
     async def start(self, row: ExecutionRow) -> Execution:
         """Start the row's workflow, once however often it is asked; to be called after the row's commit.
@@ -166,7 +178,8 @@ class ExecutionService:
         projection = await self.temporal.project(now)
         detail = await self._waiting(now) if now.waiting else None
         await self._repair(row, told(row, now, projection))
-        return self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
+        shown = self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
+        return replace(shown, children=await self._children(row, projection))
 
     async def pause(self, execution_id: str, revision: int | None = None, key: str | None = None) -> Execution:
         """Stop before the next node; activities in flight end and are kept. A paused execution stays as it is.
@@ -286,7 +299,7 @@ class ExecutionService:
         return await self.rows.get(self.principal.scope, col(ExecutionRow.id) == execution_id)
 
     async def _conditions(self, which: ExecutionFilter) -> list[ColumnElement[bool]]:
-        conditions: list[ColumnElement[bool]] = []
+        conditions: list[ColumnElement[bool]] = [col(ExecutionRow.parent_execution_id) == which.parent_execution_id]
         if which.workflow_id is not None:
             by_number = which.workflow_id.isdecimal() and len(which.workflow_id) < 19
             number = int(which.workflow_id) if by_number else -1
@@ -318,6 +331,9 @@ class ExecutionService:
     async def _waiting(self, now: Description) -> str:
         polled = await self.temporal.polled()
         return "no worker polls the task queue, or all are busy" if polled else "no worker polls the task queue"
+
+    async def _children(self, row: ExecutionRow, projection: Projection) -> dict[str, Children]:
+        return await children_of(self.session, self.principal.scope, row.id, map_items(projection))
 
     def _of_row(
         self, row: ExecutionRow, checkpoints: list[Checkpoint] | None = None, detail: str | None = None

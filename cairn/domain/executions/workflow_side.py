@@ -6,10 +6,14 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from cairn.contracts.executions import Phase
-from cairn.contracts.operations import Landing, LandRequest, Record
+from cairn.contracts.executions import GraphRef, Phase
+from cairn.contracts.json import JsonObject
+from cairn.contracts.operations import ENGINE, Landing, LandRequest, Record
+from cairn.domain.executions.children import add_child
 from cairn.domain.graphs.pinned import load_definition
+from cairn.domain.graphs.pins import pins_of
 from cairn.domain.requests.workflow_side import cancel_requests
+from cairn.persistence.repository import Scope
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
@@ -28,19 +32,40 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
         NotFound: the pinned version is gone.
         Conflict: its definition is not the one that was started.
     """
-    definition = None
-    if request.graph is not None:
-        definition = await load_definition(session, request.graph.version_id, request.graph.digest)
-    if run_id == request.original_run_id:
-        return Landing(run_id=run_id, definition=definition)
+    landing = Landing(run_id=run_id, engine=min(request.engine, ENGINE))
     row = await row_of(session, request.temporal_id)
+    if row is None and request.start is not None and request.start.parent is not None:
+        row = await add_child(session, request.temporal_id, request.start, request.start.parent, run_id)
+    if (graph := request.graph) is not None:
+        landing.definition = await load_definition(session, graph.version_id, graph.digest, graph.body)
+        landing.pins = await _pins(session, request, landing.definition, row)
+    if run_id == request.original_run_id:
+        return landing
+    landing.reset = True
     if row is not None and row.run_id == run_id:
-        return Landing(run_id=run_id, revision=row.revision, reset=True, definition=definition)
+        landing.revision = row.revision
+        return landing
     base = await temporal.reader.base_of(request.temporal_id, run_id)
     before = await temporal.describe(request.temporal_id, base) if base else None
     await cancel_requests(session, request.temporal_id, keep=run_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]
-    return Landing(run_id=run_id, revision=max(revisions) + 1, reset=True, definition=definition)
+    landing.revision = max(revisions) + 1
+    return landing
+
+
+async def _pins(
+    session: AsyncSession, request: LandRequest, definition: JsonObject, row: ExecutionRow | None
+) -> dict[str, GraphRef]:
+    """Return the versions that the execution's children run; those of its first landing, also after a reset to it."""
+    if not request.pin:
+        return {}
+    if row is not None and row.pins is not None:
+        return {name: GraphRef.model_validate(ref) for name, ref in row.pins.items()}
+    live = request.start.live if request.start is not None else True
+    pins = await pins_of(session, Scope(request.tenant, live), definition)
+    if row is not None and pins:
+        row.pins = {name: ref.model_dump() for name, ref in pins.items()}
+    return pins
 
 
 async def record(session: AsyncSession, told: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,6 +14,7 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.rows import find_graph, find_version
 from cairn.errors import Conflict, NotFound
+from cairn.graph.references import body_at
 from cairn.persistence.repository import Scope
 from cairn.persistence.tables import GraphVersionRow
 
@@ -36,13 +38,19 @@ async def published_version(session: AsyncSession, scope: Scope, graph: int | st
     return GraphVersion.of(version, row.uuid)
 
 
-async def load_definition(session: AsyncSession, version_id: int, digest: str) -> JsonObject:
+async def load_definition(session: AsyncSession, version_id: int, digest: str, body: Sequence[str] = ()) -> JsonObject:
     """Return the definition that an execution is pinned to. It is shared: not to be changed in place.
 
     Whoever knows the digest may have the definition, so no tenant is asked.
 
+    Args:
+        session: to read from.
+        version_id: the version.
+        digest: of the definition that is wanted.
+        body: ids of the map nodes that lead to an inline definition inside the version's.
+
     Raises:
-        NotFound: there is no such version.
+        NotFound: there is no such version, or no such inline definition in it.
         Conflict: the version has another definition now (a draft that was edited, or damage in the database).
     """
     key = (version_id, digest)
@@ -53,6 +61,9 @@ async def load_definition(session: AsyncSession, version_id: int, digest: str) -
     definition = (await session.execute(query)).scalar_one_or_none()
     if definition is None:
         raise NotFound("No such version of a workflow.", code="version_not_found")
+    definition = body_at(definition, body)
+    if definition is None:
+        raise NotFound("The version has no such inline definition.", code="version_not_found")
     if json.digest(definition) != digest:
         raise Conflict("The version's definition is not the one that was started.", code="definition_changed")
     _cache[key] = definition

@@ -28,6 +28,7 @@ class ExecutionRow(TenantRow, table=True):
         started: Temporal acknowledged the start.
         parent_node_id: of a child: the node of the parent that started it; ``parent_visit`` is which visit of it.
         parent_map_id: of an item of a map: Temporal workflow id of the map; ``parent_index`` is which item.
+        pins: versions of the graphs that its nodes name, by name: those that were published when it first began.
         work_digest: of a child: digest of what it works on (``contracts.children.work_digest``).
         forked_from_execution_id: the execution that it began as a fork of, at ``forked_from_checkpoint_id``.
         seed: the engine's state that a fork starts from; kept until Temporal has it.
@@ -79,6 +80,7 @@ class ExecutionRow(TenantRow, table=True):
     parent_map_id: str | None = None
     parent_index: int | None = None
     work_digest: str | None = None
+    pins: JsonObject | None = Field(default=None, sa_type=JsonDocument)
     started: bool = False
     forked_from_execution_id: str | None = None
     forked_from_checkpoint_id: str | None = None
