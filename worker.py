@@ -8,7 +8,7 @@ import signal
 from datetime import timedelta
 
 from temporalio.client import Client
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
+from temporalio.worker import Worker
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # pyright: ignore[reportPrivateUsage]
 
 from activities.guard import HEARTBEAT_INTERVAL
@@ -19,8 +19,9 @@ from cairn.observability.metrics import temporal_runtime
 from cairn.observability.traces import configure_tracing, temporal_interceptors
 from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings, get_settings
+from cairn.temporal.blob_owners import OwningWorkflowRunner
 from cairn.temporal.connection import connect
-from cairn.temporal.schedules import ensure_reconcile
+from cairn.temporal.schedules import ensure_collect_blobs, ensure_reconcile
 from cairn.temporal.server import register_search_attributes
 from workflows.registry import WORKFLOWS
 
@@ -33,7 +34,7 @@ def make_worker(client: Client, database: Database, settings: Settings) -> Worke
         workflows=WORKFLOWS,
         activities=activities(Dependencies(settings=settings, database=database, client=client)),
         # Workflows import pure code alone (an architecture test is the guard); the sandbox costs each start 3-6 ms.
-        workflow_runner=UnsandboxedWorkflowRunner(),
+        workflow_runner=OwningWorkflowRunner(),
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
         graceful_shutdown_timeout=timedelta(seconds=10),
     )
@@ -57,6 +58,7 @@ async def serve(settings: Settings) -> None:
     await register_search_attributes(client)
     async with make_worker(client, database, settings):
         await ensure_reconcile(client, settings.task_queue)
+        await ensure_collect_blobs(client, settings.task_queue)
         get_logger("worker").info("worker serves", task_queue=settings.task_queue)
         await stop.wait()
     await database.dispose()

@@ -8,6 +8,7 @@ from typing import Any
 
 from temporalio.client import Client
 
+from activities.blobs import BlobActivities
 from activities.checkpoint import mark_checkpoint
 from activities.children import ChildActivities
 from activities.code import CodeActivities
@@ -74,4 +75,5 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.note_scheduled,
         schedules.discard_scheduled,
         schedules.look_at_execution,
+        BlobActivities(deps.settings, deps.client).collect_blobs,
     ]

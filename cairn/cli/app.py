@@ -9,7 +9,21 @@ from typing import NoReturn
 import typer
 
 from cairn import orderly
-from cairn.cli import db, doctor, executions, graph, keys, openapi, output, processes, run, serve, setup, temporal
+from cairn.cli import (
+    blobs,
+    db,
+    doctor,
+    executions,
+    graph,
+    keys,
+    openapi,
+    output,
+    processes,
+    run,
+    serve,
+    setup,
+    temporal,
+)
 from cairn.cli.demo import command as demo
 from cairn.errors import CairnError
 
@@ -26,6 +40,7 @@ app.command("temporal")(temporal.temporal)
 app.command("worker")(processes.worker)
 app.command("api")(processes.api)
 app.add_typer(db.app, name="db")
+app.add_typer(blobs.app, name="blobs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(graph.app, name="graph")
 app.command("run")(run.run)

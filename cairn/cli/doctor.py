@@ -66,7 +66,7 @@ def _text(findings: list[Finding]) -> str:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    findings = [_python(), _home(settings)]
+    findings = [_python(), _home(settings), _encryption(settings)]
     findings += [finding async for finding in _temporal(settings)]
     findings += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
     findings += [_sandbox(settings), *_mcp(settings)]
@@ -83,6 +83,21 @@ def _home(settings: Settings) -> Finding:
     if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
         return Finding("data", "missing", f"{home} cannot be written", "Set CAIRN_HOME to a folder of yours.")
     return Finding("data", "ok", str(home) if there == home else f"{home} (made at the first start)")
+
+
+def _encryption(settings: Settings) -> Finding:
+    from cairn.temporal.encryption import PayloadKeys
+
+    try:
+        keys = PayloadKeys.of(settings)
+    except CairnError as error:
+        return Finding(
+            "encryption", "missing", error.message, "Correct the list; `openssl rand -base64 32` makes a key."
+        )
+    if keys.first is None:
+        known = f"; {', '.join(keys.ids)} decrypt what there is" if keys.ids else ""
+        return Finding("encryption", "ok", f"off: payloads are plain{known}")
+    return Finding("encryption", "ok", f"payloads are encrypted with {keys.first}; known: {', '.join(keys.ids)}")
 
 
 async def _temporal(settings: Settings) -> AsyncIterator[Finding]:

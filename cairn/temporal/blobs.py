@@ -1,16 +1,25 @@
-"""Content-addressed storage of payloads that are too large for history.
+"""Storage of payloads that are too large for history, and who owns them.
 
-A payload of at least the threshold is stored under the SHA-256 of its serialized bytes, and history keeps a reference
-of some 200 bytes. Storing the same payload again writes the same object again, so retries and replays are harmless,
-and a damaged object heals when it is stored once more. What is read is verified against the digest.
+A payload of at least the threshold is stored as an object, and history keeps a reference of a few hundred bytes with
+its SHA-256: what is read is verified against it. The object's path says which workflows' histories may refer to it
+(its owners) and on which day it was written, so that :mod:`cairn.temporal.blob_sweep` knows what can go without
+reading histories:
+
+    owned/<namespace>/<day>/<owner>[,<owner>]/<digest>
+
+Storing the same payload for the same owners on the same day writes the same object again, so retries are harmless and
+a damaged object heals. An object of an earlier day is never written again: what the sweep removes nobody writes.
+Encrypted payloads are never the same: each time they are stored they are another object, which goes with its owners.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Sequence
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -25,6 +34,7 @@ from temporalio.converter import (
     StorageDriverClaim,
     StorageDriverRetrieveContext,
     StorageDriverStoreContext,
+    StorageDriverWorkflowInfo,
 )
 
 if TYPE_CHECKING:
@@ -33,7 +43,13 @@ if TYPE_CHECKING:
 DRIVER_NAME = "cairn.blobs"
 """Name of the driver in history; never changes."""
 
+OWNED = "owned"
+"""Folder of the objects that have owners."""
+
 _DIGEST_KEY = "sha256"
+_PATH_KEY = "path"
+_SAFE = re.compile(r"[A-Za-z0-9_=,-]+(/[A-Za-z0-9_=,-]+)*")
+_NAME_LENGTH = 200  # file systems allow names of 255 bytes
 
 _CLIENT: ClientConfig = {"allow_http": True, "connect_timeout": "5s", "timeout": "30s"}
 _RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
@@ -74,7 +90,7 @@ def open_store(url: str) -> ObjectStore:
     """
     try:
         if urlsplit(url).scheme == "file":
-            return LocalStore.from_url(url, mkdir=True)
+            return LocalStore.from_url(url, mkdir=True, automatic_cleanup=True)
         return from_url(url, client_options=_CLIENT, retry_config=_RETRY)
     except (ObstoreError, ValueError, OSError) as error:
         reason = str(error).partition("\n")[0]
@@ -83,8 +99,58 @@ def open_store(url: str) -> ObjectStore:
         ) from error
 
 
+@dataclass(frozen=True, kw_only=True)
+class SharedTarget(StorageDriverWorkflowInfo):
+    """The workflow for which a payload is stored, and another one whose history will refer to it, too."""
+
+    also: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPath:
+    """Where an object with owners lies.
+
+    Attributes:
+        namespace: of the owners.
+        day: on which it was written, UTC.
+        owners: Temporal workflow ids.
+        digest: SHA-256 of its bytes, in hex.
+    """
+
+    namespace: str
+    day: date
+    owners: tuple[str, ...]
+    digest: str
+
+    def __str__(self) -> str:
+        owners = ",".join(_escape(owner) for owner in self.owners)
+        names = [owners[at : at + _NAME_LENGTH] for at in range(0, len(owners), _NAME_LENGTH)]
+        return "/".join([days_folder(self.namespace), self.day.isoformat(), *names, self.digest])
+
+    @classmethod
+    def parse(cls, path: str) -> BlobPath:
+        """Read a path back.
+
+        Raises:
+            ValueError: it is none of these paths.
+        """
+        folder, namespace, day, *names, digest = path.split("/")
+        owners = tuple(_unescape(owner) for owner in "".join(names).split(","))
+        if folder != OWNED or not all(owners):
+            raise ValueError(f"{path!r} is no path of a blob with owners")
+        return cls(_unescape(namespace), date.fromisoformat(day), owners, digest)
+
+
+def days_folder(namespace: str) -> str:
+    """Return the folder of a namespace's objects; it has one for each day."""
+    return f"{OWNED}/{_escape(namespace)}"
+
+
 class BlobDriver(StorageDriver):
-    """Stores payloads in an object store under ``sha256/<two digits>/<digest>``."""
+    """Stores payloads in an object store.
+
+    Those without a workflow lie under ``sha256/<two digits>/<digest>``, where the first release had all of them.
+    """
 
     def __init__(self, store: ObjectStore) -> None:
         """Make a driver on an open store."""
@@ -100,7 +166,7 @@ class BlobDriver(StorageDriver):
         Raises:
             BlobError: the storage refused or did not answer.
         """
-        return await asyncio.gather(*(self._put(payload) for payload in payloads))
+        return await asyncio.gather(*(self._put(context, payload) for payload in payloads))
 
     async def retrieve(
         self, context: StorageDriverRetrieveContext, claims: Sequence[StorageDriverClaim]
@@ -114,20 +180,24 @@ class BlobDriver(StorageDriver):
         """
         return await asyncio.gather(*(self._get(claim) for claim in claims))
 
-    async def _put(self, payload: Payload) -> StorageDriverClaim:
+    async def _put(self, context: StorageDriverStoreContext, payload: Payload) -> StorageDriverClaim:
         # Deterministic: the same payload has the same bytes, whatever the order of its metadata map.
         data = payload.SerializeToString(deterministic=True)
         digest = hashlib.sha256(data).hexdigest()
+        path = _owned(context, digest)
         try:
-            await obstore.put_async(self._store, _path(digest), data)
+            await obstore.put_async(self._store, path or _flat(digest), data)
         except (ObstoreError, OSError) as error:
             raise BlobError(f"Blob {digest} of {len(data)} bytes cannot be stored: {_reason(error)}") from error
-        return StorageDriverClaim(claim_data={_DIGEST_KEY: digest})
+        return StorageDriverClaim(claim_data={_DIGEST_KEY: digest, **({_PATH_KEY: path} if path else {})})
 
     async def _get(self, claim: StorageDriverClaim) -> Payload:
         digest = claim.claim_data[_DIGEST_KEY]
+        path = claim.claim_data.get(_PATH_KEY, _flat(digest))
+        if not _SAFE.fullmatch(path) or not path.endswith(f"/{digest}"):
+            raise BlobMissing(f"{path!r} is no path of a blob")
         try:
-            result = await obstore.get_async(self._store, _path(digest))
+            result = await obstore.get_async(self._store, path)
             data = bytes(await result.bytes_async())
         except FileNotFoundError as error:
             raise BlobMissing(
@@ -148,8 +218,25 @@ def _verified(digest: str, data: bytes) -> Payload:
         raise BlobDamaged(f"Blob {digest} is no payload") from error
 
 
-def _path(digest: str) -> str:
+def _owned(context: StorageDriverStoreContext, digest: str) -> str | None:
+    target = context.target
+    if not isinstance(target, StorageDriverWorkflowInfo) or not target.id:
+        return None
+    owners = (target.id, target.also) if isinstance(target, SharedTarget) else (target.id,)
+    return str(BlobPath(target.namespace, datetime.now(UTC).date(), owners, digest))
+
+
+def _flat(digest: str) -> str:
     return f"sha256/{digest[:2]}/{digest}"
+
+
+def _escape(text: str) -> str:
+    """Return the text in letters, digits, ``-`` and ``_``; all else as ``=`` and two hexadecimal digits a byte."""
+    return re.sub(r"[^A-Za-z0-9_-]", lambda found: "".join(f"={byte:02X}" for byte in found[0].encode()), text)
+
+
+def _unescape(text: str) -> str:
+    return re.sub(r"(=[0-9A-F]{2})+", lambda found: bytes.fromhex(found[0].replace("=", "")).decode(), text)
 
 
 def _reason(error: Exception) -> str:

@@ -10,7 +10,11 @@ from typing import TypeVar
 
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+)
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
@@ -18,6 +22,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from cairn.errors import Unavailable
 from cairn.settings import Settings
 from cairn.temporal.blobs import blob_storage
+from cairn.temporal.encryption import EncryptionCodec, PayloadKeys
 
 T = TypeVar("T")
 
@@ -40,9 +45,22 @@ _AWAY = (
 
 
 def data_converter(settings: Settings) -> DataConverter:
-    """Return the converter of all payloads: pydantic models as JSON, large ones by reference."""
-    storage = blob_storage(settings.blobs, settings.blob_threshold)
-    return dataclasses.replace(pydantic_data_converter, external_storage=storage)
+    """Return the converter of all payloads: pydantic models as JSON, encrypted if so set, large ones by reference.
+
+    The SDK encrypts before it stores, so that the storage of large payloads holds ciphertext, too.
+
+    Raises:
+        ValueError: no storage is known for the URL of the blobs.
+        InvalidInput: the list of keys is wrong.
+    """
+    keys = PayloadKeys.of(settings)
+    return dataclasses.replace(
+        pydantic_data_converter,
+        payload_codec=EncryptionCodec(keys),
+        # Messages and stack traces of failures are payloads only when they are told to be.
+        failure_converter_class=DefaultFailureConverterWithEncodedAttributes if keys.first else DefaultFailureConverter,
+        external_storage=blob_storage(settings.blobs, settings.blob_threshold),
+    )
 
 
 async def connect(

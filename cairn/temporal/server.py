@@ -128,15 +128,18 @@ def dev_server_command(binary: str, settings: Settings) -> list[str]:
     """Return the command line of a dev server that keeps its data under ``CAIRN_HOME``."""
     command = [binary, "server", "start-dev", "--ip", HOST, "--log-level", "error"]
     command += ["--port", str(settings.temporal_port), "--ui-port", str(settings.temporal_ui_port)]
-    command += ["--db-filename", str(database_file(settings)), *_server_options()]
+    command += ["--db-filename", str(database_file(settings)), *_server_options(settings)]
     described = subprocess.run([binary, "server", "start-dev", "--help"], capture_output=True, text=True, timeout=30)
     # The UI else calls outside for news; older binaries do neither.
     return [*command, "--ui-disable-news-fetch"] if "--ui-disable-news-fetch" in described.stdout else command
 
 
-def _server_options() -> list[str]:
+def _server_options(settings: Settings) -> list[str]:
     pairs = [("--search-attribute", f"{name}={kind}") for name, kind in SEARCH_ATTRIBUTES.items()]
     pairs += [("--dynamic-config-value", f"{key}={value}") for key, value in _DYNAMIC_CONFIG.items()]
+    if settings.payload_keys or settings.payload_keys_file:
+        host = HOST if settings.api_host in ("0.0.0.0", "::") else settings.api_host
+        pairs.append(("--ui-codec-endpoint", f"http://{host}:{settings.api_port}/codec"))
     return [part for pair in pairs for part in pair]
 
 
@@ -243,7 +246,7 @@ async def _download_and_start(settings: Settings, source: ServerSource) -> DevSe
             ui_port=settings.temporal_ui_port,
             download_dest_dir=source.where,
             dev_server_database_filename=str(database),
-            dev_server_extra_args=_server_options(),
+            dev_server_extra_args=_server_options(settings),
         )
     except RuntimeError as error:
         raise Unavailable(

@@ -14,9 +14,11 @@ from cairn.domain.executions.view import repair, told
 from cairn.domain.executions.workflow_side import row_of
 from cairn.domain.idempotency.store import IdempotencyStore
 from cairn.domain.requests.workflow_side import cancel_requests
+from cairn.observability import get_logger
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
+from cairn.temporal.encryption import PayloadDamaged, PayloadKeyUnknown
 from cairn.temporal.executions import Ended, ExecutionClient
 
 GRACE = timedelta(seconds=2)
@@ -26,6 +28,7 @@ STALE = timedelta(minutes=1)
 """An open row that nothing has changed for this long is compared with Temporal."""
 
 _BATCH = 100
+_log = get_logger("cairn.reconcile")
 
 
 class Reconciler:
@@ -98,10 +101,15 @@ class Reconciler:
         """Make one row say what Temporal says, unless it is written meanwhile."""
         async with self.database.session() as session:
             row = await row_of(session, temporal_id)
-        now = await self.temporal.describe(temporal_id)
-        if row is None or now is None or (row.status == now.phase.value and row.run_id == now.run_id):
+        try:
+            now = await self.temporal.describe(temporal_id)
+            if row is None or now is None or (row.status == now.phase.value and row.run_id == now.run_id):
+                return
+            values = told(row, now, await self.temporal.project(now))
+        except (PayloadKeyUnknown, PayloadDamaged) as error:
+            # The others must not wait for this one.
+            _log.warning("execution cannot be read", temporal_id=temporal_id, code=error.code, detail=error.message)
             return
-        values = told(row, now, await self.temporal.project(now))
         async with self.database.transaction() as session:
             fresh = await row_of(session, temporal_id, lock=True)
             if fresh is not None and fresh.updated_at == row.updated_at:
