@@ -57,13 +57,12 @@ async def _pins(
     session: AsyncSession, request: LandRequest, definition: JsonObject, row: ExecutionRow | None
 ) -> dict[str, GraphRef]:
     """Return the versions that the execution's children run; those of its first landing, also after a reset to it."""
-    if not request.pin:
+    if not request.pin or row is None:
         return {}
-    if row is not None and row.pins is not None:
+    if row.pins is not None:
         return {name: GraphRef.model_validate(ref) for name, ref in row.pins.items()}
-    live = request.start.live if request.start is not None else True
-    pins = await pins_of(session, Scope(request.tenant, live), definition)
-    if row is not None and pins:
+    pins = await pins_of(session, Scope(row.tenant, row.live), definition)
+    if pins:
         row.pins = {name: ref.model_dump() for name, ref in pins.items()}
     return pins
 
