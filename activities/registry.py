@@ -20,7 +20,9 @@ from activities.mcp import McpActivities
 from activities.requests import RequestActivities
 from activities.schedules import ScheduleActivities
 from activities.score import ScoreActivities
+from activities.segment import SegmentActivities
 from activities.tools import ToolActivities
+from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
 from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools.registry import load_tools
@@ -52,15 +54,18 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     schedules = ScheduleActivities(deps.database, client, deps.settings)
     children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
+    codes, scores = CodeActivities(deps.settings), ScoreActivities(models)
+    inside = {RUN_AGENT.name: agents.run_agent, RUN_CODE.name: codes.run_code, RUN_SCORE.name: scores.run_score}
     return [
         mark_checkpoint,
+        SegmentActivities(deps.database, inside).run_segment,
         agents.run_agent,
         TurnActivities(models, known, conversations, tokens).call_model,
         tools.run_tool,
         HttpActivities(deps.settings).http_request,
-        CodeActivities(deps.settings).run_code,
+        codes.run_code,
         McpActivities(deps.settings).call_mcp,
-        ScoreActivities(models).run_score,
+        scores.run_score,
         requests.open_request,
         requests.close_request,
         children.watch_child,

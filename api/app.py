@@ -18,7 +18,7 @@ from api.kit.context import Context
 from api.kit.rate_limit import RateLimiter
 from api.kit.request_log import RequestLog
 from api.omium.conventions import OMIUM
-from api.omium.routes import checkpoints, commands, events, executions, resets
+from api.omium.routes import checkpoints, commands, events, executions, resets, schedules
 from api.omniflow.conventions import OMNIFLOW
 from api.reference import Reference
 from api.voice.conventions import VOICE
@@ -42,7 +42,17 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
     return {
         surface.name: surface_app(surface, routers, settings.body_limit)
         for surface, routers in (
-            (OMIUM, [executions.router, commands.router, resets.router, events.router, checkpoints.router]),
+            (
+                OMIUM,
+                [
+                    executions.router,
+                    commands.router,
+                    resets.router,
+                    events.router,
+                    checkpoints.router,
+                    schedules.router,
+                ],
+            ),
             (VOICE, [workflows.router]),
             (AGENTFLOW, [system.router, approvals.router, questions.router, hooks.router]),
             (WORKFLUX, []),

@@ -14,6 +14,8 @@ from cairn.domain.graphs.service import GraphService
 from cairn.domain.principal import Principal
 from cairn.domain.requests.service import RequestService
 from cairn.domain.requests.statistics import ApprovalStatistics
+from cairn.domain.schedules.service import ScheduleService
+from cairn.temporal.schedule_client import ScheduleClient
 
 
 def execution_service(request: Request, unit: Unit) -> ExecutionService:
@@ -31,6 +33,14 @@ def token_feed(request: Request) -> TokenFeed:
 def reset_service(executions: Annotated[ExecutionService, Depends(execution_service)]) -> ResetService:
     """Return the resets of the caller's executions."""
     return ResetService(executions)
+
+
+def schedule_service(
+    request: Request, executions: Annotated[ExecutionService, Depends(execution_service)]
+) -> ScheduleService:
+    """Return the caller's schedules."""
+    context = request.app.state.context
+    return ScheduleService(executions, ScheduleClient(context.temporal.client, context.settings))
 
 
 def graph_service(request: Request, unit: Unit) -> GraphService:
@@ -52,6 +62,7 @@ def approval_statistics(request: Request, unit: Unit) -> ApprovalStatistics:
 Executions = Annotated[ExecutionService, Depends(execution_service)]
 Tokens = Annotated[TokenFeed, Depends(token_feed)]
 Resets = Annotated[ResetService, Depends(reset_service)]
+Schedules = Annotated[ScheduleService, Depends(schedule_service)]
 Graphs = Annotated[GraphService, Depends(graph_service)]
 Requests = Annotated[RequestService, Depends(request_service)]
 ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]

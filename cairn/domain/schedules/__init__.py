@@ -1,0 +1,1 @@
+"""Schedules: executions that are started at times."""
