@@ -18,6 +18,7 @@ from cairn.cli import (
     keys,
     openapi,
     output,
+    people,
     processes,
     run,
     serve,
@@ -45,6 +46,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(graph.app, name="graph")
 app.command("run")(run.run)
 app.add_typer(executions.app, name="executions")
+app.add_typer(people.approvals, name="approvals")
+app.add_typer(people.questions, name="questions")
 app.command("openapi")(openapi.openapi)
 app.command("doctor")(doctor.doctor)
 

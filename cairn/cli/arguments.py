@@ -28,15 +28,24 @@ def json_object(text: str | None, option: str) -> JsonObject | None:
     """
     if text is None:
         return None
+    value = json_value(text, option)
+    if not isinstance(value, dict):
+        raise typer.BadParameter('is no JSON object, as {"topic": "cairns"} is', param_hint=option)
+    return cast("JsonObject", value)
+
+
+def json_value(text: str, option: str) -> Json:
+    """Return the JSON value that an option gives; arguments as of :func:`json_object`.
+
+    Raises:
+        typer.BadParameter: it is no JSON, or the file cannot be read.
+    """
     try:
-        value: Json = json.loads(_source(text), parse_constant=_refuse)
+        return json.loads(_source(text), parse_constant=_refuse)
     except OSError as error:
         raise typer.BadParameter(f"{text[1:]}: {error.strerror}", param_hint=option) from error
     except (ValueError, RecursionError) as error:
         raise typer.BadParameter(f"is no JSON: {error}", param_hint=option) from error
-    if not isinstance(value, dict):
-        raise typer.BadParameter('is no JSON object, as {"topic": "cairns"} is', param_hint=option)
-    return cast("JsonObject", value)
 
 
 def _source(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cairn.cli.arguments import JSON_HELP, json_object, pairs
+from cairn.cli.arguments import JSON_HELP, json_object, json_value, pairs
 from cairn.cli.client import ApiClient, execution_path, open_client
 from cairn.cli.graph import find_workflow
 from cairn.cli.output import AsJson, columns, show
@@ -137,6 +137,26 @@ def patch(
     body = _changes(input_patch, state_patch, expected_revision)
     with open_client() as client:
         finish(client, execution, client.send("PATCH", execution_path(execution), body), False, as_json)
+
+
+@app.command("send-event")
+def send_event(
+    execution: Id,
+    name: Annotated[str, typer.Argument(help="The event that a wait node names.", show_default=False)],
+    payload: Annotated[str | None, typer.Option(metavar="JSON", help="What the wait node returns.")] = None,
+    correlation: Annotated[str | None, typer.Option(metavar="JSON", help="Which of several waits is meant.")] = None,
+    event_id: Annotated[str | None, typer.Option(help="The same event sent again under one id is one.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell it what happened outside, for its wait nodes; one that comes early is kept."""
+    given: JsonObject = {"name": name, "event_id": event_id}
+    body = {member: value for member, value in given.items() if value is not None}
+    for member, text in (("payload", payload), ("correlation", correlation)):
+        if text is not None:
+            body[member] = json_value(text, f"--{member}")
+    with open_client() as client:
+        sent = client.send("POST", execution_path(execution, "events"), body)
+    show(sent, as_json, lambda: f"{sent['event_id']} is on its way to {sent['execution_id']}")
 
 
 def finish(client: ApiClient, execution_id: str, now: JsonObject, follow: bool, as_json: bool) -> None:
