@@ -1,4 +1,4 @@
-"""The engine's own activities: landing, telling lists, asking for cancellation, resetting, reconciling."""
+"""The engine's own activities: landing, telling lists, asking for cancellation, reconciling."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError, RPCStatusCode
 
-from cairn.contracts.executions import ResetOutcome, ResetRequest
+from activities.failures import final
 from cairn.contracts.operations import (
-    AFTER_RESET,
     LAND,
-    MAKE_RESET,
     RECONCILE,
     RECORD,
     REQUEST_CANCEL,
@@ -25,19 +23,15 @@ from cairn.contracts.operations import (
     Nothing,
     ReconcileRequest,
     Record,
-    ResetMade,
-    ResumeAfterReset,
 )
 from cairn.domain.executions import workflow_side
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.schedules.reconcile import ScheduleReconciler
-from cairn.errors import CairnError, Unavailable
+from cairn.errors import CairnError
 from cairn.persistence.session import Database
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
-from cairn.temporal.resets import ResetClient
 from cairn.temporal.schedule_client import ScheduleClient
-from workflows.failures import application_error
 
 LOOK_BACK = timedelta(minutes=10)
 """How far back a spell of reconciling looks for ended executions: longer than two spells are apart."""
@@ -50,7 +44,6 @@ class ExecutionActivities:
         """Take what they work with."""
         self.database = database
         self.executions = executions
-        self.resets = ResetClient(executions)
 
     @activity.defn(name=LAND.name)
     async def land(self, request: LandRequest) -> Landing:
@@ -61,7 +54,7 @@ class ExecutionActivities:
                 landing = await workflow_side.land(session, self.executions, request, run_id)
             return landing.model_copy(update={"history_limit": self.executions.settings.history_limit})
         except CairnError as error:
-            raise _final(error) from error
+            raise final(error) from error
 
     @activity.defn(name=RECORD.name)
     async def record(self, told: Record) -> Nothing:
@@ -81,29 +74,11 @@ class ExecutionActivities:
                 raise
         return Nothing()
 
-    @activity.defn(name=MAKE_RESET.name)
-    async def make_reset(self, request: ResetRequest) -> ResetMade:
-        """Reset the execution, once however often this is tried."""
-        try:
-            return ResetMade(run_id=await self.resets.make(request))
-        except CairnError as error:
-            raise _final(error) from error
-
-    @activity.defn(name=AFTER_RESET.name)
-    async def after_reset(self, made: ResumeAfterReset) -> ResetOutcome:
-        """Wait until the reset has landed, then do what the request asks for."""
-        try:
-            return await self.resets.finish(made.request, made.run_id, activity.heartbeat)
-        except CairnError as error:
-            raise _final(error) from error
-
     @activity.defn(name=RECONCILE.name)
     async def reconcile(self, request: ReconcileRequest) -> Nothing:
         """Look again and again for the given time; a worker that stops hands the rest of the time to the next one."""
         reconciler = Reconciler(self.database, self.executions, since=utc_now() - LOOK_BACK)
-        schedules = ScheduleReconciler(
-            self.database, ScheduleClient(self.executions.client, self.executions.settings)
-        )
+        schedules = ScheduleReconciler(self.database, ScheduleClient(self.executions.client, self.executions.settings))
         await reconciler.purge()
         await schedules.follow()
         end = time.monotonic() + request.seconds
@@ -120,8 +95,3 @@ class ExecutionActivities:
                     category=ApplicationErrorCategory.BENIGN,
                 )
         return Nothing()
-
-
-def _final(error: CairnError) -> ApplicationError:
-    """Return the error as Temporal carries it: final, unless something did not answer."""
-    return application_error(error, retryable=isinstance(error, Unavailable) or error.code == "reset_in_progress")

@@ -1,4 +1,4 @@
-"""Errors of node activities, in the one form that the workflow reads."""
+"""Errors of activities, in the one form that the workflow reads."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from cairn.contracts.executions import Usage
+from cairn.errors import CairnError, Unavailable
+from workflows.failures import application_error
 
 LONGEST_WAIT = 3600.0
 """Seconds: a server that asks for a longer pause is asked again after this."""
@@ -49,3 +51,8 @@ def node_error(
         non_retryable=not retryable,
         next_retry_delay=delay if retryable else None,
     )
+
+
+def final(error: CairnError) -> ApplicationError:
+    """Return the domain's error as Temporal carries it: final, unless something did not answer."""
+    return application_error(error, retryable=isinstance(error, Unavailable) or error.code == "reset_in_progress")

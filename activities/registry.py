@@ -18,6 +18,7 @@ from activities.llm import AgentActivities
 from activities.llm_turn import TurnActivities
 from activities.mcp import McpActivities
 from activities.requests import RequestActivities
+from activities.resets import ResetActivities
 from activities.schedules import ScheduleActivities
 from activities.score import ScoreActivities
 from activities.segment import SegmentActivities
@@ -51,6 +52,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     tools, agents = ToolActivities(known), AgentActivities(models, known, tokens)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
+    resets = ResetActivities(deps.database, client, known)
     schedules = ScheduleActivities(deps.database, client, deps.settings)
     children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
@@ -73,8 +75,12 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         executions.land,
         executions.record,
         executions.request_cancel,
-        executions.make_reset,
-        executions.after_reset,
+        resets.plan_rollback,
+        resets.undo,
+        resets.note_failed_undo,
+        resets.make_reset,
+        resets.stop_orphans,
+        resets.after_reset,
         executions.reconcile,
         schedules.prepare_scheduled,
         schedules.note_scheduled,

@@ -47,19 +47,22 @@ class ToolActivities:
         """
         guard(call)
         async with heartbeating():
-            return NodeResult(value=await self._run(call, call.data["tool"], call.data.get("arguments") or {}))
+            arguments: JsonObject = call.data.get("arguments") or {}
+            return NodeResult(value=await run_tool(self._tools, call.data["tool"], arguments, tool_context(call)))
 
-    async def _run(self, call: NodeCall, name: str, arguments: JsonObject) -> Json:
-        try:
-            return await self._tools.get(name).run(arguments, tool_context(call))
-        except ApplicationError:
-            raise
-        except ToolError as error:
-            raise tool_error(error) from error
-        except Exception as error:
-            cause = f"{type(error).__name__}: {error}"
-            message = f"Tool {name!r} failed with {cause}"
-            raise node_error("tool_error", message, retryable=True, cause=cause) from error
+
+async def run_tool(tools: ToolRegistry, name: str, arguments: JsonObject, context: ToolContext) -> Json:
+    """Call a tool. Raises as ``ToolActivities.run_tool``."""
+    try:
+        return await tools.get(name).run(arguments, context)
+    except ApplicationError:
+        raise
+    except ToolError as error:
+        raise tool_error(error) from error
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}"
+        message = f"Tool {name!r} failed with {cause}"
+        raise node_error("tool_error", message, retryable=True, cause=cause) from error
 
 
 def tool_error(error: ToolError) -> ApplicationError:

@@ -51,6 +51,7 @@ class Cairn:
         self.client = client
         self.temporal = ExecutionClient(client, settings)
         self.started: list[str] = []
+        self.compensations = []  # of the latest rollback
         self.principal = Principal("acme", True, frozenset({"*"}), "ann", "human", "key_test")
 
     @asynccontextmanager
@@ -111,7 +112,9 @@ class Cairn:
 
         by = {"checkpoint_id": checkpoint} if checkpoint.startswith("chk_") else {"checkpoint_name": checkpoint}
         async with self.executions() as service:
-            return await ResetService(service).reset(execution_id, ResetCommand(kind, **by, **more), key)
+            made = await ResetService(service).reset(execution_id, ResetCommand(kind, **by, **more), key)
+        self.compensations = made.compensations
+        return made.execution
 
     async def history(self, execution_id: str, run_id: str | None = None):
         handle = self.client.get_workflow_handle(execution_id, run_id=run_id)

@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from cairn.contracts.activity_ref import ActivityRef
 from cairn.contracts.executions import (
+    Compensated,
     ExecutionInput,
     GraphRef,
     NodeFailure,
@@ -107,10 +108,19 @@ class ReconcileRequest(BaseModel):
 
 
 class ResumeAfterReset(BaseModel):
-    """Input of ``apply_reset_command``: what follows a reset that has been made."""
+    """Input of ``after_reset``: what follows a reset that has been made.
+
+    Attributes:
+        request: the reset.
+        run_id: the run that it made.
+        compensations: what became of the effects that it went back over.
+        stopped: Temporal ids of the child executions that it stopped.
+    """
 
     request: ResetRequest
     run_id: str
+    compensations: list[Compensated] = Field(default_factory=list[Compensated])
+    stopped: list[str] = Field(default_factory=list)
 
 
 class ResetMade(BaseModel):

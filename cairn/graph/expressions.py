@@ -22,6 +22,8 @@ from cairn.graph.scope import Path, ScopeError, Size, narrow
 
 SCOPE_NAMES = frozenset({"input", "state", "outputs", "execution"})
 ITEM_NAMES = SCOPE_NAMES | {"item", "index"}
+UNDO_NAMES = ITEM_NAMES | {"result"}
+"""Names for the arguments of a compensation: what the node returned, and all else as it was just after."""
 """The names inside a map."""
 
 MAX_SOURCE = 2_048

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.expressions import Expression, ExpressionError, compile_expression
+from cairn.graph.expressions import SCOPE_NAMES, Expression, ExpressionError, compile_expression
 from cairn.graph.issues import Kind, issue, shape_issues
 from cairn.graph.model import Definition, GraphIssue, Node, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
@@ -124,13 +124,12 @@ class _Validation:
     def _compensation(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
         if data.compensate is None:
             return
-        said = "A rollback does not carry out compensations yet"
-        yield issue("node", node_id, "data.compensate", said, warning=True)
         tool = data.compensate.tool
         yield from _known(node_id, "data.compensate.tool", "tool", [tool], self.context.known_tools)
         for key, source in data.compensate.arguments.items():
             if isinstance(source, str):
-                yield from self._expression("node", node_id, f"data.compensate.arguments.{key}", source)
+                field = f"data.compensate.arguments.{key}"
+                yield from self._expression("node", node_id, field, source, names=SCOPE_NAMES | {"result"})
 
     def _references(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
         if isinstance(data, AgentNodeData):
@@ -139,13 +138,20 @@ class _Validation:
             yield from _known(node_id, "data.document_uuids", "document", documents, self.context.known_document_uuids)
 
     def _expression(
-        self, kind: Kind, subject: str, field: str, source: str, *, condition: bool = False
+        self,
+        kind: Kind,
+        subject: str,
+        field: str,
+        source: str,
+        *,
+        condition: bool = False,
+        names: frozenset[str] = SCOPE_NAMES,
     ) -> Iterator[GraphIssue]:
         self.expressions += len(source)
         if self.expressions > MAX_EXPRESSIONS:
             return
         try:
-            expression = compile_expression(source)
+            expression = compile_expression(source, names=names)
         except ExpressionError as error:
             yield issue(kind, subject, field, f"Expression is not valid: {error}")
             return

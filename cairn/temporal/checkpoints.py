@@ -117,14 +117,16 @@ class Done:
         event_id: of its end.
         key: of the work.
         at: when it ended.
-        activity: the activity that did it.
+        activity: the activity that did it; "" for what no activity does.
         data: what it was given.
+        call: which of several calls of one visit it is.
         forks: ids of the parallels that it stood inside of, outermost first.
         labels: the label of its branch in each of them.
         lineage: the line of the execution in which it was done.
         result: what it brought; None when it failed.
         failure: why it failed.
-        scope: the names that expressions saw just after it; only when its node declares a compensation.
+        whole: what the node did, when its work was done with this; else it goes on, or it failed.
+        scope: the names that expressions saw just after it; only when it is whole and its node declares a compensation.
     """
 
     event_id: int
@@ -137,8 +139,10 @@ class Done:
     forks: tuple[str, ...]
     labels: tuple[str, ...]
     lineage: str
+    call: str = ""
     result: NodeResult | None = None
     failure: NodeFailure | None = None
+    whole: Finished | None = None
     scope: JsonObject | None = None
 
 
@@ -167,8 +171,6 @@ class Projection:
         resets: the resets that made this run, oldest first.
         closed: how the run ended, if it did.
         done: the work that ended, oldest first; only when a checkpoint is captured.
-        finished: nodes whose work ended well, oldest first, each with the workflow task in which it was taken; only
-            when a checkpoint is captured.
         continued_run_id: the run before, when this one continues it.
         previous: its projection.
         line_revision: the revision at which the present line began.
@@ -194,7 +196,6 @@ class Projection:
         self.snapshot: Snapshot | None = None
         self.attempts: dict[int, int] = {}
         self.done: list[Done] = []
-        self.finished: list[tuple[int, Finished]] = []
         self._capture = capture
         self._keys: dict[int, str] = {}
         self._made: list[Checkpoint] = []
@@ -357,20 +358,46 @@ class Projection:
         if any(made.id == self._capture for made in found):
             # What a reset to this point finds: the completions that the task saw, without the commands accepted in it.
             self.snapshot = self._after(seen)
-        if self._capture is not None and self.engine.started and self.engine.state.trace is None:
+        if self._capture is not None and self.engine.started:
             self.engine.state.trace = []
         self._take_signals(point.started_id)
         for command in task.commands:
             with contextlib.suppress(CairnError):  # it was accepted and then refused: its caller was told so
                 self._command(command, task.now)
+        self._take_trace(task)
         for event in self._in_order(seen):
             ended = self._end_work(self.engine.state, event)
             if ended is not None and self._capture is not None:
                 self.done.append(ended)
         self._go_on(task)
-        if self._capture is not None and self.engine.started:
-            self.finished += [(point.id, each) for each in self.engine.state.trace or []]
-            self.engine.state.trace = []
+        self._take_trace(task)
+
+    def _take_trace(self, task: _Task) -> None:
+        """Take what ended without an event of its own: by a command, by time, or by a result that was kept."""
+        if self._capture is None or not self.engine.started:
+            return
+        for whole in self.engine.state.trace or []:
+            result = NodeResult(value=whole.result, usage=whole.usage)
+            made = Done(
+                event_id=task.completed.id,
+                key=whole.key,
+                node_id=whole.node_id,
+                visit=whole.visit,
+                at=task.completed.at,
+                activity="",
+                data=whole.data,
+                forks=whole.forks,
+                labels=whole.labels,
+                lineage=self.engine.lineage or "",
+                result=result,
+                whole=whole,
+            )
+            self.done.append(self._with_scope(made, self.engine.state))
+        self.engine.state.trace = []
+
+    def _with_scope(self, done: Done, state: ExecutionState) -> Done:
+        compensated = self.engine.graph.nodes[done.node_id].data.compensate is not None
+        return replace(done, scope=copy.deepcopy(state.scope())) if done.whole is not None and compensated else done
 
     def _take_signals(self, before: int) -> None:
         signals = [event.signal for event in self._signals if event.id < before]
@@ -445,6 +472,7 @@ class Projection:
         if work is None:
             return None
         result, failure = self._outcome(event, work)
+        state.trace = [] if self._capture is not None else None
         if result is not None:
             step.complete(self.engine.graph, state, key, result)
         elif failure is not None:
@@ -455,10 +483,8 @@ class Projection:
             return None
         else:
             return None
-        ended = self._done(event, work, result, failure)
-        if self.engine.graph.nodes[ended.node_id].data.compensate is not None:
-            ended = replace(ended, scope=copy.deepcopy(state.scope()))
-        return ended
+        whole = state.trace.pop() if state.trace else None
+        return self._with_scope(replace(self._done(event, work, result, failure), whole=whole), state)
 
     def _outcome(self, event: Ended, work: InFlight) -> tuple[NodeResult | None, NodeFailure | None]:
         """Return what the work brought or why it failed; neither when it merely stopped."""
@@ -489,6 +515,7 @@ class Projection:
             forks=token.forks,
             labels=token.labels,
             lineage=self.engine.lineage or "",
+            call=run.call if isinstance(run, Run) else "",
             result=result,
             failure=failure,
         )

@@ -38,6 +38,7 @@ from cairn.contracts.operations import MEMO_DETAIL
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
+from cairn.temporal.impact import Aftermath
 from cairn.temporal.priority import priority_of
 from cairn.temporal.reading import HistoryReader
 from workflows.graph_execution import REVISION, STATE
@@ -202,11 +203,27 @@ class ExecutionClient:
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint of the run: the fold of its results in history."""
-        run_id = checkpoint.run_id or description.run_id
-        projection = Projection(capture=checkpoint.id, run_id=run_id)
-        projection.feed(await self.reader.events(description.temporal_id, run_id))
+        return (await self._captured(description.temporal_id, checkpoint.run_id, checkpoint.id)).state_at(checkpoint)
+
+    async def continues(self, description: Description, run_id: str) -> bool:
+        """Whether the run as described is a run of the execution, or goes on from it (continue-as-new)."""
+        if description.run_id == run_id:
+            return True
+        return run_id in [projection.run_id for projection in (await self.project(description)).runs]
+
+    async def aftermath(self, description: Description, checkpoint: Checkpoint) -> Aftermath:
+        """Return all that happened in the line as described after a checkpoint of it."""
+        runs = [projection.run_id for projection in (await self.project(description)).runs]
+        after = runs[runs.index(checkpoint.run_id) :]
+        captured = [await self._captured(description.temporal_id, run_id, checkpoint.id) for run_id in after]
+        return Aftermath(captured, checkpoint)
+
+    async def _captured(self, temporal_id: str, run_id: str, checkpoint_id: str) -> Projection:
+        """Return a projection of a run that knows the state at a checkpoint and all that ended."""
+        projection = Projection(capture=checkpoint_id, run_id=run_id)
+        projection.feed(await self.reader.events(temporal_id, run_id))
         projection.settle()
-        return projection.state_at(checkpoint)
+        return projection
 
     async def command(
         self,

@@ -15,7 +15,7 @@ from temporalio.api.workflowservice.v1 import (
 from temporalio.client import Client
 
 from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all
-from cairn.temporal.history import Event, read
+from cairn.temporal.history import Event, Landed, WasReset, read
 
 _LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
 _TAIL_PAGE = 100
@@ -63,6 +63,30 @@ class HistoryReader:
                 failed = event.workflow_task_failed_event_attributes
                 if event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause:
                     return failed.base_run_id
+        return None
+
+    async def children_after(self, temporal_id: str, run_id: str, event_id: int) -> list[str]:
+        """Return the Temporal ids of the children that the run started after an event, oldest first."""
+        raw = await (self._tail(temporal_id, run_id, event_id) if event_id else self._whole(temporal_id, run_id))
+        name = "start_child_workflow_execution_initiated_event_attributes"
+        return [getattr(event, name).workflow_id for event in raw if event.HasField(name)]
+
+    async def continued_from(self, temporal_id: str, run_id: str) -> str | None:
+        """Return the run that went on in this one (continue-as-new); None for the first of a chain."""
+        handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
+        async for event in answered_all(handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT)):
+            return event.workflow_execution_started_event_attributes.continued_execution_run_id or None
+        return None
+
+    async def last_reset(self, temporal_id: str, run_id: str) -> tuple[WasReset, Landed | None] | None:
+        """Return the reset that made a run, and how the execution landed in it; None when no reset made it."""
+        landed: Landed | None = None
+        async for page in self._reverse(temporal_id, run_id):
+            for event in reversed(await read(page[::-1], self.client.data_converter)):
+                if isinstance(event, Landed):
+                    landed = event
+                elif isinstance(event, WasReset):
+                    return (event, landed) if event.new_run_id == run_id else None
         return None
 
     async def _whole(self, temporal_id: str, run_id: str) -> list[HistoryEvent]:

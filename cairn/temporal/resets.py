@@ -19,6 +19,7 @@ from cairn import errors
 from cairn.contracts.executions import (
     UPDATE_PATCH,
     UPDATE_RESUME,
+    DoneWork,
     Patch,
     ResetOutcome,
     ResetRequest,
@@ -75,8 +76,8 @@ class ResetClient:
             )
         return self.client.get_workflow_handle(found.id, run_id=found.run_id, result_type=ResetOutcome)
 
-    async def made(self, now: Description, operation_id: str, *, ever: bool = False) -> bool:
-        """Whether an operation has reset the execution.
+    async def made(self, now: Description, operation_id: str, *, ever: bool = False) -> str | None:
+        """Return the run that an operation made by resetting the execution; None when it has not.
 
         Args:
             now: the execution.
@@ -88,12 +89,13 @@ class ResetClient:
         """
         run: Description | None = now
         while run is not None:
-            resets = (await self.executions.project(run)).resets
-            if any(reset.reason == operation_id for reset in resets):
-                return True
+            resets = (await self.executions.project(run)).every_reset
+            made = next((reset for reset in resets if reset.reason == operation_id), None)
+            if made is not None:
+                return made.new_run_id
             base = resets[-1].base_run_id if resets and ever else None
             run = await self.executions.describe(now.temporal_id, base) if base else None
-        return False
+        return None
 
     async def begin(self, request: ResetRequest) -> ResetHandle:
         """Begin the reset, or join it when another request of the same kind was faster.
@@ -155,9 +157,10 @@ class ResetClient:
             Conflict: another reset came first (``superseded``), or the revision is stale.
         """
         now = await self.executions.require(request.temporal_id)
-        if now.run_id != request.base_run_id:
-            if await self.made(now, request.operation_id):
-                return now.run_id
+        if not await self.executions.continues(now, request.base_run_id):
+            made = await self.made(now, request.operation_id)
+            if made is not None:
+                return made
             raise errors.Conflict("Another reset of the execution came first", code="superseded")
         if request.expected_revision is not None and now.revision != request.expected_revision:
             raise errors.Conflict(
@@ -171,7 +174,7 @@ class ResetClient:
                     ResetWorkflowExecutionRequest(
                         namespace=self.client.namespace,
                         workflow_execution=WorkflowExecution(
-                            workflow_id=request.temporal_id, run_id=request.base_run_id
+                            workflow_id=request.temporal_id, run_id=request.run_id or request.base_run_id
                         ),
                         reason=request.operation_id,
                         workflow_task_finish_event_id=request.reset_event_id,
@@ -200,23 +203,39 @@ class ResetClient:
             Conflict: another reset came while this one landed.
         """
         now = await self._landed(request, run_id, beat)
-        patches = {"input_patch": request.input_patch, "state_patch": request.state_patch}
+        if now.run_id != run_id:  # it was resumed, and goes on in another run already
+            return ResetOutcome(run_id=run_id, revision=now.revision, phase=now.phase)
+        patches: dict[str, Any] = {
+            "input_patch": request.input_patch,
+            "state_patch": request.state_patch,
+            "done": await self._kept(request),
+        }
         if request.kind == "replay":
             command = Resume(lineage=run_id, **patches)
             done = await self.executions.command(now, UPDATE_RESUME, command, update_id=request.operation_id)
-        elif request.input_patch is not None or request.state_patch is not None:
+        elif any(patch not in (None, []) for patch in patches.values()):
             command = Patch(lineage=run_id, **patches)
             done = await self.executions.command(now, UPDATE_PATCH, command, update_id=request.operation_id)
         else:
             return ResetOutcome(run_id=run_id, revision=now.revision, phase=now.phase)
         return ResetOutcome(run_id=run_id, revision=done.revision, phase=done.phase)
 
+    async def _kept(self, request: ResetRequest) -> list[DoneWork]:
+        """Return what siblings of the checkpoint's branch had brought in the line that was reset."""
+        if not request.reuse_completed:
+            return []
+        base = await self.executions.describe(request.temporal_id, request.base_run_id)
+        if base is None:
+            return []
+        checkpoint = (await self.executions.project(base)).find(request.checkpoint_id)
+        return [] if checkpoint is None else (await self.executions.aftermath(base, checkpoint)).done_work()
+
     async def _landed(self, request: ResetRequest, run_id: str, beat: Callable[[], None]) -> Description:
         """Wait for the first workflow task after the reset: a command that came before it would be lost."""
         while True:
             beat()
             now = await self.executions.require(request.temporal_id)
-            if now.run_id != run_id:
+            if not await self.executions.continues(now, run_id):
                 raise errors.Conflict("Another reset of the execution came first", code="superseded")
             if (await self.executions.project(now)).landed_after_reset:
                 return now

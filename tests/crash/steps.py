@@ -43,8 +43,10 @@ def after(owner: Any, name: str) -> None:
 
 
 def _steps() -> dict[str, tuple[Wrap, Any, str]]:
+    from activities.resets import ResetActivities
     from api.kit import route
     from api.kit.unit_of_work import UnitOfWork
+    from cairn.domain.executions import reset_records
     from cairn.domain.executions.resets import ResetService
     from cairn.temporal.executions import ExecutionClient
     from cairn.temporal.resets import ResetClient
@@ -60,6 +62,9 @@ def _steps() -> dict[str, tuple[Wrap, Any, str]]:
         # Of the worker:
         "after the reset call, before its activity ends": (after, ResetClient, "make"),
         "after the reset, before the resume": (before, ResetClient, "finish"),
+        "after an undo, before it is kept": (before, reset_records, "note_compensation"),
+        "after an undo was kept, before its activity ends": (after, ResetActivities, "undo"),
+        "after the undos, before the reset": (before, ResetClient, "make"),
     }
 
 

@@ -8,7 +8,7 @@ from api.kit.auth import may
 from api.kit.deps import Resets
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
-from api.omium.schemas.executions import Replay, ReplayReply, ResetReply, Rollback
+from api.omium.schemas.executions import Replay, ReplayReply, Rollback, RollbackReply
 
 router = APIRouter(
     prefix="/api/v1/executions/{execution_id}",
@@ -27,13 +27,16 @@ async def replay_execution(execution_id: str, body: Replay, resets: Resets, unit
     """
     await unit.commit(resource_id=execution_id)
     command = body.command("replay", force=body.force)
-    done = await resets.reset(execution_id, command, unit.operation_key, again=unit.again)
-    return ReplayReply.of(done, f"Execution replayed from {body.target}")
+    made = await resets.reset(execution_id, command, unit.operation_key, again=unit.again)
+    return ReplayReply.of(made.execution, f"Execution replayed from {body.target}")
 
 
 @router.post("/rollback")
-async def rollback_execution(execution_id: str, body: Rollback, resets: Resets, unit: Unit) -> ResetReply:
-    """Go back to a checkpoint and stay paused; later checkpoints, the output and the error are gone."""
+async def rollback_execution(execution_id: str, body: Rollback, resets: Resets, unit: Unit) -> RollbackReply:
+    """Go back to a checkpoint and stay paused; later checkpoints, the output and the error are gone.
+
+    The compensations that nodes declare are carried out first, newest effect first; the reply says what became of each.
+    """
     await unit.commit(resource_id=execution_id)
-    done = await resets.reset(execution_id, body.command("rollback"), unit.operation_key, again=unit.again)
-    return ResetReply.of(done, f"Execution rolled back to {body.target}")
+    made = await resets.reset(execution_id, body.command("rollback"), unit.operation_key, again=unit.again)
+    return RollbackReply.made(made, f"Execution rolled back to {body.target}")

@@ -180,6 +180,10 @@ class Reset(PatchExecution):
 
     checkpoint_id: OptionalText = ""
     checkpoint_name: OptionalText = Field(default="", description="The latest checkpoint of this name.")
+    reuse_completed: bool = Field(
+        default=True,
+        description="Keep what other branches of the same parallel have brought since; false does it again.",
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -203,6 +207,7 @@ class Reset(PatchExecution):
             state_patch=self.state_patch,
             expected_revision=self.expected_revision,
             force=force,
+            reuse_completed=self.reuse_completed,
         )
 
 
@@ -214,6 +219,21 @@ class Replay(Reset):
 
 class Rollback(Reset):
     """Go back to a checkpoint and stay paused."""
+
+
+class Compensated(BaseModel):
+    """What became of one effect that a rollback went back over."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    node_id: str
+    visit: int
+    name: str
+    tool: str | None = Field(description="What undoes the effect; null when its node declares no compensation.")
+    status: Literal["done", "failed", "skipped", "uncertain"] = Field(
+        description="Undone; the undo failed; nothing undoes it; or it is not known whether there was an effect."
+    )
+    error: str | None = Field(description="Why it was not undone.")
 
 
 class ResetReply(BaseModel):
@@ -235,6 +255,19 @@ class ResetReply(BaseModel):
             metadata=execution.metadata,
             revision=execution.revision,
         )
+
+
+class RollbackReply(ResetReply):
+    """A rollback that has landed."""
+
+    compensations: list[Compensated] = Field(default_factory=list[Compensated], description="Newest effect first.")
+
+    @classmethod
+    def made(cls, result: model.ResetResult, message: str) -> Self:
+        """Make it of the rollback's result."""
+        reply = cls.of(result.execution, message)
+        reply.compensations = [Compensated.model_validate(each, from_attributes=True) for each in result.compensations]
+        return reply
 
 
 class ReplayReply(ResetReply):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from cairn.contracts.executions import ResetKind
+from cairn.contracts.executions import Compensated, ResetKind
 from cairn.contracts.json import Json, JsonObject
 from cairn.temporal.checkpoints import Checkpoint
 
@@ -125,6 +125,7 @@ class ResetCommand:
     Attributes:
         checkpoint_name: stands for the latest checkpoint of that name.
         force: replay although the execution is running.
+        reuse_completed: keep what finished siblings of the checkpoint's branch have brought.
     """
 
     kind: ResetKind
@@ -134,3 +135,17 @@ class ResetCommand:
     state_patch: Json = None
     expected_revision: int | None = None
     force: bool = False
+    reuse_completed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ResetResult:
+    """A reset that has landed.
+
+    Attributes:
+        execution: as it is afterwards.
+        compensations: what became of the effects that a rollback went back over, newest first.
+    """
+
+    execution: Execution
+    compensations: list[Compensated]

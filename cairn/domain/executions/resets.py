@@ -9,7 +9,8 @@ from typing import cast
 from cairn import errors
 from cairn.contracts.executions import Phase, ResetRequest
 from cairn.contracts.json import Json, JsonObject, digest, merge_patch
-from cairn.domain.executions.model import Execution, ResetCommand
+from cairn.domain.executions.model import ResetCommand, ResetResult
+from cairn.domain.executions.reset_records import compensations_of
 from cairn.domain.executions.service import ExecutionService, found
 from cairn.graph.schema import validate_json
 from cairn.temporal.checkpoints import Checkpoint, Projection
@@ -30,8 +31,8 @@ class ResetService:
 
     async def reset(
         self, execution_id: str, command: ResetCommand, operation_key: str | None = None, *, again: bool = False
-    ) -> Execution:
-        """Reset the execution to a checkpoint; a replay then goes on, a rollback stays paused.
+    ) -> ResetResult:
+        """Reset the execution to a checkpoint; a replay then goes on, a rollback undoes effects and stays paused.
 
         Args:
             execution_id: the execution.
@@ -52,11 +53,13 @@ class ResetService:
         handle = await self.client.open(row.temporal_id, asked)
         if handle is None and not (operation_id and await self.client.made(now, operation_id, ever=again)):
             handle = await self.client.begin(await self._request(row.id, now, command, asked, operation_id))
+        # Nothing was written since the commit: the connection is free for others while this one waits.
+        await self.executions.session.rollback()
         if handle is not None:
-            # Nothing was written since the commit: the connection is free for others while this one waits.
-            await self.executions.session.rollback()
-            await self.client.outcome(handle, WAIT)
-        return await self.executions.get(execution_id)
+            compensations = (await self.client.outcome(handle, WAIT)).compensations
+        else:
+            compensations = await compensations_of(self.executions.session, operation_id or "")
+        return ResetResult(await self.executions.get(execution_id), compensations)
 
     async def _request(
         self,
@@ -77,6 +80,7 @@ class ResetService:
             temporal_id=now.temporal_id,
             execution_id=execution_id,
             base_run_id=now.run_id,
+            run_id=checkpoint.run_id if checkpoint.run_id != now.run_id else None,
             checkpoint_id=checkpoint.id,
             checkpoint_name=checkpoint.name,
             reset_event_id=checkpoint.point,
@@ -85,6 +89,9 @@ class ResetService:
             input_patch=command.input_patch,
             state_patch=command.state_patch,
             requested_by=self.executions.principal.author,
+            tenant=self.executions.principal.tenant,
+            live=self.executions.principal.live,
+            reuse_completed=command.reuse_completed,
         )
 
     async def _check_patches(

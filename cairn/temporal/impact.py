@@ -1,0 +1,259 @@
+"""What a reset to a checkpoint comes to: the work after it, its effects, what undoes them, what may be kept. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from cairn.contracts.executions import Compensated, DoneWork
+from cairn.contracts.json import JsonObject, digest
+from cairn.contracts.nodes import CALL_MCP, HTTP_REQUEST, RUN_AGENT, RUN_TOOL, NodeCall, NodeResult
+from cairn.contracts.resets import RollbackStep, Undo
+from cairn.graph.compiled import GraphNode
+from cairn.graph.expressions import UNDO_NAMES, ExpressionError, compile_expression
+from cairn.graph.state import InFlight, Run
+from cairn.temporal.checkpoints import Checkpoint, Done, Projection
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_NOT_DECLARED = "the node declares no compensation"
+_UNDER_WAY = "the node had not ended"
+_TIMED_OUT = "the node timed out, so that it may have been done"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One visit of a node, from 1."""
+
+    node_id: str
+    visit: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An effect in the outside world that a reset does not take back.
+
+    Attributes:
+        visit: of which visit.
+        what: a tool's name, or method and URL of a request.
+        status: it happened; it may have (its work failed); or its work is still under way.
+        at: when its work ended, if it did.
+        idempotency_key: that it was sent with.
+    """
+
+    visit: Visit
+    what: str
+    status: Literal["done", "uncertain", "running"]
+    idempotency_key: str
+    at: datetime | None = None
+
+
+class Aftermath:
+    """All that happened in a line of an execution after a checkpoint of it.
+
+    Attributes:
+        work: what ended after the checkpoint's point, newest first.
+        now: the projection of the latest run.
+    """
+
+    def __init__(self, runs: Sequence[Projection], checkpoint: Checkpoint) -> None:
+        """Take the run that holds the checkpoint and those that continue it, each made to capture the checkpoint."""
+        self.now = runs[-1]
+        self._unseen = self.now.ended_unseen()
+        first = runs[0].done + (self._unseen if len(runs) == 1 else [])
+        point = checkpoint.point if checkpoint.point is not None else checkpoint.event_id
+        ended = [work for work in first if work.event_id > point]
+        ended += [work for run in runs[1:] for work in run.done]
+        self.work = (ended + (self._unseen if len(runs) > 1 else []))[::-1]
+        self._branch = next((work for work in first if work.event_id == checkpoint.event_id and work.activity), None)
+
+    def runs_again(self, *, reuse_completed: bool) -> list[Visit]:
+        """Return the visits whose work is done again, oldest first, as far as the execution takes the same way."""
+        kept = set(self.kept()) if reuse_completed else set[Visit]()
+        found = [self._visit(work.node_id, work.visit) for work in reversed(self.work)]
+        found += [self._visit(flight.run.node_id, flight.run.visit) for flight in self._under_way()]
+        return [visit for visit in dict.fromkeys(found) if visit not in kept]
+
+    def kept(self) -> list[Visit]:
+        """Return the visits in sibling branches whose results a reset with ``reuse_completed`` keeps, oldest first."""
+        return [self._visit(work.node_id, work.visit) for work in reversed(self._siblings())]
+
+    def done_work(self) -> list[DoneWork]:
+        """Return what finished siblings brought, in the form that a resumed execution takes."""
+        return [
+            DoneWork(
+                node_id=work.node_id,
+                visit=work.visit,
+                digest=digest(work.whole.data),
+                result=NodeResult(value=work.whole.result, usage=work.whole.usage).model_dump(),
+            )
+            for work in reversed(self._siblings())
+            if work.whole is not None
+        ]
+
+    def effects(self) -> list[Effect]:
+        """Return what happened outside after the point, or may have, newest first."""
+        return [
+            Effect(
+                self._visit(flight.run.node_id, flight.run.visit),
+                what,
+                "running",
+                self._key(flight.run.node_id, flight.run.visit, self.now.engine.lineage or "", _call(flight)),
+            )
+            for flight in self._under_way()
+            if (what := _effect_of_flight(flight)) is not None
+        ] + [
+            Effect(
+                self._visit(work.node_id, work.visit),
+                what,
+                "done" if work.failure is None else "uncertain",
+                self._key(work.node_id, work.visit, work.lineage, work.call),
+                work.at,
+            )
+            for work in self.work
+            if (what := effect_of(work.activity, work.data)) is not None
+        ]
+
+    def rollback(self, *, reuse_completed: bool) -> list[RollbackStep]:
+        """Return the effects that a rollback goes back over, newest first, and what undoes each; none that is kept."""
+        kept = set(self.kept()) if reuse_completed else set[Visit]()
+        undone = {self._visit(work.node_id, work.visit) for work in self.work if work.whole is not None}
+        steps: dict[tuple[str, Visit], RollbackStep] = {}
+        for flight in self._under_way():
+            visit = self._visit(flight.run.node_id, flight.run.visit)
+            if self._node(visit.node_id).data.compensate is not None or _effect_of_flight(flight) is not None:
+                steps["uncertain", visit] = self._uncertain(visit, _UNDER_WAY)
+        for work in self.work:
+            visit = self._visit(work.node_id, work.visit)
+            step = None if visit in kept else self._step(work, visit, ended=visit in undone)
+            if step is not None:
+                what = step.undo.place if step.undo is not None else step.outcome.status if step.outcome else ""
+                steps.setdefault((what, visit), step)
+        return list(steps.values())
+
+    def _step(self, work: Done, visit: Visit, *, ended: bool) -> RollbackStep | None:
+        """Return what is to be done, or reported, of a piece of work."""
+        node = self._node(work.node_id)
+        compensation = node.data.compensate
+        affects = effect_of(work.activity, work.data) is not None
+        if work.failure is not None:
+            timed_out = work.failure.code == "timeout" and (affects or compensation is not None)
+            return self._uncertain(visit, _TIMED_OUT) if timed_out else None
+        if compensation is None:
+            return _reported(visit, "skipped", _NOT_DECLARED) if affects else None
+        if work.whole is None or work.scope is None:
+            return self._uncertain(visit, _UNDER_WAY) if affects and not ended else None
+        try:
+            arguments = _evaluated(compensation.arguments, {**work.scope, "result": work.whole.result})
+        except ExpressionError as error:
+            said = f"the arguments of its compensation cannot be evaluated: {error}"
+            return _reported(visit, "failed", said, compensation.tool)
+        return RollbackStep(
+            undo=Undo(
+                node_id=work.node_id,
+                visit=work.visit,
+                name=node.name,
+                lineage=work.lineage,
+                tool=compensation.tool,
+                arguments=arguments,
+                timeout=node.timeout,
+            )
+        )
+
+    def _uncertain(self, visit: Visit, error: str) -> RollbackStep:
+        compensation = self._node(visit.node_id).data.compensate
+        return _reported(visit, "uncertain", error, compensation and compensation.tool)
+
+    def _siblings(self) -> list[Done]:
+        """Return the nodes that ended after the point in other branches of the parallels around the checkpoint."""
+        if self._branch is None:
+            return []
+        here = list(zip(self._branch.forks, self._branch.labels, strict=True))
+        return [work for work in self.work if work.whole is not None and _apart(here, work)]
+
+    def _under_way(self) -> list[InFlight]:
+        ended = {work.key for work in self._unseen}
+        return [flight for key, flight in self.now.engine.state.in_flight.items() if key not in ended]
+
+    def _node(self, node_id: str) -> GraphNode:
+        return self.now.engine.graph.nodes[node_id]
+
+    def _visit(self, node_id: str, visit: int) -> Visit:
+        return Visit(node_id, visit, self._node(node_id).name)
+
+    def _key(self, node_id: str, visit: int, lineage: str, call: str) -> str:
+        start = self.now.engine.start
+        call_of_node = NodeCall(
+            execution_id=start.execution_id,
+            temporal_id="",
+            tenant=start.tenant,
+            run_id="",
+            lineage=lineage,
+            node_id=node_id,
+            visit=visit,
+            call=call,
+        )
+        return call_of_node.idempotency_key
+
+
+def compensates(projection: Projection) -> bool:
+    """Whether a node of the graph declares a compensation."""
+    return any(node.data.compensate is not None for node in projection.engine.graph.nodes.values())
+
+
+def undoable_under_way(projection: Projection) -> bool:
+    """Whether work is under way that could be undone once it has ended."""
+    nodes = projection.engine.graph.nodes
+    flights = projection.engine.state.in_flight.values()
+    return any(nodes[f.run.node_id].data.compensate is not None for f in flights if isinstance(f.run, Run))
+
+
+def effect_of(activity: str, data: JsonObject) -> str | None:
+    """Return what a piece of work may do in the outside world, for a person; None when it changes nothing there."""
+    match activity:
+        case RUN_TOOL.name:
+            return str(data["tool"])
+        case CALL_MCP.name:
+            return f"{data['server']}: {data['tool']}"
+        case HTTP_REQUEST.name if data["method"] not in SAFE_METHODS:
+            return f"{data['method']} {data['url']}"
+        case RUN_AGENT.name if data.get("tools"):
+            return f"tools of an agent: {', '.join(data['tools'])}"
+        case _:
+            return None
+
+
+def _effect_of_flight(flight: InFlight) -> str | None:
+    return effect_of(flight.run.activity, flight.run.data) if isinstance(flight.run, Run) else None
+
+
+def _call(flight: InFlight) -> str:
+    return flight.run.call if isinstance(flight.run, Run) else ""
+
+
+def _evaluated(sources: JsonObject, scope: JsonObject) -> JsonObject:
+    return {
+        name: compile_expression(source, names=UNDO_NAMES).evaluate(scope) if isinstance(source, str) else source
+        for name, source in sources.items()
+    }
+
+
+def _apart(here: list[tuple[str, str]], work: Done) -> bool:
+    """Whether the work stands in another branch of a parallel that ``here`` is inside of."""
+    for (fork, label), other_fork, other_label in zip(here, work.forks, work.labels, strict=False):
+        if fork != other_fork:
+            return False
+        if label != other_label:
+            return True
+    return False
+
+
+def _reported(
+    visit: Visit, status: Literal["failed", "skipped", "uncertain"], error: str, tool: str | None = None
+) -> RollbackStep:
+    outcome = Compensated(
+        node_id=visit.node_id, visit=visit.visit, name=visit.name, tool=tool, status=status, error=error
+    )
+    return RollbackStep(outcome=outcome)

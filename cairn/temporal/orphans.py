@@ -1,0 +1,45 @@
+"""Children that a reset leaves behind: the discarded line started them after the point, the new one knows them not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from temporalio.service import RPCError, RPCStatusCode
+
+from cairn.contracts.executions import ResetRequest
+from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.executions import ExecutionClient
+
+
+async def stop_orphans(executions: ExecutionClient, request: ResetRequest, beat: Callable[[], None]) -> list[str]:
+    """Cancel every child that was started after the point; return their Temporal ids, oldest first.
+
+    Args:
+        executions: the client.
+        request: a reset that has been made.
+        beat: called between two calls.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    started: list[str] = []
+    run_id: str | None = request.base_run_id
+    holder = request.run_id or request.base_run_id
+    while run_id is not None:
+        beat()
+        after = request.reset_event_id if run_id == holder else 0
+        started = await executions.reader.children_after(request.temporal_id, run_id, after) + started
+        run_id = None if run_id == holder else await executions.reader.continued_from(request.temporal_id, run_id)
+    for temporal_id in started:
+        beat()
+        await _cancel(executions, temporal_id)
+    return started
+
+
+async def _cancel(executions: ExecutionClient, temporal_id: str) -> None:
+    handle = executions.client.get_workflow_handle(temporal_id)
+    try:
+        await answered(handle.cancel(rpc_timeout=RPC_TIMEOUT))
+    except RPCError as error:
+        if error.status != RPCStatusCode.NOT_FOUND:  # not found: it has ended, or was never started
+            raise
