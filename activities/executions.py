@@ -25,6 +25,7 @@ from cairn.contracts.operations import (
     Record,
 )
 from cairn.domain.executions import workflow_side
+from cairn.domain.executions.orphans import Orphans
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.schedules.reconcile import ScheduleReconciler
 from cairn.errors import CairnError
@@ -79,12 +80,14 @@ class ExecutionActivities:
         """Look again and again for the given time; a worker that stops hands the rest of the time to the next one."""
         reconciler = Reconciler(self.database, self.executions, since=utc_now() - LOOK_BACK)
         schedules = ScheduleReconciler(self.database, ScheduleClient(self.executions.client, self.executions.settings))
+        orphans = Orphans(self.database, self.executions)
         await reconciler.purge()
         await schedules.follow()
         end = time.monotonic() + request.seconds
         while time.monotonic() < end:
             activity.heartbeat()
             await reconciler.once()
+            await orphans.once()
             await schedules.once()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(activity.wait_for_worker_shutdown(), request.interval)

@@ -32,11 +32,16 @@ async def stop_orphans(executions: ExecutionClient, request: ResetRequest, beat:
         run_id = None if run_id == holder else await executions.reader.continued_from(request.temporal_id, run_id)
     for temporal_id in started:
         beat()
-        await _cancel(executions, temporal_id)
+        await cancel(executions, temporal_id)
     return started
 
 
-async def _cancel(executions: ExecutionClient, temporal_id: str) -> None:
+async def cancel(executions: ExecutionClient, temporal_id: str) -> None:
+    """Ask for the cancellation of a workflow; one that has ended stays as it is.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
     handle = executions.client.get_workflow_handle(temporal_id)
     try:
         await answered(handle.cancel(rpc_timeout=RPC_TIMEOUT))

@@ -8,6 +8,7 @@ from graphs import node, noting, sequence, waiting
 from installation import Cairn, until
 
 from cairn.domain.executions.model import Execution, ExecutionFilter
+from cairn.domain.executions.orphans import Orphans
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.graphs.service import GraphService
 from cairn.graph.validate import ValidationContext
@@ -169,9 +170,11 @@ async def test_children_of_a_terminated_parent_are_cancelled(cairn: Cairn, world
     await until(lambda: world.waiting["gate"] == 2)
     await cairn.client.get_workflow_handle(execution.id).terminate()
     reconciler = Reconciler(cairn.database, cairn.temporal, utc_now() - timedelta(minutes=1))
+    orphans = Orphans(cairn.database, cairn.temporal)
 
     async def stopped() -> bool:
         await reconciler.once()
+        await orphans.once()
         return [child.status for child in await children(cairn, execution.id)] == ["cancelled", "cancelled"]
 
     await until(stopped)
