@@ -22,8 +22,10 @@ from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import InvalidArguments, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
+from cairn.errors import CairnError
 from cairn.providers.llm import LanguageModel, LanguageModels
 from cairn.temporal.blobs import BlobDamaged, BlobError, BlobMissing
+from cairn.temporal.encryption import PayloadDamaged
 
 
 class TurnActivities:
@@ -81,7 +83,7 @@ class TurnActivities:
             return {"prompt": str(call.data["prompt"])}
         try:
             messages = await self._conversations.read(history)
-        except BlobError as error:
+        except (BlobError, CairnError) as error:
             raise _no_history(error) from error
         results = cast("list[JsonObject]", call.data.get("results") or [])
         answers = {each["id"]: ToolFailed(str(each["error"])) if "error" in each else each["value"] for each in results}
@@ -96,7 +98,7 @@ class TurnActivities:
             history = await self._conversations.append(
                 call.temporal_id, call.data.get("history"), result.new_messages()
             )
-        except BlobError as error:
+        except (BlobError, CairnError) as error:
             raise _no_history(error) from error
         if not isinstance(result.output, DeferredToolRequests):
             return {"history": history, "answer": output.unwrap(result.output)}
@@ -129,6 +131,6 @@ def _turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exceptio
     return failure
 
 
-def _no_history(error: BlobError) -> Exception:
-    gone = isinstance(error, (BlobMissing, BlobDamaged))
+def _no_history(error: BlobError | CairnError) -> Exception:
+    gone = isinstance(error, (BlobMissing, BlobDamaged, PayloadDamaged))
     return node_error("history_unavailable", str(error), retryable=not gone)

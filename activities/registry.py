@@ -30,7 +30,6 @@ from cairn.domain.tools.registry import load_tools
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
-from cairn.temporal.blobs import open_store
 from cairn.temporal.executions import ExecutionClient
 
 
@@ -47,7 +46,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Return every activity, bound to what it works with."""
     known = load_tools(deps.settings)
     models = LanguageModels(deps.settings)
-    conversations = Conversations(open_store(deps.settings.blobs))
+    conversations = Conversations.of(deps.client)
     tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
     tools, agents = ToolActivities(known), AgentActivities(models, known, tokens)
     client = ExecutionClient(deps.client, deps.settings)

@@ -141,6 +141,16 @@ class BlobPath:
         return cls(_unescape(namespace), date.fromisoformat(day), owners, digest)
 
 
+def path_of(claim: StorageDriverClaim) -> str:
+    """Return where the driver has stored something that has an owner."""
+    return claim.claim_data[_PATH_KEY]
+
+
+def claim_of(path: BlobPath) -> StorageDriverClaim:
+    """Return what the driver reads the object at a path by."""
+    return StorageDriverClaim(claim_data={_DIGEST_KEY: path.digest, _PATH_KEY: str(path)})
+
+
 def days_folder(namespace: str) -> str:
     """Return the folder of a namespace's objects; it has one for each day."""
     return f"{OWNED}/{_escape(namespace)}"

@@ -19,7 +19,7 @@ from cairn.domain.conversations import Conversations
 from cairn.domain.tools import ToolRegistry, load_tools, tool
 from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
-from cairn.temporal.blobs import open_store
+from cairn.temporal.blobs import BlobDriver, open_store
 
 MODEL = "openai:gpt-4o"
 PERSON = {
@@ -42,14 +42,18 @@ async def server() -> AsyncGenerator[OpenAIServer]:
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> str:
-    return (tmp_path / "blobs").as_uri()
+def blobs(tmp_path: Path) -> Path:
+    return tmp_path / "blobs"
+
+
+def conversations(blobs: Path) -> Conversations:
+    return Conversations(BlobDriver(open_store(blobs.as_uri())), None, "default")
 
 
 @pytest.fixture
-async def activity(server: OpenAIServer, blobs: str) -> AsyncGenerator[Any]:
+async def activity(server: OpenAIServer, blobs: Path) -> AsyncGenerator[Any]:
     models = LanguageModels(Settings(openai_base_url=server.url, openai_api_key=SecretStr(KEY)))
-    yield TurnActivities(models, ToolRegistry([price]), Conversations(open_store(blobs))).call_model
+    yield TurnActivities(models, ToolRegistry([price]), conversations(blobs)).call_model
     await models.aclose()
 
 
@@ -166,14 +170,14 @@ async def test_results_that_do_not_fit_the_conversation_are_refused(activity: An
     assert (failure.type, failure.non_retryable, len(server.requests)) == ("invalid_agent", True, 1)
 
 
-async def test_a_conversation_that_is_gone_or_damaged_says_so(activity: Any, server: OpenAIServer, blobs: str) -> None:
-    failure = await fail(activity, turn("turns/t.e1/" + "0" * 64))
+async def test_a_conversation_that_is_gone_or_damaged_says_so(activity: Any, server: OpenAIServer, blobs: Path) -> None:
+    failure = await fail(activity, turn(f"owned/default/2026-01-01/t=2Ee1/{'0' * 64}"))
     assert (failure.type, failure.non_retryable) == ("history_unavailable", True)
     server.will(tool_calls(("price", {"item": "rope"})), text("x"))
     history = (await run(activity, turn())).value["history"]
-    file = Path(blobs.removeprefix("file://")) / history
+    file = blobs / history
     file.write_bytes(file.read_bytes().replace(b"rope", b"axes"))
-    fresh = TurnActivities(LanguageModels(Settings()), ToolRegistry([price]), Conversations(open_store(blobs)))
+    fresh = TurnActivities(LanguageModels(Settings()), ToolRegistry([price]), conversations(blobs))
     failure = await fail(fresh.call_model, turn(history, model="offline"))
     assert (failure.type, failure.non_retryable) == ("history_unavailable", True)
 
@@ -194,7 +198,7 @@ async def test_the_errors_of_a_provider_are_those_of_an_agent(activity: Any, ser
     assert failure.type == "parked"
 
 
-async def test_what_history_holds_of_a_turn_does_not_grow(server: OpenAIServer, activity: Any, blobs: str) -> None:
+async def test_what_history_holds_of_a_turn_does_not_grow(server: OpenAIServer, activity: Any, blobs: Path) -> None:
     server.will(tool_calls(("price", {"item": "rope"})))
     history, results, moved = None, [], []
     for _ in range(25):
@@ -205,7 +209,7 @@ async def test_what_history_holds_of_a_turn_does_not_grow(server: OpenAIServer, 
         results = [{"id": each["id"], "tool": "price", "value": 9.5} for each in result.value["calls"]]
     assert len(set(moved[1:])) == 1
     assert len(server.requests[-1]["messages"]) == 1 + 2 * 24, "the model is told all of it"
-    assert len(await Conversations(open_store(blobs)).read(history)) == 2 * 25
+    assert len(await conversations(blobs).read(history)) == 2 * 25
 
 
 async def test_another_execution_goes_on_from_a_conversation(activity: Any, server: OpenAIServer) -> None:
@@ -218,9 +222,9 @@ async def test_another_execution_goes_on_from_a_conversation(activity: Any, serv
     assert messages(server)[0] == ("user", "Say it")
 
 
-async def test_offline_turns_are_the_same_each_time(blobs: str) -> None:
+async def test_offline_turns_are_the_same_each_time(blobs: Path) -> None:
     models = LanguageModels(Settings())
-    activity = TurnActivities(models, load_tools(Settings()), Conversations(open_store(blobs))).call_model
+    activity = TurnActivities(models, load_tools(Settings()), conversations(blobs)).call_model
     data = {"prompt": "Find information on sagas and what is 3 + 4", "tools": ["search_library", "calculate"]}
     first = [await run(activity, turn(**data, model="offline")) for _ in range(2)]
     assert first[0].value["calls"] == first[1].value["calls"]
