@@ -1,6 +1,6 @@
-"""Starts a stdio server and stays its parent: when the worker dies, however it dies, the server goes with it.
+"""Starts a stdio server and stays its parent: when the server or the worker ends, all that the server started ends.
 
-A server that ignores the end of its input would live on otherwise, and so would one that a launcher started for it.
+A server that ignores the end of its input would outlive a killed worker otherwise, and so would its own children.
 """
 
 import ctypes
@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _NOT_FOUND = 127
@@ -26,11 +27,14 @@ def main() -> None:
     except OSError as error:
         sys.stderr.write(f"{error}\n")
         os._exit(_NOT_FOUND)
-    os._exit(server.wait() & 0xFF)
+    server.wait()
+    _end_all()
 
 
-def _end_all(*_: object) -> None:
-    os.killpg(0, signal.SIGKILL)
+def _end_all(*_: object) -> NoReturn:
+    if os.getpgrp() == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(1)
 
 
 if __name__ == "__main__":
