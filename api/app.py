@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
 from api.agentflow.routes import approvals, hooks, questions, system
+from api.codec.conventions import CODEC, allow_origins
+from api.codec.routes import payloads, session
 from api.dispatcher import Dispatcher
 from api.kit.application import surface_app
 from api.kit.context import Context
@@ -39,7 +41,7 @@ from cairn.temporal.executions import ExecutionClient
 
 def surfaces(settings: Settings) -> dict[str, FastAPI]:
     """Return the application of each surface, by name."""
-    return {
+    apps = {
         surface.name: surface_app(surface, routers, settings.body_limit)
         for surface, routers in (
             (
@@ -57,8 +59,11 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
             (AGENTFLOW, [system.router, approvals.router, questions.router, hooks.router]),
             (WORKFLUX, []),
             (OMNIFLOW, []),
+            (CODEC, [payloads.router, session.router]),
         )
     }
+    allow_origins(apps[CODEC.name], settings)
+    return apps
 
 
 @asynccontextmanager

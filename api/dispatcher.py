@@ -24,7 +24,8 @@ class Dispatcher:
     """ASGI application over the surfaces.
 
     The first path segment may name the surface, and is then taken off; ``/dograh`` is another view of voice,
-    ``/workflow`` is voice without its base, ``/v1`` is workflux. Else the resource under ``/api/v1`` decides.
+    ``/workflow`` is voice without its base, ``/v1`` is workflux, ``/codec`` the codec server. Else the resource under
+    ``/api/v1`` decides.
     """
 
     def __init__(self, surfaces: Mapping[str, ASGIApp], fallback: str) -> None:
@@ -47,6 +48,8 @@ class Dispatcher:
         """Return the surface's name and the path as the surface declares it."""
         path: str = scope["path"]
         first, _, rest = path.removeprefix("/").partition("/")
+        if first == "codec":
+            return first, path
         if first in self._surfaces or first == "dograh":
             scope.setdefault("state", {})["view"] = first
             path = f"/{rest}"

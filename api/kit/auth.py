@@ -12,8 +12,8 @@ from cairn.domain.keys import KeyService
 from cairn.domain.principal import Principal
 from cairn.errors import Unauthenticated
 
-_API_KEY = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", description="An API key.", auto_error=False)
-_BEARER = HTTPBearer(scheme_name="Bearer", description="An API key as bearer token.", auto_error=False)
+api_key_header = APIKeyHeader(name="X-API-Key", scheme_name="ApiKey", description="An API key.", auto_error=False)
+bearer_header = HTTPBearer(scheme_name="Bearer", description="An API key as bearer token.", auto_error=False)
 
 
 def credentials(request: Request) -> str | None:
@@ -38,6 +38,15 @@ async def by_api_key(request: Request, context: Context) -> Principal:
     key = credentials(request)
     if key is None:
         raise Unauthenticated("An API key is required, in X-API-Key or as Authorization: Bearer.")
+    return await holder(key, context)
+
+
+async def holder(key: str, context: Context) -> Principal:
+    """Return the holder of an API key.
+
+    Raises:
+        Unauthenticated: it is unknown, expired or revoked.
+    """
     async with context.database.session() as session:
         return await KeyService(session, context.secret).authenticate(key)
 
@@ -45,8 +54,8 @@ async def by_api_key(request: Request, context: Context) -> Principal:
 def principal(
     request: Request,
     required: SecurityScopes,
-    _key: Annotated[str | None, Depends(_API_KEY)],
-    _bearer: Annotated[object, Depends(_BEARER)],
+    _key: Annotated[str | None, Depends(api_key_header)],
+    _bearer: Annotated[object, Depends(bearer_header)],
 ) -> Principal:
     """Return who calls; the route class has authenticated it, here its scopes are checked.
 

@@ -48,11 +48,13 @@ class RemoteCodec:
         """Return the payloads that references stand for.
 
         Raises:
-            NotFound: one does not lie in the storage.
+            NotFound: one is no reference, or does not lie in the storage.
             PayloadKeyUnknown: a key is not known.
             PayloadDamaged: a payload does not decrypt.
             BlobError: the storage does not answer.
         """
+        if not all(map(is_reference, references)):
+            raise NotFound("A payload is no reference to a stored one.", code="not_stored")
         try:
             return [await self._decoded(reference) for reference in references]
         except BlobMissing as error:

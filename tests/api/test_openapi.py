@@ -18,10 +18,10 @@ HOOKS = Path(__file__).with_name("openapi_hooks.py")
 @pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session")  # the stricter of both
 @pytest.mark.parametrize(
     ("surface", "examples"),
-    [("omium", 15), ("voice", 15), ("agentflow", 5)],
+    [("omium", 15), ("voice", 15), ("agentflow", 5), ("codec", 5)],
 )
 async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path, surface: str, examples: int) -> None:
-    caller = await callers.new()
+    caller = await callers.new(scopes=["*", "codec:decode", "codec:encode"])
     execution = await caller.start(sequence(noting("a")), execution_id="known")
     await caller.reach(execution["id"], "completed")
     program = await asyncio.create_subprocess_exec(

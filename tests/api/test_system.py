@@ -46,14 +46,14 @@ async def test_readiness_tells_of_database_temporal_and_workers(callers: Callers
 async def test_the_reference_is_complete_and_needs_no_internet(callers: Callers) -> None:
     client = callers.client()
     merged = (await client.get("/openapi.json")).json()
-    for name in ("omium", "voice", "agentflow"):
+    for name in ("omium", "voice", "agentflow", "codec"):
         document = (await client.get(f"/{name}/openapi.json")).json()
         assert document["paths"] and document["paths"].keys() <= merged["paths"].keys()
         schemas = document["components"]["schemas"]
         assert {f"{name}.{schema}" for schema in schemas} <= merged["components"]["schemas"].keys()
     for page in ("/docs", "/redoc"):
         text = (await client.get(page)).text
-        assert re.findall(r'<option value="(\w+)">', text) == ["all", "omium", "voice", "agentflow"]
+        assert re.findall(r'<option value="(\w+)">', text) == ["all", "omium", "voice", "agentflow", "codec"]
         addresses = re.findall(r'(?:src|href)="([^"]+)"', text)
         assert addresses and all(address.startswith("/") for address in addresses)
         for address in addresses:
