@@ -5,45 +5,47 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
 from temporalio.worker import Worker
-from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # pyright: ignore[reportPrivateUsage]
 
 from activities.guard import HEARTBEAT_INTERVAL
 from activities.registry import Dependencies, activities
 from cairn import orderly
+from cairn.errors import CairnError
 from cairn.observability.logs import configure_logging, get_logger
 from cairn.observability.metrics import temporal_runtime
 from cairn.observability.traces import configure_tracing, temporal_interceptors
 from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings, get_settings
-from cairn.temporal.blob_owners import OwningWorkflowRunner
 from cairn.temporal.connection import connect
+from cairn.temporal.deployments import DeploymentClient, worker_config, workflow_runner
+from cairn.temporal.replay import SINGLE_BATCH
 from cairn.temporal.schedules import ensure_collect_blobs, ensure_reconcile
 from cairn.temporal.server import register_search_attributes
 from workflows.registry import WORKFLOWS
 
 
-def make_worker(client: Client, database: Database, settings: Settings) -> Worker:
-    """Return a worker that serves every workflow and activity on the settings' task queue."""
-    worker = Worker(
-        client,
-        task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
-        activities=activities(Dependencies(settings=settings, database=database, client=client)),
-        # Workflows import pure code alone (an architecture test is the guard); the sandbox costs each start 3-6 ms.
-        workflow_runner=OwningWorkflowRunner(),
-        max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
-        graceful_shutdown_timeout=timedelta(seconds=10),
-    )
-    # A reset's new seed and the commands that it reapplies must reach a workflow together, or a command could act
-    # before the workflow knows of the reset. The flag is recorded in history, so it has been set from the first
-    # release; the SDK plans it as its default, until then there is no public way to set it.
-    single_batch = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
-    worker._set_default_workflow_logic_flag(single_batch, enabled=True)  # pyright: ignore[reportPrivateUsage]
-    return worker
+@asynccontextmanager
+async def running_worker(client: Client, database: Database, settings: Settings) -> AsyncGenerator[Worker]:
+    """Serve every workflow and activity on the settings' task queue; in the end close what activities had opened."""
+    async with AsyncExitStack() as closing:
+        worker = Worker(
+            client,
+            task_queue=settings.task_queue,
+            workflows=WORKFLOWS,
+            activities=activities(Dependencies(settings, database, client, closing)),
+            workflow_runner=workflow_runner(settings),
+            deployment_config=worker_config(settings),
+            max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            graceful_shutdown_timeout=timedelta(seconds=10),
+        )
+        worker._set_default_workflow_logic_flag(SINGLE_BATCH, enabled=True)  # pyright: ignore[reportPrivateUsage]
+        async with worker:
+            yield worker
 
 
 async def serve(settings: Settings) -> None:
@@ -56,12 +58,25 @@ async def serve(settings: Settings) -> None:
         settings, interceptors=temporal_interceptors(settings), runtime=temporal_runtime(settings), lazy=False
     )
     await register_search_attributes(client)
-    async with make_worker(client, database, settings):
+    async with running_worker(client, database, settings):
+        await _be_current(client, settings)
         await ensure_reconcile(client, settings.task_queue)
         await ensure_collect_blobs(client, settings.task_queue)
-        get_logger("worker").info("worker serves", task_queue=settings.task_queue)
+        get_logger("worker").info("worker serves", task_queue=settings.task_queue, build_id=settings.build_id)
         await stop.wait()
     await database.dispose()
+
+
+async def _be_current(client: Client, settings: Settings) -> None:
+    try:
+        if await DeploymentClient(client, settings).ensure_current():
+            get_logger("worker").info("the first version is current", build_id=settings.build_id)
+    except CairnError as error:
+        get_logger("worker").warning(
+            "new executions wait until a version is current: cairn deployments set-current",
+            build_id=settings.build_id,
+            error=error.message,
+        )
 
 
 def main() -> int:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 from typing import Any
 
 from temporalio.client import Client
@@ -40,12 +41,15 @@ class Dependencies:
     settings: Settings
     database: Database
     client: Client
+    closing: AsyncExitStack = field(default_factory=AsyncExitStack)
+    """Closes in the end what activities have opened."""
 
 
 def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     """Return every activity, bound to what it works with."""
     known = load_tools(deps.settings)
     models = LanguageModels(deps.settings)
+    deps.closing.push_async_callback(models.aclose)
     conversations = Conversations.of(deps.client)
     tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
     tools, agents = ToolActivities(known), AgentActivities(models, known, tokens)

@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     metrics_port: int | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
     metrics_host: str = Field(default="127.0.0.1", description="Address that the worker's /metrics listens on.")
     task_queue: str = "cairn"
+    deployment_name: str = Field(
+        default="cairn", pattern=r"^[^.:]+$", description="Name under which Temporal keeps the versions of the workers."
+    )
+    build_id: str | None = Field(
+        default=None, description="Version of this worker's code, for Worker Versioning; none: versioning is off."
+    )
     fairness_weights: dict[str, float] = Field(
         default_factory=dict[str, float], description="Share of a tenant in busy times, by tenant; JSON object; else 1."
     )

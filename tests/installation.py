@@ -56,9 +56,9 @@ class Cairn:
 
     @asynccontextmanager
     async def worker(self):
-        from worker import make_worker
+        from worker import running_worker
 
-        async with make_worker(self.client, self.database, self.settings) as running:
+        async with running_worker(self.client, self.database, self.settings) as running:
             yield running
 
     async def publish(self, definition: JsonObject, name: str = "graph") -> str:

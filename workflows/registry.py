@@ -10,3 +10,9 @@ from workflows.reset_execution import ResetExecution
 from workflows.scheduled_start import ScheduledStart
 
 WORKFLOWS: list[type] = [GraphExecution, MapExecution, ResetExecution, Reconcile, ScheduledStart, CollectBlobs]
+
+UPGRADED: frozenset[type] = frozenset({ResetExecution, Reconcile, ScheduledStart, CollectBlobs})
+"""Those that serve executions: with Worker Versioning they follow the current version, others end where they began.
+
+They do not declare it by themselves: a worker without a version may not.
+"""

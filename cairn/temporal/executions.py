@@ -27,7 +27,7 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.common import WorkerDeploymentVersion, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -41,6 +41,7 @@ from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answer
 from cairn.temporal.impact import Aftermath
 from cairn.temporal.priority import priority_of
 from cairn.temporal.reading import HistoryReader
+from cairn.temporal.versions import pinned_version, version_of
 from workflows.graph_execution import REVISION, STATE
 from workflows.search_attributes import execution_attributes
 
@@ -84,6 +85,7 @@ class Description:
         length: number of events in the run's history.
         closed_at: when the run ended.
         waiting: some work of it has waited for a worker for a while.
+        pinned: the version of the workers that alone may go on with it.
     """
 
     temporal_id: str
@@ -94,6 +96,7 @@ class Description:
     length: int
     closed_at: datetime | None
     waiting: bool = False
+    pinned: WorkerDeploymentVersion | None = None
 
 
 class ExecutionClient:
@@ -164,6 +167,7 @@ class ExecutionClient:
             length=found.history_length,
             closed_at=found.close_time,
             waiting=_waits(found.raw_description),
+            pinned=pinned_version(found.raw_info.versioning_info),
         )
 
     async def require(self, temporal_id: str) -> Description:
@@ -296,8 +300,11 @@ class ExecutionClient:
             raise
         return True
 
-    async def polled(self) -> bool:
+    async def polled(self, version: WorkerDeploymentVersion | None = None) -> bool:
         """Whether a worker polls the task queue for workflows.
+
+        Args:
+            version: only workers of this version count.
 
         Raises:
             Unavailable: Temporal does not answer.
@@ -313,8 +320,11 @@ class ExecutionClient:
             )
         )
         now = datetime.now(UTC)
-        seen = (poller.last_access_time.ToDatetime(tzinfo=UTC) for poller in reply.pollers)
-        return any(now - at < _POLL for at in seen)
+        return any(
+            now - poller.last_access_time.ToDatetime(tzinfo=UTC) < _POLL
+            for poller in reply.pollers
+            if version is None or version == version_of(poller.deployment_options)
+        )
 
     async def closed_since(self, since: datetime) -> AsyncIterator[Ended]:
         """Yield the runs of executions that ended after a time.

@@ -26,6 +26,7 @@ from cairn.contracts.executions import (
     Resume,
 )
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE, reset_workflow_id
+from cairn.temporal import versions
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered
 from cairn.temporal.executions import Description, ExecutionClient, from_application
 
@@ -154,7 +155,7 @@ class ResetClient:
         """Reset the base run to the point, once however often it is asked; return the id of the run made.
 
         Raises:
-            Conflict: another reset came first (``superseded``), or the revision is stale.
+            Conflict: another reset came first (``superseded``), the revision is stale, or no worker can go on with it.
         """
         now = await self.executions.require(request.temporal_id)
         if not await self.executions.continues(now, request.base_run_id):
@@ -168,6 +169,7 @@ class ResetClient:
                 code="stale_revision",
                 extra={"revision": now.revision},
             )
+        operations = await versions.after_reset(self.executions, now, request.reset_event_id)
         try:
             reply = await answered(
                 self.client.workflow_service.reset_workflow_execution(
@@ -180,6 +182,7 @@ class ResetClient:
                         workflow_task_finish_event_id=request.reset_event_id,
                         request_id=request.operation_id,
                         reset_reapply_exclude_types=_EXCLUDED,
+                        post_reset_operations=operations,
                     ),
                     timeout=_RESET_TIMEOUT,
                 ),
@@ -239,4 +242,4 @@ class ResetClient:
                 raise errors.Conflict("Another reset of the execution came first", code="superseded")
             if (await self.executions.project(now)).landed_after_reset:
                 return now
-            await asyncio.sleep(0.02 if await self.executions.polled() else 0.5)
+            await asyncio.sleep(0.02 if await versions.served(self.executions, now) else 0.5)
