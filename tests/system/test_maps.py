@@ -166,24 +166,92 @@ async def _signalled(handle: WorkflowHandle) -> bool:
     return any(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events)
 
 
-async def test_a_map_that_an_operator_resets_begins_no_item_again(cairn: Cairn, world) -> None:
+@pytest.mark.parametrize("chunk", [2, 100])
+async def test_a_map_that_an_operator_resets_begins_no_item_again(cairn: Cairn, world, chunk: int) -> None:
     items = ["a", "b", "c", "d"]
-    handle = await start_map(cairn, WAIT, items, concurrency=2)
-    await until(lambda: world.waiting["a"] and world.waiting["b"])
+    handle = await start_map(cairn, WAIT, items, concurrency=2, chunk=chunk)
+    await until(lambda: sum(world.waiting.values()) == 2)
     world.gate("a").set()
-    await until(lambda: world.waiting["c"])
-    run_id = (await handle.describe()).run_id
-    history = await handle.fetch_history()
-    first = next(e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes"))
-    reset = ResetWorkflowExecutionRequest(
-        namespace="default",
-        workflow_execution=WorkflowExecution(workflow_id=handle.id, run_id=run_id),
-        workflow_task_finish_event_id=first,
-        request_id="r1",
-    )
-    await cairn.client.workflow_service.reset_workflow_execution(reset)
+    await until(lambda: sum(world.waiting.values()) == 3)
+    await reset_to_its_start(cairn, handle)
     for item in items:
         world.gate(item).set()
     again = cairn.client.get_workflow_handle(handle.id, result_type=MapResult)
     assert got(await again.result()) == items
     assert [world.waiting[item] for item in items] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("chunk", [1, 100])
+async def test_errors_reach_a_map_that_was_reset(cairn: Cairn, world, chunk: int) -> None:
+    world.failing.add("bad")
+    items = ["bad", "w"]
+    handle = await start_map(cairn, BAD_FAILS, items, on_error="collect", chunk=chunk)
+    await until(lambda: world.waiting["w"])
+    await until(lambda: _failed(cairn, handle))
+    await reset_to_its_start(cairn, handle)
+    world.gate("w").set()
+    again = cairn.client.get_workflow_handle(handle.id, result_type=MapResult)
+    bad, good = map_value(await again.result(), collect=True)
+    assert (bad["error"]["code"], good) == ("planned", {"value": {"got": "w"}})
+
+
+async def _failed(cairn: Cairn, handle: WorkflowHandle) -> bool:
+    return await status(cairn, handle, 0) == "FAILED"
+
+
+async def test_cancelling_a_map_that_was_reset_cancels_its_items(cairn: Cairn, world) -> None:
+    handle = await start_map(cairn, WAIT, ["a"])
+    await until(lambda: world.waiting["a"])
+    await reset_to_its_start(cairn, handle)
+    again = cairn.client.get_workflow_handle(handle.id, result_type=MapResult)
+    await until(lambda: _watches(again))
+    await again.cancel()
+    with pytest.raises(WorkflowFailureError) as ended:
+        await again.result()
+    assert isinstance(ended.value.cause, CancelledError)
+
+    async def cancelled() -> bool:
+        return await status(cairn, handle, 0) == "CANCELED"
+
+    await until(cancelled)
+
+
+async def _watches(handle: WorkflowHandle) -> bool:
+    return bool((await handle.describe()).raw_description.pending_activities)
+
+
+async def reset_to_its_start(cairn: Cairn, handle: WorkflowHandle) -> None:
+    """Reset a map as an operator does, to its first workflow task; everything that came is offered to it again."""
+    history = await cairn.client.get_workflow_handle(handle.id).fetch_history()
+    first = next(e.event_id for e in history.events if e.HasField("workflow_task_completed_event_attributes"))
+    reset = ResetWorkflowExecutionRequest(
+        namespace=cairn.client.namespace,
+        workflow_execution=WorkflowExecution(workflow_id=handle.id),
+        workflow_task_finish_event_id=first,
+        request_id=uuid.uuid4().hex,
+    )
+    await cairn.client.workflow_service.reset_workflow_execution(reset)
+
+
+async def test_an_item_that_is_cancelled_fails_the_map(cairn: Cairn, world) -> None:
+    handle = await start_map(cairn, WAIT, ["a", "b"])
+    await until(lambda: world.waiting["a"] and world.waiting["b"])
+    await cairn.client.get_workflow_handle(item_id(handle.id, 1, "line")).cancel()
+    error = await failure(handle)
+    assert (error.type, error.details[0]["index"], error.details[0]["node_id"]) == ("cancelled", 1, "each")
+
+
+@pytest.mark.parametrize("chunk", [2, 100])
+async def test_finished_items_of_a_discarded_map_are_kept(cairn: Cairn, world, chunk: int) -> None:
+    world.failing.add("c")
+    graph = await graph_ref(cairn, NOTE)
+    first = await start_map(cairn, NOTE, ["a", "b", "c"], graph=graph, on_error="collect")
+    await first.result()
+    world.failing.clear()
+    more = {"graph": graph, "chunk": chunk, "on_error": "collect"}
+    second = await start_map(cairn, NOTE, ["a", "B", "c"], previous=first.id, **more)
+    assert got(await second.result()) == ["a", "B", "c"]
+    assert sorted(what for what, _ in world.ledger) == ["B", "a", "b", "c"]
+    third = await start_map(cairn, NOTE, ["a", "B", "c", "d"], previous=second.id, **more)
+    assert got(await third.result()) == ["a", "B", "c", "d"]
+    assert sorted(what for what, _ in world.ledger) == ["B", "a", "b", "c", "d"]
