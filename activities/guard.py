@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 
 from temporalio import activity
@@ -17,6 +18,10 @@ HEARTBEAT_INTERVAL = timedelta(seconds=5)
 
 The worker's ``max_heartbeat_throttle_interval`` must not be longer, or the SDK holds heartbeats back.
 """
+
+
+progress: ContextVar[Sequence[object]] = ContextVar("progress", default=())
+"""What heartbeats carry: how far an activity that goes on where it was has come."""
 
 
 def guard(call: NodeCall) -> None:
@@ -55,4 +60,4 @@ async def heartbeating(interval: timedelta = HEARTBEAT_INTERVAL) -> AsyncGenerat
 async def _heartbeat(interval: timedelta) -> None:
     while True:
         await asyncio.sleep(interval.total_seconds())
-        activity.heartbeat()
+        activity.heartbeat(*progress.get())

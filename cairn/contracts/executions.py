@@ -195,12 +195,14 @@ class DoneWork(BaseModel):
         visit: which visit of it.
         digest: SHA-256 of what the work was given; another input is another work.
         result: dump of its ``NodeResult``.
+        failure: why it failed for good, instead.
     """
 
     node_id: str
     visit: int
     digest: str
-    result: JsonObject
+    result: JsonObject = Field(default_factory=dict)
+    failure: NodeFailure | None = None
 
 
 class ChildSeed(BaseModel):

@@ -190,8 +190,13 @@ def _ask(
 
 def next_key(state: ExecutionState, node_id: str, visit: int) -> str:
     """Return a key for a piece of work: activity ids must not repeat within a run."""
+    return f"{node_id}#{visit}#{next_number(state)}"
+
+
+def next_number(state: ExecutionState) -> int:
+    """Return the number of the next piece of work."""
     state.dispatched += 1
-    return f"{node_id}#{visit}#{state.dispatched}"
+    return state.dispatched
 
 
 def _failure(node: GraphNode, loop: AgentLoop, code: str, what: str) -> NodeFailure:

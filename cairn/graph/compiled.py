@@ -53,6 +53,7 @@ class Graph:
 
     Attributes:
         joins: the join at which the branches of each parallel meet, where there is one.
+        segmented: nodes without outside effect are run several at a time (``durability: segment``).
     """
 
     nodes: dict[str, GraphNode]
@@ -63,6 +64,7 @@ class Graph:
     output_schema: JsonObject | None = None
     initial_state: JsonObject = field(default_factory=dict[str, Json])
     joins: dict[str, str] = field(default_factory=dict[str, str])
+    segmented: bool = False
 
 
 def compile_graph(definition: JsonObject) -> Graph:
@@ -74,7 +76,8 @@ def compile_graph(definition: JsonObject) -> Graph:
     try:
         model = Definition.model_validate(definition)
         ways = _ways(model.edges)
-        nodes = {node.id: _node(node.id, node.type, node.data, ways.get(node.id, ())) for node in model.nodes}
+        segmented = model.durability == "segment"
+        nodes = {n.id: _node(n.id, n.type, n.data, ways.get(n.id, ()), segmented) for n in model.nodes}
     except ValidationError as error:
         raise GraphNotExecutable(f"the definition is not valid: {error.errors()[0]['msg']}") from error
     starts = [node.id for node in nodes.values() if node.kind.type == "start"]
@@ -85,6 +88,7 @@ def compile_graph(definition: JsonObject) -> Graph:
         start=starts[0],
         state=model.state,
         limits=model.limits,
+        segmented=segmented,
         input_schema=input_schema_of(definition),
         output_schema=model.output_schema,
         initial_state={key: declared.default for key, declared in model.state.items() if declared.default is not None},
@@ -135,13 +139,13 @@ def _ways(edges: list[Edge]) -> dict[str, tuple[Way, ...]]:
     return {source: tuple(of) for source, of in ways.items()}
 
 
-def _node(node_id: str, node_type: str, data: JsonObject, ways: tuple[Way, ...]) -> GraphNode:
+def _node(node_id: str, node_type: str, data: JsonObject, ways: tuple[Way, ...], segmented: bool) -> GraphNode:
     kind = KINDS.get(node_type)
     if kind is None or not kind.executable:
         raise GraphNotExecutable(f"node {node_id!r} is of kind {node_type!r}, which this version of Cairn cannot run")
     parsed = kind.Data.model_validate(data)
     checkpoint = parsed.checkpoint
-    if checkpoint is None and kind.checkpointed:
+    if checkpoint is None and kind.checkpointed and not (segmented and kind.without_effect(parsed)):
         checkpoint = parsed.name
     return GraphNode(
         id=node_id,

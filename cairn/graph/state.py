@@ -267,6 +267,7 @@ class ExecutionState:
         pins: versions of the graphs that nodes name.
         depth: how many executions are above this one.
         done: results of an ended line that this one keeps, by ``{node id}#{visit}``.
+        segment: results of a segment that the engine has not come to yet, by ``{node id}#{visit}``.
         seeds: children that go on from a checkpoint of theirs.
         inbox: outside events that no node has waited for yet, oldest first.
         heard: ids of the latest outside events.
@@ -295,6 +296,7 @@ class ExecutionState:
     pins: dict[str, GraphRef] = field(default_factory=dict[str, GraphRef])
     depth: int = 0
     done: dict[str, DoneWork] = field(default_factory=dict[str, DoneWork])
+    segment: dict[str, DoneWork] = field(default_factory=dict[str, DoneWork])
     seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])
     inbox: list[OutsideEvent] = field(default_factory=list[OutsideEvent])
     heard: list[str] = field(default_factory=list[str])

@@ -10,10 +10,10 @@ import hashlib
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from cairn.contracts.executions import ChildSeed, GraphRef, NodeFailure
+from cairn.contracts.executions import ChildSeed, DoneWork, GraphRef, NodeFailure, Usage
 from cairn.contracts.json import Json, JsonObject, digest
-from cairn.contracts.nodes import MARK_CHECKPOINT, NodeResult
-from cairn.graph import agents, forks, waits
+from cairn.contracts.nodes import MARK_CHECKPOINT, RUN_SEGMENT, NodeResult
+from cairn.graph import agents, forks, segments, waits
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
 from cairn.graph.nodes.agent import AgentData
@@ -73,13 +73,13 @@ def advance(graph: Graph, state: ExecutionState, line: Line) -> tuple[list[Work]
     if state.spent.since is None:
         state.spent.since = line.now
     while (state.ready or state.due) and state.failure is None:
-        reason = _step(graph, state, line, works)
+        reason = step_once(graph, state, line, works)
         if reason is not None:
             return works, reason
     return [work for work in works if work.key in state.in_flight], None
 
 
-def _step(graph: Graph, state: ExecutionState, line: Line, works: list[Work]) -> str | None:
+def step_once(graph: Graph, state: ExecutionState, line: Line, works: list[Work]) -> str | None:
     """Let one token enter or leave its node, or one agent go on; return the reason to pause instead."""
     if not state.ready:
         reason = _over_budget(graph, state, line.now)
@@ -112,10 +112,10 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
     work = state.in_flight.pop(key, None)
     if work is None:
         return
-    if result.usage is not None:
-        state.usage = state.usage.plus(result.usage)
-        state.spent.tokens += result.usage.input_tokens + result.usage.output_tokens
-        state.spent.cost += result.usage.cost or 0.0
+    if work.run.kind == "run" and work.run.activity == RUN_SEGMENT.name:
+        segments.take(state, work.token, result)
+        return
+    _used(state, result.usage)
     node = graph.nodes[work.run.node_id]
     try:
         if work.loop is not None:
@@ -204,6 +204,13 @@ def failed(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, f
     state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last={"error": error}))
 
 
+def _used(state: ExecutionState, usage: Usage | None) -> None:
+    if usage is not None:
+        state.usage = state.usage.plus(usage)
+        state.spent.tokens += usage.input_tokens + usage.output_tokens
+        state.spent.cost += usage.cost or 0.0
+
+
 def _returns(graph: Graph, state: ExecutionState, work: InFlight, value: Json) -> None:
     node = graph.nodes[work.run.node_id]
     try:
@@ -261,6 +268,9 @@ def _enter(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, l
     if node.kind.type == "join" and not token.joined:
         forks.arrive_at_join(graph, state, node, token)
         return None
+    coming = f"{node.id}#{state.visits.get(node.id, 0) + 1}"
+    if segments.starts(graph, state, node) and line.graph and coming not in state.segment and coming not in state.done:
+        return segments.begin(state, node, token, f"{coming}#{agents.next_number(state)}", line.graph)
     visit = state.visits[node.id] = state.visits.get(node.id, 0) + 1
     state.spent.steps += 1
     try:
@@ -295,6 +305,10 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
         run = _run(state, node, visit, data)
         node_done(graph, state, run, token, NodeResult.model_validate(kept.result).value)
         return None
+    inside = state.segment.pop(f"{node.id}#{visit}", None)
+    if inside is not None and inside.digest == digest(data):
+        _take_inside(graph, state, node, token, _run(state, node, visit, data), inside)
+        return None
     if state.engine > 1 and isinstance(node.data, AgentData) and node.data.tools:
         token.visit = visit
         agents.enter(state, node, AgentLoop(token=token, data=data))
@@ -308,6 +322,19 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
     if wait.request_id is not None:
         state.notices.append(Notice(wait))
     return _dispatch(state, token, wait)
+
+
+def _take_inside(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, run: Run, done: DoneWork) -> None:
+    """Take what a segment brought for a node, as if its work had just ended."""
+    if done.failure is not None:
+        failed(graph, state, node, token, done.failure)
+        return
+    result = NodeResult.model_validate(done.result)
+    _used(state, result.usage)
+    returned(graph, state, node, result.value)
+    traced(state, run, token, result.value, result.usage)
+    token.last = result.value
+    leave(graph, state, node, token)
 
 
 def _child(

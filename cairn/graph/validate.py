@@ -62,9 +62,6 @@ class _Validation:
         definition = self.definition
         yield from _counts(definition)
         yield from _declarations(definition)
-        if definition.durability == "segment":
-            said = "Every step is made durable by itself: segments are not supported yet"
-            yield issue("workflow", None, "durability", said, warning=True)
         yield from _ids("node", [node.id for node in definition.nodes])
         yield from _ids("edge", [edge.id for edge in definition.edges])
         for node in definition.nodes:

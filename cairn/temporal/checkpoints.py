@@ -29,7 +29,7 @@ from cairn.contracts.executions import (
     execution_tag,
 )
 from cairn.contracts.json import Json, JsonObject
-from cairn.contracts.nodes import NodeResult
+from cairn.contracts.nodes import RUN_SEGMENT, NodeResult
 from cairn.contracts.operations import Landing
 from cairn.errors import CairnError
 from cairn.graph import step
@@ -545,10 +545,12 @@ class Projection:
         if not isinstance(event, WorkCompleted) or not self.engine.started:
             return None
         work = self.engine.state.in_flight.get(self._key(event))
-        if work is None or work.run.checkpoint is None:
+        name, node_id = (work.run.checkpoint, work.run.node_id) if work is not None else (None, "")
+        if work is not None and isinstance(work.run, Run) and work.run.activity == RUN_SEGMENT.name:
+            name, node_id = event.result.value["checkpoint"], event.result.value["node_id"]
+        if name is None:
             return None
-        name = work.run.checkpoint
-        return Checkpoint(self._id(event), name, work.run.node_id, event.at, 0, event.id, run_id=self.run_id)
+        return Checkpoint(self._id(event), name, node_id, event.at, 0, event.id, run_id=self.run_id)
 
     def _id(self, event: Event) -> str:
         start = self.engine.start

@@ -8,8 +8,9 @@ from api.kit.auth import may
 from api.kit.deps import Executions
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
-from api.omium.schemas.executions import Command, ExecutionDetail
+from api.omium.schemas.executions import Command, ExecutionDetail, Migration
 from cairn.domain.executions import model
+from cairn.domain.executions.migrate import migrate
 
 router = APIRouter(
     prefix="/api/v1/executions/{execution_id}",
@@ -45,3 +46,10 @@ async def cancel_execution(
     """End the execution as cancelled; what is in flight is cancelled too."""
     await unit.commit()
     return await executions.cancel(execution_id, body.expected_revision, unit.operation_key)
+
+
+@router.post("/migrate", response_model=ExecutionDetail)
+async def migrate_execution(execution_id: str, body: Migration, executions: Executions, unit: Unit) -> model.Execution:
+    """Have a paused execution go on by another version of its graph; 409 when it stands at a node that is gone."""
+    await unit.commit()
+    return await migrate(executions, execution_id, body.version, body.expected_revision, unit.operation_key)

@@ -162,6 +162,12 @@ class Command(Body):
     expected_revision: Revision | None = None
 
 
+class Migration(Command):
+    """Go on by another version of the graph."""
+
+    version: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True, description="Number of the version.")]
+
+
 class PatchExecution(Command):
     """Change the input or the state of a paused execution."""
 

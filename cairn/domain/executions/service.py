@@ -189,13 +189,13 @@ class ExecutionService:
             revision: refuse unless it is at this one.
             key: the same key is carried out once in a line of the execution.
         """
-        return await self._command(
+        return await self.command(
             execution_id, UPDATE_PAUSE, lambda lineage: Pause(lineage=lineage, expected_revision=revision), key
         )
 
     async def resume(self, execution_id: str, revision: int | None = None, key: str | None = None) -> Execution:
         """Go on. A running execution stays as it is. Arguments as of ``pause``."""
-        return await self._command(
+        return await self.command(
             execution_id, UPDATE_RESUME, lambda lineage: Resume(lineage=lineage, expected_revision=revision), key
         )
 
@@ -203,7 +203,7 @@ class ExecutionService:
         self, execution_id: str, input_patch: Json, state_patch: Json, expected_revision: int | None = None
     ) -> Execution:
         """Change input or state of a paused execution by RFC 7396 merge patches."""
-        return await self._command(
+        return await self.command(
             execution_id,
             UPDATE_PATCH,
             lambda lineage: Patch(
@@ -223,7 +223,7 @@ class ExecutionService:
         row, now = await self.located(execution_id)
         if now.phase is Phase.CANCELLED:
             return await self.get(row.id)
-        return await self._command(
+        return await self.command(
             execution_id, UPDATE_CANCEL, lambda lineage: Cancel(lineage=lineage, expected_revision=revision), key
         )
 
@@ -287,7 +287,14 @@ class ExecutionService:
             )
         return row, now
 
-    async def _command(self, execution_id: str, name: str, make: CommandOf, key: str | None = None) -> Execution:
+    async def command(self, execution_id: str, name: str, make: CommandOf, key: str | None = None) -> Execution:
+        """Send a command to an open execution, once a key, and return what it then is.
+
+        Raises:
+            NotFound: no such execution.
+            Conflict: it has ended, or the command does not fit.
+            Unavailable: Temporal or the worker does not answer.
+        """
         row, now = await self.located(execution_id)
         if now.phase in _OPEN:
             await self.temporal.command(now, name, make(now.run_id), update_id=key)

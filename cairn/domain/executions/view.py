@@ -70,6 +70,9 @@ def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObj
         "output_data": _output(projection),
         "error": _error(projection),
         "usage": engine.state.usage.model_dump() if engine.started else None,
+        # A migration moves an execution to another version, a reset may take it back.
+        "version": engine.ref.version,
+        "version_id": engine.ref.version_id,
     }
 
 

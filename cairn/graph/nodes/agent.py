@@ -55,6 +55,10 @@ class Agent(NodeKind[AgentData]):
             "temperature": data.temperature,
         }
 
+    def without_effect(self, data: AgentData) -> bool:
+        """An agent without tools asks a model and does nothing else."""
+        return not data.tools
+
     def texts(self, data: AgentData) -> Sources:
         """Prompt and system."""
         yield "prompt", data.prompt

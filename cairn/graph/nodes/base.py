@@ -108,6 +108,7 @@ class NodeKind(Generic[Data]):
         child: it runs another execution, or one for each item of a list; None for a kind that does not.
         checkpointed: a completed node is a checkpoint unless its author says otherwise.
         timeout: default seconds of an attempt, None for no limit.
+        pure: its work touches nothing outside.
         executable: False for kinds that can be authored but not run.
         label: what people call it; None for the type, capitalised.
         placement: where its nodes may stand.
@@ -120,6 +121,7 @@ class NodeKind(Generic[Data]):
     child: Literal["execution", "map"] | None = None
     checkpointed: bool = False
     timeout: float | None = None
+    pure: bool = False
     executable: bool = True
     label: str | None = None
     placement: Placement = Placement()
@@ -137,6 +139,10 @@ class NodeKind(Generic[Data]):
             TemplateError: a text failed.
         """
         return {}
+
+    def without_effect(self, data: Data) -> bool:
+        """Whether the node's work touches nothing outside, so that doing it again is harmless."""
+        return self.pure
 
     def expressions(self, data: Data) -> Sources:
         """Yield every CEL source of the data with its path."""

@@ -84,4 +84,4 @@ def _calls(signature: ast.arguments, arguments: JsonObject) -> Iterable[tuple[st
             yield f"arguments.{key}", f"run has no parameter '{key}'"
 
 
-KIND = Code(type="code", Data=CodeData, activity=RUN_CODE, checkpointed=True, timeout=300.0)
+KIND = Code(type="code", Data=CodeData, activity=RUN_CODE, checkpointed=True, pure=True, timeout=300.0)

@@ -121,4 +121,4 @@ def _criteria(data: ScoreData) -> list[Criterion]:
     return data.rubric or []
 
 
-KIND = Score(type="score", Data=ScoreData, activity=RUN_SCORE, checkpointed=True, timeout=300.0)
+KIND = Score(type="score", Data=ScoreData, activity=RUN_SCORE, checkpointed=True, pure=True, timeout=300.0)

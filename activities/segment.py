@@ -1,0 +1,136 @@
+"""The activity that runs a segment: several nodes without outside effect, one after the other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any, TypeAlias, cast
+
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+
+from activities.guard import guard, heartbeating, progress
+from cairn.contracts.executions import DoneWork, GraphRef, NodeFailure
+from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import RUN_SEGMENT, NodeCall, NodeResult
+from cairn.domain.graphs.pinned import load_definition
+from cairn.graph.compiled import Graph, compile_graph
+from cairn.graph.segments import Segment
+from cairn.graph.state import Run
+from cairn.persistence.session import Database
+from workflows.failures import node_failure
+
+Activity: TypeAlias = Callable[[NodeCall], Awaitable[NodeResult]]
+
+
+class SegmentActivities:
+    """Runs segments with the activities of their nodes."""
+
+    def __init__(self, database: Database, inside: Mapping[str, Activity]) -> None:
+        """Take the activities that may run inside of a segment, by name."""
+        self._database = database
+        self._inside = inside
+
+    @activity.defn(name=RUN_SEGMENT.name)
+    async def run_segment(self, call: NodeCall) -> NodeResult:
+        """Run the nodes of a segment; a retry goes on after the last node that ended.
+
+        Raises:
+            ApplicationError: a node failed and is to be tried again.
+        """
+        guard(call)
+        segment = Segment(await self._graph(call), call.data)
+        told = _Progress(activity.info().heartbeat_details)
+        token = progress.set(told.details)
+        try:
+            async with heartbeating():
+                while (run := segment.next()) is not None:
+                    await self._step(call, segment, run, told)
+        finally:
+            progress.reset(token)
+        done = [work.model_dump(mode="json", exclude_none=True) for work in segment.done]
+        return NodeResult(value={"done": done, "checkpoint": segment.checkpoint, "node_id": segment.last})
+
+    async def _graph(self, call: NodeCall) -> Graph:
+        async with self._database.session() as session:
+            ref = GraphRef.model_validate(call.data["graph"])
+            return compile_graph(await load_definition(session, ref.version_id, ref.digest, ref.body))
+
+    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: _Progress) -> None:
+        kept = told.find(run)
+        if kept is not None:
+            segment.complete(run, NodeResult.model_validate(kept.result))
+            return
+        try:
+            result = await self._work(call, run)
+        except (ApplicationError, TimeoutError) as error:
+            failure = self._final(run, error, told.failed(run))
+            if failure is None:
+                raise _again(run, error, told.attempts[run.key]) from error
+            segment.fail(run, failure)
+        else:
+            segment.complete(run, result)
+            told.done(segment.done[-1])
+
+    async def _work(self, call: NodeCall, run: Run) -> NodeResult:
+        inner = call.model_copy(
+            update={"node_id": run.node_id, "visit": run.visit, "data": run.data, "timeout": run.timeout}
+        )
+        async with asyncio.timeout(run.timeout):
+            return await self._inside[run.activity](inner)
+
+    def _final(self, run: Run, error: ApplicationError | TimeoutError, attempts: int) -> NodeFailure | None:
+        """Return why the node failed for good; None when its policy has it tried again."""
+        code = (error.type or "error") if isinstance(error, ApplicationError) else "timeout"
+        final = isinstance(error, ApplicationError) and error.non_retryable
+        if not (final or code in run.retry.non_retryable or attempts >= run.retry.max_attempts):
+            return None
+        if isinstance(error, ApplicationError):
+            return node_failure(run, error, None).model_copy(update={"attempt": attempts})
+        message = f"node {run.summary!r} took longer than {run.timeout} s"
+        return NodeFailure(code=code, message=message, node_id=run.node_id, visit=run.visit, attempt=attempts)
+
+
+class _Progress:
+    """How far a segment has come, as its heartbeats carry it.
+
+    Attributes:
+        details: of the heartbeats: the work that ended, and the tries of the work that failed.
+        attempts: tries by the key of the work.
+    """
+
+    def __init__(self, details: object) -> None:
+        """Take what the last heartbeat of the try before carried."""
+        before = cast("list[JsonObject]", list(cast("Any", details)))
+        told: JsonObject = before[0] if before else {}
+        self._done: list[JsonObject] = told.get("done", [])
+        self.attempts: dict[str, int] = told.get("attempts", {})
+        self.details: list[JsonObject] = [{"done": self._done, "attempts": self.attempts}]
+
+    def find(self, run: Run) -> DoneWork | None:
+        """Return the work if it ended in a try before."""
+        for done in self._done:
+            if (done["node_id"], done["visit"]) == (run.node_id, run.visit):
+                return DoneWork.model_validate(done)
+        return None
+
+    def done(self, work: DoneWork) -> None:
+        """Tell of work that ended."""
+        self._done.append(work.model_dump(mode="json", exclude_none=True))
+        activity.heartbeat(*self.details)
+
+    def failed(self, run: Run) -> int:
+        """Tell of a try that failed; return how many there were."""
+        self.attempts[run.key] = self.attempts.get(run.key, 0) + 1
+        activity.heartbeat(*self.details)
+        return self.attempts[run.key]
+
+
+def _again(run: Run, error: ApplicationError | TimeoutError, attempts: int) -> ApplicationError:
+    """Return the error that has Temporal try the segment again when the node's policy says."""
+    policy = run.retry
+    asked = error.next_retry_delay if isinstance(error, ApplicationError) else None
+    wait = min(policy.initial_interval * policy.backoff ** (attempts - 1), policy.max_interval)
+    code = (error.type or "error") if isinstance(error, ApplicationError) else "timeout"
+    return ApplicationError(str(error), type=code, next_retry_delay=asked or timedelta(seconds=wait))
