@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
-from starlette.routing import Mount
 from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
@@ -100,5 +99,8 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
                 app.state.context = context
             yield
 
-    routes = [*Reference(apps).routes(), Mount("", Dispatcher(apps, fallback=AGENTFLOW.name))]
-    return RequestLog(measure_http(Starlette(routes=routes, lifespan=lifespan), settings))
+    app = Starlette(routes=Reference(apps).routes(), lifespan=lifespan)
+    # Not a mount: its pattern finds no path with a line break in it.
+    app.router.default = Dispatcher(apps, fallback=AGENTFLOW.name)
+    app.router.redirect_slashes = False
+    return RequestLog(measure_http(app, settings))

@@ -113,7 +113,7 @@ async def test_an_unknown_path_and_method(surface: Asked, caller: Caller) -> Non
 
 
 async def test_an_unknown_id(surface: Asked, caller: Caller) -> None:
-    for unknown in ("unknown", "999999999", "9" * 40, "a" * 2000, "%F0%9F%97%BF", "..%2f..%2fetc", "'--"):
+    for unknown in ("unknown", "999999999", "9" * 40, "a" * 2000, "%F0%9F%97%BF", "a%0Ab%0A", "..%2f..%2fetc", "'--"):
         surface.refused(await caller.http.get(surface.item(unknown)), 404, "get", surface.facts.item)
 
 
