@@ -13,7 +13,7 @@ from graphs import node, sequence
 from installation import Cairn
 from pydantic import SecretStr
 from served import Caller, Callers, served
-from servers.openai_server import KEY, OpenAIServer, answer, cut, gated, text
+from servers.openai_server import KEY, OpenAIServer, answer, cut, gated, said_and_asked, text
 
 from cairn.contracts.json import JsonObject
 from cairn.providers.llm import LanguageModels
@@ -181,6 +181,25 @@ async def test_agents_side_by_side_and_in_a_row_are_told_apart(someone: Caller, 
         async for number, event in stream:
             screen.show(number, event)
     assert screen.texts == {("a", 1): "first", ("b", 1): "second"}
+
+
+async def test_the_turns_of_an_agent_with_tools_are_told_each_for_itself(someone: Caller, server: OpenAIServer) -> None:
+    calls: dict[str, list[str]] = {}
+    asking = said_and_asked("I shall ask. ", ("echo", {"value": "rope"}), ("echo", {"value": "axe"}))
+    server.will(asking, text("A rope and an axe."))
+    execution = await someone.start(sequence(agent("a", tools=["echo"])))
+    screen = Screen()
+    async with events(someone, execution) as stream:
+        async for number, event in stream:
+            screen.show(number, event)
+            if event["type"] == "token":
+                data = event["data"]
+                kept = [] if data.get("restart") else calls[data["call"]]
+                calls[data["call"]] = [*kept, data["text"]]
+    assert ["".join(texts) for texts in calls.values()] == ["I shall ask. ", "A rope and an axe."]
+    assert screen.texts == {("a", 1): "A rope and an axe."}, "the text of a node is what its last turn says"
+    told = server.requests[-1]["messages"]
+    assert [m["content"] for m in told if m["role"] == "tool"] == ["rope", "axe"]
 
 
 async def test_a_client_may_do_without_tokens(someone: Caller, server: OpenAIServer) -> None:

@@ -29,6 +29,11 @@ def text(content: str, *, input_tokens: int = 100, output_tokens: int = 20, mode
 
 def tool_calls(*calls: tuple[str, Any]) -> Reply:
     """Ask for tools; arguments that are a string are sent as they are."""
+    return said_and_asked(None, *calls)
+
+
+def said_and_asked(said: str | None, *calls: tuple[str, Any]) -> Reply:
+    """Say something and ask for tools."""
 
     def reply(body: dict[str, Any]) -> Response:
         made = [
@@ -40,7 +45,7 @@ def tool_calls(*calls: tuple[str, Any]) -> Reply:
             for number, (name, args) in enumerate(calls)
         ]
         return _completion(
-            body, {"role": "assistant", "content": None, "tool_calls": made}, "tool_calls", 100, 20, None
+            body, {"role": "assistant", "content": said, "tool_calls": made}, "tool_calls", 100, 20, None
         )
 
     return reply
