@@ -36,7 +36,8 @@ def test_every_built_in_tool_is_in_the_table_with_its_arguments() -> None:
 
 def test_every_code_of_the_activities_is_in_the_table() -> None:
     told = set(re.findall(r"`(\w+)`", GUIDE.partition("## Codes")[2]))
-    code = "".join((ROOT / "activities" / name).read_text("utf-8") for name in ("http.py", "llm.py", "llm_errors.py"))
+    files = ("http.py", "llm.py", "llm_agent.py", "llm_turn.py", "llm_errors.py")
+    code = "".join((ROOT / "activities" / name).read_text("utf-8") for name in files)
     raised = set(re.findall(r'node_error\(\s*"(\w+)"', code)) | set(re.findall(r'Error, "(\w+)", (?:True|False)', code))
     assert len(raised) > 15
     assert raised - told == set()
