@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import RUN_SCORE
@@ -41,6 +41,16 @@ class Criterion(BaseModel):
         return self
 
 
+class InWords(Criterion):
+    """The one criterion of a rubric that is a text."""
+
+
+def _criteria(rubric: Json) -> Json:
+    if not isinstance(rubric, str):
+        return rubric
+    return [InWords(name=OVERALL, description=rubric)] if rubric.strip() else []
+
+
 class ScoreData(NodeData):
     """Data of a score node.
 
@@ -55,11 +65,7 @@ class ScoreData(NodeData):
     """
 
     of: Json
-    rubric: (
-        Annotated[list[Criterion], Field(min_length=1, max_length=50)]
-        | Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-        | None
-    ) = None
+    rubric: Annotated[list[Criterion], BeforeValidator(_criteria), Field(min_length=1, max_length=50)] | None = None
     rubric_id: Name | None = None
     threshold: float | None = Field(default=None, ge=0, le=1)
     model: Name | None = None
@@ -68,8 +74,8 @@ class ScoreData(NodeData):
 
     @field_validator("rubric")
     @classmethod
-    def _distinct(cls, rubric: list[Criterion] | str | None) -> list[Criterion] | str | None:
-        names = [each.name for each in rubric] if isinstance(rubric, list) else []
+    def _distinct(cls, rubric: list[Criterion] | None) -> list[Criterion] | None:
+        names = [each.name for each in rubric or []]
         if len(set(names)) < len(names):
             raise ValueError("two criteria have the same name")
         return rubric
@@ -82,7 +88,7 @@ class Score(NodeKind[ScoreData]):
         """Evaluate what is judged, render the rubric's texts."""
         return {
             "of": evaluate(data.of, scope),
-            "rubric": [self._criterion(each, scope) for each in _criteria(data)],
+            "rubric": [self._criterion(each, scope) for each in data.rubric or []],
             "threshold": data.threshold,
             "model": data.model,
             "max_cost": data.max_cost,
@@ -100,12 +106,10 @@ class Score(NodeKind[ScoreData]):
 
     def texts(self, data: ScoreData) -> Sources:
         """The rubric's texts."""
-        if isinstance(data.rubric, str):
-            yield "rubric", data.rubric
-            return
         for i, criterion in enumerate(data.rubric or []):
             if criterion.description is not None:
-                yield f"rubric.{i}.description", criterion.description
+                path = "rubric" if isinstance(criterion, InWords) else f"rubric.{i}.description"
+                yield path, criterion.description
 
     def problems(self, data: ScoreData) -> Iterable[tuple[str, str]]:
         """A rubric is needed, and it must stand in the node."""
@@ -113,12 +117,6 @@ class Score(NodeKind[ScoreData]):
             yield "rubric_id", f"No rubric is stored under the id '{data.rubric_id}': write the criteria in rubric"
         elif data.rubric is None:
             yield "rubric", "Rubric is required"
-
-
-def _criteria(data: ScoreData) -> list[Criterion]:
-    if isinstance(data.rubric, str):
-        return [Criterion(name=OVERALL, description=data.rubric)]
-    return data.rubric or []
 
 
 KIND = Score(type="score", Data=ScoreData, activity=RUN_SCORE, checkpointed=True, pure=True, timeout=300.0)
