@@ -55,10 +55,12 @@ async def start_map(cairn: Cairn, definition: JsonObject, items: list[Json], **m
     parent = Parent(execution_id="above", temporal_id="above", node_id="each", visit=1, key="each#1#1")
     execution = ExecutionInput(execution_id="", tenant="acme", graph=graph, parent=parent)
     given = MapInput(execution=execution, items=items, by_item=True, lineage="line", name="each", **more)
+    map_id = f"map_{uuid.uuid4().hex}"
+    cairn.started.append(map_id)
     return await cairn.client.start_workflow(
         MAP_WORKFLOW_TYPE,
         given,
-        id=f"map_{uuid.uuid4().hex}",
+        id=map_id,
         task_queue=cairn.settings.task_queue,
         result_type=MapResult,
     )
@@ -82,6 +84,7 @@ async def status(cairn: Cairn, handle: WorkflowHandle, index: int) -> str:
     return item.status.name
 
 
+@pytest.mark.history("maps/chunks")
 async def test_fifty_items_in_chunks_keep_their_order(cairn: Cairn, world) -> None:
     items = [f"item {n}" for n in range(50)]
     handle = await start_map(cairn, NOTE, items, chunk=7, concurrency=5)
@@ -91,6 +94,7 @@ async def test_fifty_items_in_chunks_keep_their_order(cairn: Cairn, world) -> No
     assert len(history.events) < 50 * 3, "the history of the map grows with its chunks alone"
 
 
+@pytest.mark.history("maps/items")
 async def test_no_more_items_at_a_time_than_concurrency_says(cairn: Cairn, world) -> None:
     items = [f"g{n}" for n in range(8)]
     handle = await start_map(cairn, WAIT, items, chunk=3, concurrency=3)
@@ -105,6 +109,7 @@ def standing(world) -> list[str]:
     return [item for item, times in world.waiting.items() if times and not world.gate(item).is_set()]
 
 
+@pytest.mark.history("maps/failure")
 async def test_the_first_failure_stops_the_others(cairn: Cairn, world) -> None:
     world.failing.add("bad")
     handle = await start_map(cairn, BAD_FAILS, ["g1", "g2", "bad", "g3"], concurrency=3)
@@ -114,6 +119,7 @@ async def test_the_first_failure_stops_the_others(cairn: Cairn, world) -> None:
     assert not world.waiting["g3"]
 
 
+@pytest.mark.history("maps/failure_in_chunk")
 async def test_a_failure_in_a_chunk_names_the_item(cairn: Cairn, world) -> None:
     world.failing.add("item 9")
     handle = await start_map(cairn, NOTE, [f"item {n}" for n in range(12)], chunk=4, concurrency=2)
@@ -121,6 +127,7 @@ async def test_a_failure_in_a_chunk_names_the_item(cairn: Cairn, world) -> None:
     assert (error.type, error.details[0]["index"]) == ("planned", 9)
 
 
+@pytest.mark.history("maps/collected")
 async def test_errors_are_collected_in_their_places(cairn: Cairn, world) -> None:
     world.failing |= {"b", "d"}
     handle = await start_map(cairn, NOTE, ["a", "b", "c", "d"], chunk=2, on_error="collect")
@@ -133,6 +140,7 @@ async def test_an_empty_list_gives_an_empty_one(cairn: Cairn) -> None:
     assert (await (await start_map(cairn, NOTE, [])).result()).items == []
 
 
+@pytest.mark.history("maps/cancelled")
 async def test_cancelling_a_map_cancels_its_items(cairn: Cairn, world) -> None:
     handle = await start_map(cairn, WAIT, ["a", "b", "c"], chunk=2, concurrency=2)
     await until(lambda: sum(world.waiting.values()) == 2)
@@ -144,6 +152,7 @@ async def test_cancelling_a_map_cancels_its_items(cairn: Cairn, world) -> None:
     assert sum(world.waiting.values()) == 2
 
 
+@pytest.mark.history("maps/paused")
 async def test_a_paused_map_starts_no_items_and_goes_on_when_resumed(cairn: Cairn, world) -> None:
     items = ["a", "b", "c"]
     handle = await start_map(cairn, WAIT, items, chunk=2, concurrency=1)
@@ -166,7 +175,13 @@ async def _signalled(handle: WorkflowHandle) -> bool:
     return any(event.HasField("workflow_execution_signaled_event_attributes") for event in history.events)
 
 
-@pytest.mark.parametrize("chunk", [2, 100])
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        pytest.param(2, marks=pytest.mark.history("maps/reset_chunks")),
+        pytest.param(100, marks=pytest.mark.history("maps/reset_items")),
+    ],
+)
 async def test_a_map_that_an_operator_resets_begins_no_item_again(cairn: Cairn, world, chunk: int) -> None:
     items = ["a", "b", "c", "d"]
     handle = await start_map(cairn, WAIT, items, concurrency=2, chunk=chunk)
@@ -199,6 +214,7 @@ async def _failed(cairn: Cairn, handle: WorkflowHandle) -> bool:
     return await status(cairn, handle, 0) == "FAILED"
 
 
+@pytest.mark.history("maps/reset_cancelled")
 async def test_cancelling_a_map_that_was_reset_cancels_its_items(cairn: Cairn, world) -> None:
     handle = await start_map(cairn, WAIT, ["a"])
     await until(lambda: world.waiting["a"])
