@@ -29,10 +29,11 @@ from cairn.contracts.executions import (
 from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
-from cairn.errors import CairnError, Conflict, FieldError, InvalidInput
+from cairn.errors import CairnError, Conflict
 from cairn.graph import step, waits
 from cairn.graph.compiled import Graph
 from cairn.graph.migrate import check_migration
+from cairn.graph.patches import check_patches
 from cairn.graph.schema import validate_json
 from cairn.graph.state import ExecutionState, Notice, Run, Wait, Work
 
@@ -218,7 +219,7 @@ class Engine:
             raise Conflict("only a paused execution can be changed", code="not_paused")
         match command:
             case Patch() | Resume():
-                self.check_patches(command.input_patch, command.state_patch)
+                check_patches(self.graph, self.state, command.input_patch, command.state_patch)
             case Answer():
                 _, wait = waits.find(self.state, command.request_id, now)
                 waits.check_answer(wait, command.value)
@@ -239,22 +240,6 @@ class Engine:
                 code="stale_revision",
                 extra={"revision": self.revision},
             )
-
-    def check_patches(self, input_patch: Json, state_patch: Json) -> None:
-        """Refuse patches that break the input's schema or that of a state key.
-
-        Raises:
-            InvalidInput: with one error a value.
-        """
-        errors: list[FieldError] = []
-        if input_patch is not None and self.graph.input_schema is not None:
-            patched = merge_patch(self.state.input, input_patch)
-            found = validate_json(self.graph.input_schema, patched)
-            errors += [FieldError(f"/input_patch{error.pointer}", error.message) for error in found]
-        if state_patch is not None:
-            errors += self._state_errors(state_patch)
-        if errors:
-            raise InvalidInput("the patch breaks the graph's schema", errors=errors)
 
     def pause(self, command: Pause) -> Accepted:
         """Stop before the next node."""
@@ -436,14 +421,3 @@ class Engine:
             self.state.input = merge_patch(self.state.input, input_patch)
         if state_patch is not None:
             self.state.values = merge_patch(self.state.values, state_patch)
-
-    def _state_errors(self, state_patch: Json) -> list[FieldError]:
-        if not isinstance(state_patch, dict):
-            return [FieldError("/state_patch", "a state patch is an object")]
-        patched: JsonObject = merge_patch(self.state.values, state_patch)
-        errors: list[FieldError] = []
-        for key, declared in self.graph.state.items():
-            if declared.json_schema is not None and key in patched and key in state_patch:
-                found = validate_json(declared.json_schema, patched[key])
-                errors += [FieldError(f"/state_patch/{key}{error.pointer}", error.message) for error in found]
-        return errors

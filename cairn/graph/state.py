@@ -241,6 +241,23 @@ class Done:
     usage: Usage | None
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """Where and when a step is made.
+
+    Attributes:
+        now: workflow time.
+        lineage: id of the run in which the execution's present line began.
+        temporal_id: the execution's Temporal workflow id.
+        graph: the version that it runs.
+    """
+
+    now: datetime
+    lineage: str = ""
+    temporal_id: str = ""
+    graph: GraphRef | None = None
+
+
 @dataclass(slots=True)
 class ExecutionState:
     """All that the next step depends on. Changed in place by the modules of the step function alone.

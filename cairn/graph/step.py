@@ -6,18 +6,16 @@ returned (see :mod:`cairn.graph.state`), and ``complete`` or ``fail`` takes what
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
-from cairn.contracts.executions import ChildSeed, DoneWork, GraphRef, NodeFailure, Usage
+from cairn.contracts.executions import DoneWork, NodeFailure, Usage
 from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import MARK_CHECKPOINT, RUN_SEGMENT, NodeResult
-from cairn.graph import agents, forks, segments, waits
+from cairn.graph import agents, children, forks, segments, waits
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
 from cairn.graph.nodes.agent import AgentData
-from cairn.graph.nodes.map import MapData
 from cairn.graph.results import (
     NODE_ERRORS,
     choose,
@@ -28,27 +26,7 @@ from cairn.graph.results import (
     traced,
     write,
 )
-from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Notice, Run, Token, Wait, Work
-
-MAX_DEPTH = 10
-"""Executions above one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Where and when a step is made.
-
-    Attributes:
-        now: workflow time.
-        lineage: id of the run in which the execution's present line began.
-        temporal_id: the execution's Temporal workflow id.
-        graph: the version that it runs.
-    """
-
-    now: datetime
-    lineage: str = ""
-    temporal_id: str = ""
-    graph: GraphRef | None = None
+from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Line, Notice, Run, Token, Wait, Work
 
 
 def begin(graph: Graph, execution: JsonObject, input_data: Json) -> ExecutionState:
@@ -151,7 +129,7 @@ def redo(state: ExecutionState, key: str, line: Line) -> Work | None:
         run = replace(run, request_id=waits.request_id(run.what, line.temporal_id, run.key, line.lineage))
         state.notices.append(Notice(run))
     if isinstance(run, Child):
-        run = replace(run, temporal_id=_child_id(run.map, line, run.key))
+        run = replace(run, temporal_id=children.child_id(run.map, line, run.key))
     state.in_flight[run.key] = replace(work, run=run)
     return run
 
@@ -314,7 +292,7 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
         agents.enter(state, node, AgentLoop(token=token, data=data))
         return None
     if node.kind.child is not None:
-        return _child(graph, state, node, token, visit, data, line)
+        return _begin_child(graph, state, node, token, _run(state, node, visit, data), line)
     if node.kind.waits_for is None:
         return _dispatch(state, token, _run(state, node, visit, data))
     key = agents.next_key(state, node.id, visit)
@@ -337,55 +315,18 @@ def _take_inside(graph: Graph, state: ExecutionState, node: GraphNode, token: To
     leave(graph, state, node, token)
 
 
-def _child(
-    graph: Graph, state: ExecutionState, node: GraphNode, token: Token, visit: int, data: JsonObject, line: Line
+def _begin_child(
+    graph: Graph, state: ExecutionState, node: GraphNode, token: Token, run: Run, line: Line
 ) -> Work | None:
-    """Command a child execution or a map."""
-    if state.depth >= MAX_DEPTH:
-        said = f"node {node.name!r} would be more than {MAX_DEPTH} executions deep"
-        failure = NodeFailure(code="too_deep", message=said, node_id=node.id, visit=visit)
-        failed(graph, state, node, token, failure)
+    """Command a child execution or a map; one that cannot be fails the node, and a map of nothing is done at once."""
+    if run.data.get("items") == []:
+        node_done(graph, state, run, token, [])
         return None
-    ref = _graph_of(state, node, data, line)
-    if ref is None:
-        said = f"node {node.name!r}: no graph {data['workflow_id']!r} was published when the execution began"
-        failure = NodeFailure(code="graph_not_found", message=said, node_id=node.id, visit=visit)
-        failed(graph, state, node, token, failure)
+    child = children.make_child(state, node, run, line)
+    if isinstance(child, NodeFailure):
+        failed(graph, state, node, token, child)
         return None
-    if node.kind.child == "map" and not data["items"]:
-        node_done(graph, state, _run(state, node, visit, data), token, [])
-        return None
-    key = agents.next_key(state, node.id, visit)
-    child = Child(
-        key=key,
-        node_id=node.id,
-        visit=visit,
-        summary=node.name,
-        temporal_id=_child_id(node.kind.child == "map", line, key),
-        graph=ref,
-        data=data,
-        map=node.kind.child == "map",
-        seeds=_seeds(state, node.id, visit),
-    )
     return _dispatch(state, token, child)
-
-
-def _graph_of(state: ExecutionState, node: GraphNode, data: JsonObject, line: Line) -> GraphRef | None:
-    if isinstance(node.data, MapData) and node.data.body is not None and line.graph is not None:
-        return line.graph.model_copy(update={"body": [*line.graph.body, node.id], "digest": digest(node.data.body)})
-    return state.pins.get(str(data.get("workflow_id")))
-
-
-def _child_id(is_map: bool, line: Line, key: str) -> str:
-    """Return the id of a child: another one in each line, so that an ended line's children are none of this one's."""
-    name = hashlib.sha256(f"{line.temporal_id}/{key}/{line.lineage}".encode()).hexdigest()[:32]
-    return f"{'map' if is_map else 'exec'}_{name}"
-
-
-def _seeds(state: ExecutionState, node_id: str, visit: int) -> list[ChildSeed]:
-    meant = [seed for seed in state.seeds if (seed.node_id, seed.visit) == (node_id, visit)]
-    state.seeds = [seed for seed in state.seeds if seed not in meant]
-    return meant
 
 
 def _carry_out(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) -> None:

@@ -13,7 +13,6 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TypeAlias
 
 from cairn.contracts.executions import (
     Answer,
@@ -35,8 +34,8 @@ from cairn.errors import CairnError
 from cairn.graph import step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
-from cairn.graph.state import Child, ExecutionState, InFlight, Run
-from cairn.graph.state import Done as Finished
+from cairn.graph.state import Child, ExecutionState, Run
+from cairn.temporal.ended import Done, Ended, done_of, outcome, watched
 from cairn.temporal.history import (
     ChildCompleted,
     ChildFailed,
@@ -55,12 +54,9 @@ from cairn.temporal.history import (
     WorkScheduled,
     WorkStarted,
 )
-from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
+from workflows.failures import is_parked
 
 START = "start"
-
-Ended: TypeAlias = WorkCompleted | WorkFailed | ChildCompleted | ChildFailed
-"""The end of a piece of work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,48 +103,6 @@ class Snapshot:
     state: JsonObject
     outputs: JsonObject
     engine: JsonObject
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A piece of work that ended: what a reset to a point before it undoes, keeps or repeats.
-
-    Attributes:
-        event_id: of its end.
-        key: of the work.
-        at: when it ended.
-        activity: the activity that did it; "" for what no activity does.
-        data: what it was given.
-        call: which of several calls of one visit it is.
-        forks: ids of the parallels that it stood inside of, outermost first.
-        labels: the label of its branch in each of them.
-        lineage: the line of the execution in which it was done.
-        result: what it brought; None when it failed.
-        failure: why it failed.
-        whole: what the node did, when its work was done with this; else it goes on, or it failed.
-        scope: the names that expressions saw just after it; only when it is whole and its node declares a compensation.
-    """
-
-    event_id: int
-    key: str
-    node_id: str
-    visit: int
-    at: datetime
-    activity: str
-    data: JsonObject
-    forks: tuple[str, ...]
-    labels: tuple[str, ...]
-    lineage: str
-    call: str = ""
-    result: NodeResult | None = None
-    failure: NodeFailure | None = None
-    whole: Finished | None = None
-    scope: JsonObject | None = None
-
-
-def _watched(key: str) -> str:
-    """Return the key of the child that an activity waits for, else the activity's own."""
-    return key.removeprefix("watch:").rsplit(":", 1)[0] if key.startswith("watch:") else key
 
 
 @dataclass(slots=True)
@@ -273,7 +227,7 @@ class Projection:
     def failure_of(self, event: WorkFailed | ChildFailed) -> NodeFailure | None:
         """Return why work under way failed, before the engine has taken it; None when it merely stopped."""
         work = self.engine.state.in_flight.get(self._key(event)) if self.engine.started else None
-        return self._outcome(event, work)[1] if work is not None else None
+        return outcome(event, work)[1] if work is not None else None
 
     def node_of(self, key: str | None) -> GraphNode | None:
         """Return the node whose work has the key."""
@@ -321,7 +275,7 @@ class Projection:
     def _take_work(self, event: Event) -> None:
         match event:
             case WorkScheduled():
-                self._keys[event.id] = _watched(event.key)
+                self._keys[event.id] = watched(event.key)
             case WorkStarted():
                 self.attempts[event.scheduled_id] = event.attempt
             case WorkCompleted() | WorkFailed() | ChildCompleted() | ChildFailed():
@@ -471,7 +425,7 @@ class Projection:
         work = state.in_flight.get(key)
         if work is None:
             return None
-        result, failure = self._outcome(event, work)
+        result, failure = outcome(event, work)
         state.trace = [] if self._capture is not None else None
         if result is not None:
             step.complete(self.engine.graph, state, key, result)
@@ -484,40 +438,8 @@ class Projection:
         else:
             return None
         whole = state.trace.pop() if state.trace else None
-        return self._with_scope(replace(self._done(event, work, result, failure), whole=whole), state)
-
-    def _outcome(self, event: Ended, work: InFlight) -> tuple[NodeResult | None, NodeFailure | None]:
-        """Return what the work brought or why it failed; neither when it merely stopped."""
-        run = work.run
-        match event:
-            case WorkCompleted():
-                return event.result, None
-            case ChildCompleted() if isinstance(run, Child):
-                return child_result(run, event.result), None
-            case ChildFailed() if isinstance(run, Child):
-                return None, child_failure(run, event.cause)
-            case WorkFailed() if not is_parked(event.cause) and not is_cancelled(event.cause):
-                failure = node_failure(run, event.cause, event.retry_state) if isinstance(run, Run) else None
-                return None, child_failure(run, event.cause) if isinstance(run, Child) else failure
-            case _:
-                return None, None
-
-    def _done(self, event: Event, work: InFlight, result: NodeResult | None, failure: NodeFailure | None) -> Done:
-        run, token = work.run, work.token
-        return Done(
-            event_id=event.id,
-            key=run.key,
-            node_id=run.node_id,
-            visit=run.visit,
-            at=event.at,
-            activity=run.activity if isinstance(run, Run) else "",
-            data=run.data,
-            forks=token.forks,
-            labels=token.labels,
-            lineage=self.engine.lineage or "",
-            call=run.call if isinstance(run, Run) else "",
-            result=result,
-            failure=failure,
+        return self._with_scope(
+            replace(done_of(event, work, self.engine.lineage or "", result, failure), whole=whole), state
         )
 
     def ended_unseen(self) -> list[Done]:

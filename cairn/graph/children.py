@@ -1,0 +1,67 @@
+"""Child executions and maps: what a node that has one commands."""
+
+from __future__ import annotations
+
+import hashlib
+
+from cairn.contracts.executions import ChildSeed, GraphRef, NodeFailure
+from cairn.contracts.json import digest
+from cairn.graph.agents import next_key
+from cairn.graph.compiled import GraphNode
+from cairn.graph.nodes.map import MapData
+from cairn.graph.state import Child, ExecutionState, Line, Run
+
+MAX_DEPTH = 10
+"""Executions above one another."""
+
+
+def make_child(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> Child | NodeFailure:
+    """Return the child that a node asks for, or why there can be none.
+
+    Args:
+        state: of the parent.
+        node: of a kind that has a child.
+        run: the node's visit and what its kind resolved.
+        line: where and when.
+    """
+    if state.depth >= MAX_DEPTH:
+        return _refused(run, "too_deep", f"would be more than {MAX_DEPTH} executions deep")
+    ref = _graph_of(state, node, run, line)
+    if ref is None:
+        name = run.data["workflow_id"]
+        return _refused(run, "graph_not_found", f"names {name!r}, which was not published when the execution began")
+    key = next_key(state, node.id, run.visit)
+    is_map = node.kind.child == "map"
+    return Child(
+        key=key,
+        node_id=node.id,
+        visit=run.visit,
+        summary=node.name,
+        temporal_id=child_id(is_map, line, key),
+        graph=ref,
+        data=run.data,
+        map=is_map,
+        seeds=_seeds(state, node.id, run.visit),
+    )
+
+
+def child_id(is_map: bool, line: Line, key: str) -> str:
+    """Return the id of a child: another one in each line, so that an ended line's children are none of this one's."""
+    name = hashlib.sha256(f"{line.temporal_id}/{key}/{line.lineage}".encode()).hexdigest()[:32]
+    return f"{'map' if is_map else 'exec'}_{name}"
+
+
+def _graph_of(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> GraphRef | None:
+    if isinstance(node.data, MapData) and node.data.body is not None and line.graph is not None:
+        return line.graph.model_copy(update={"body": [*line.graph.body, node.id], "digest": digest(node.data.body)})
+    return state.pins.get(str(run.data.get("workflow_id")))
+
+
+def _seeds(state: ExecutionState, node_id: str, visit: int) -> list[ChildSeed]:
+    meant = [seed for seed in state.seeds if (seed.node_id, seed.visit) == (node_id, visit)]
+    state.seeds = [seed for seed in state.seeds if seed not in meant]
+    return meant
+
+
+def _refused(run: Run, code: str, why: str) -> NodeFailure:
+    return NodeFailure(code=code, message=f"node {run.summary!r} {why}", node_id=run.node_id, visit=run.visit)

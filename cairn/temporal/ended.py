@@ -1,0 +1,104 @@
+"""The end of a piece of work, as history tells it: what it brought or why it failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from cairn.contracts.executions import NodeFailure
+from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import NodeResult
+from cairn.graph.state import Child, InFlight, Run
+from cairn.graph.state import Done as Finished
+from cairn.temporal.history import ChildCompleted, ChildFailed, WorkCompleted, WorkFailed
+from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
+
+Ended: TypeAlias = WorkCompleted | WorkFailed | ChildCompleted | ChildFailed
+"""The end of a piece of work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A piece of work that ended: what a reset to a point before it undoes, keeps or repeats.
+
+    Attributes:
+        event_id: of its end.
+        key: of the work.
+        at: when it ended.
+        activity: the activity that did it; "" for what no activity does.
+        data: what it was given.
+        call: which of several calls of one visit it is.
+        forks: ids of the parallels that it stood inside of, outermost first.
+        labels: the label of its branch in each of them.
+        lineage: the line of the execution in which it was done.
+        result: what it brought; None when it failed.
+        failure: why it failed.
+        whole: what the node did, when its work was done with this; else it goes on, or it failed.
+        scope: the names that expressions saw just after it; only when it is whole and its node declares a compensation.
+    """
+
+    event_id: int
+    key: str
+    node_id: str
+    visit: int
+    at: datetime
+    activity: str
+    data: JsonObject
+    forks: tuple[str, ...]
+    labels: tuple[str, ...]
+    lineage: str
+    call: str = ""
+    result: NodeResult | None = None
+    failure: NodeFailure | None = None
+    whole: Finished | None = None
+    scope: JsonObject | None = None
+
+
+def outcome(event: Ended, work: InFlight) -> tuple[NodeResult | None, NodeFailure | None]:
+    """Return what the work brought or why it failed; neither when it merely stopped."""
+    run = work.run
+    match event:
+        case WorkCompleted():
+            return event.result, None
+        case ChildCompleted() if isinstance(run, Child):
+            return child_result(run, event.result), None
+        case ChildFailed() if isinstance(run, Child):
+            return None, child_failure(run, event.cause)
+        case WorkFailed() if not is_parked(event.cause) and not is_cancelled(event.cause):
+            failure = node_failure(run, event.cause, event.retry_state) if isinstance(run, Run) else None
+            return None, child_failure(run, event.cause) if isinstance(run, Child) else failure
+        case _:
+            return None, None
+
+
+def done_of(event: Ended, work: InFlight, lineage: str, result: NodeResult | None, failure: NodeFailure | None) -> Done:
+    """Return the work as what has ended.
+
+    Args:
+        event: its end.
+        work: as it was under way.
+        lineage: the line of the execution.
+        result: what it brought.
+        failure: why it failed.
+    """
+    run, token = work.run, work.token
+    return Done(
+        event_id=event.id,
+        key=run.key,
+        node_id=run.node_id,
+        visit=run.visit,
+        at=event.at,
+        activity=run.activity if isinstance(run, Run) else "",
+        data=run.data,
+        forks=token.forks,
+        labels=token.labels,
+        lineage=lineage,
+        result=result,
+        failure=failure,
+    )
+
+
+def watched(key: str) -> str:
+    """Return the key of the child that an activity waits for, else the activity's own."""
+    return key.removeprefix("watch:").rsplit(":", 1)[0] if key.startswith("watch:") else key
