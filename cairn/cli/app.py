@@ -12,6 +12,7 @@ from cairn import orderly
 from cairn.cli import (
     blobs,
     db,
+    deployments,
     doctor,
     executions,
     graph,
@@ -46,6 +47,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(graph.app, name="graph")
 app.command("run")(run.run)
 app.add_typer(executions.app, name="executions")
+app.add_typer(deployments.app, name="deployments")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(people.questions, name="questions")
 app.command("openapi")(openapi.openapi)

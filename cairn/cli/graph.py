@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import typer
 
+from cairn.cli.check_replay import check_replay
 from cairn.cli.client import ApiClient, open_client
 from cairn.cli.graph_file import read_graph
 from cairn.cli.output import AsJson, show
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from cairn.graph.model import GraphIssue
 
 app = typer.Typer(help="Graphs: check and publish them.", no_args_is_help=True)
+app.command()(check_replay)
 
 File = Annotated[Path, typer.Argument(help="A graph, as JSON or YAML.")]
 _WORKFLOWS = "/api/v1/workflow"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.converter import DataConverter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # pyright: ignore[reportPrivateUsage]
@@ -40,19 +41,24 @@ class Replayed:
     problem: str | None
 
 
-def replayer(converter: DataConverter) -> Replayer:
+def replayer(converter: DataConverter, runtime: Runtime | None = None) -> Replayer:
     """Return a replayer that runs workflow code as the worker does."""
-    made = Replayer(workflows=WORKFLOWS, data_converter=converter, workflow_runner=UnsandboxedWorkflowRunner())
+    made = Replayer(
+        workflows=WORKFLOWS, data_converter=converter, workflow_runner=UnsandboxedWorkflowRunner(), runtime=runtime
+    )
     made._set_default_workflow_logic_flag(SINGLE_BATCH, enabled=True)  # pyright: ignore[reportPrivateUsage]
     return made
 
 
-async def replay(client: Client, runs: AsyncIterator[WorkflowExecution]) -> AsyncGenerator[Replayed]:
+async def replay(
+    client: Client, runs: AsyncIterator[WorkflowExecution], runtime: Runtime | None = None
+) -> AsyncGenerator[Replayed]:
     """Replay runs one after the other; only one history is in memory at a time.
 
     Args:
         client: reads the histories.
         runs: as Temporal lists them. One that is gone when its turn comes is left out.
+        runtime: of the SDK; None: the process's.
 
     Yields:
         What became of each.
@@ -60,7 +66,8 @@ async def replay(client: Client, runs: AsyncIterator[WorkflowExecution]) -> Asyn
     Raises:
         Unavailable: Temporal does not answer.
     """
-    async with replayer(client.data_converter).workflow_replay_iterator(_histories(client, runs)) as results:
+    made = replayer(client.data_converter, runtime)
+    async with made.workflow_replay_iterator(_histories(client, runs)) as results:
         async for result in results:
             history = result.history
             failure = result.replay_failure
