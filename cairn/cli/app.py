@@ -22,6 +22,7 @@ from cairn.cli import (
     people,
     processes,
     run,
+    schedules,
     serve,
     setup,
     temporal,
@@ -48,6 +49,7 @@ app.add_typer(graph.app, name="graph")
 app.command("run")(run.run)
 app.add_typer(executions.app, name="executions")
 app.add_typer(deployments.app, name="deployments")
+app.add_typer(schedules.app, name="schedules")
 app.add_typer(people.approvals, name="approvals")
 app.add_typer(people.questions, name="questions")
 app.command("openapi")(openapi.openapi)

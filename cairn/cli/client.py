@@ -108,7 +108,7 @@ class ApiClient:
             raise self._unreachable(error) from error
         if not reply.is_success:
             raise error_of(reply)
-        return reply.json()
+        return reply.json() if reply.content else None  # a 204 has no body
 
     def _unreachable(self, error: httpx2.TransportError) -> Unavailable:
         import httpx2
