@@ -13,7 +13,7 @@ from cairn.contracts.nodes import CALL_MCP, HTTP_REQUEST, RUN_AGENT, RUN_TOOL, N
 from cairn.contracts.resets import RollbackStep, Undo
 from cairn.graph.compiled import GraphNode
 from cairn.graph.expressions import UNDO_NAMES, ExpressionError, compile_expression
-from cairn.graph.state import InFlight, Run
+from cairn.graph.state import Child, InFlight, Run
 from cairn.temporal.checkpoints import Checkpoint, Done, Projection
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -50,16 +50,27 @@ class Effect:
     at: datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StoppedChild:
+    """A child execution, or a map with all of its executions, that a reset stops."""
+
+    visit: Visit
+    temporal_id: str
+    map: bool
+
+
 class Aftermath:
     """All that happened in a line of an execution after a checkpoint of it.
 
     Attributes:
-        work: what ended after the checkpoint's point, newest first.
+        checkpoint: the checkpoint.
+        work: what ended after its point, newest first.
         now: the projection of the latest run.
     """
 
     def __init__(self, runs: Sequence[Projection], checkpoint: Checkpoint) -> None:
         """Take the run that holds the checkpoint and those that continue it, each made to capture the checkpoint."""
+        self.checkpoint = checkpoint
         self.now = runs[-1]
         self._unseen = self.now.ended_unseen()
         first = runs[0].done + (self._unseen if len(runs) == 1 else [])
@@ -67,6 +78,12 @@ class Aftermath:
         ended = [work for work in first if work.event_id > point]
         ended += [work for run in runs[1:] for work in run.done]
         self.work = (ended + (self._unseen if len(runs) > 1 else []))[::-1]
+        later = [(runs[0].run_id, work) for work in first if work.event_id > checkpoint.event_id]
+        later += [(run.run_id, work) for run in runs[1:] for work in run.done]
+        self._later = later + ([(self.now.run_id, work) for work in self._unseen] if len(runs) > 1 else [])
+        snapshot = runs[0].snapshot
+        then: JsonObject = snapshot.engine["state"]["in_flight"] if snapshot is not None else {}
+        self._under_way_then = frozenset(then)
         self._branch = next((work for work in first if work.event_id == checkpoint.event_id and work.activity), None)
 
     def runs_again(self, *, reuse_completed: bool) -> list[Visit]:
@@ -79,6 +96,24 @@ class Aftermath:
     def kept(self) -> list[Visit]:
         """Return the visits in sibling branches whose results a reset with ``reuse_completed`` keeps, oldest first."""
         return [self._visit(work.node_id, work.visit) for work in reversed(self._siblings())]
+
+    def completed_until(self, checkpoint: Checkpoint) -> list[Visit]:
+        """Return the visits that completed from this checkpoint up to a later one, oldest first."""
+        found: list[Visit] = []
+        for run_id, work in self._later if checkpoint.id != self.checkpoint.id else []:
+            if work.whole is not None:
+                found.append(self._visit(work.node_id, work.visit))
+            if (run_id, work.event_id) == (checkpoint.run_id, checkpoint.event_id) and work.activity:
+                break
+        return found
+
+    def stopped_children(self) -> list[StoppedChild]:
+        """Return the children under way that were started after the checkpoint."""
+        return [
+            StoppedChild(self._visit(child.node_id, child.visit), child.temporal_id, child.map)
+            for key, flight in self.now.engine.state.in_flight.items()
+            if isinstance(child := flight.run, Child) and key not in self._under_way_then
+        ]
 
     def done_work(self) -> list[DoneWork]:
         """Return what finished siblings brought, in the form that a resumed execution takes."""

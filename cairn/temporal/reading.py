@@ -78,6 +78,11 @@ class HistoryReader:
             return event.workflow_execution_started_event_attributes.continued_execution_run_id or None
         return None
 
+    async def runs_of(self, temporal_id: str) -> list[str]:
+        """Return the ids of all runs of a workflow that Temporal lists; the newest may lack for a moment."""
+        listed = self.client.list_workflows(f'WorkflowId = "{temporal_id}"', rpc_timeout=RPC_TIMEOUT)
+        return [run.run_id async for run in answered_all(listed)]
+
     async def last_reset(self, temporal_id: str, run_id: str) -> tuple[WasReset, Landed | None] | None:
         """Return the reset that made a run, and how the execution landed in it; None when no reset made it."""
         landed: Landed | None = None

@@ -10,6 +10,10 @@ from api.kit.auth import may
 from api.kit.deps import Executions
 from api.kit.route import SurfaceRoute
 from api.omium.schemas.checkpoints import Checkpoint, CheckpointList, CheckpointState, StoredCheckpoint
+from api.omium.schemas.resets import Impact, Lineage
+from cairn.domain.executions import lineage
+from cairn.domain.executions.comparison import compare
+from cairn.domain.executions.impact import impact_of
 from cairn.domain.executions.lookup import find_checkpoint
 
 router = APIRouter(
@@ -18,9 +22,35 @@ router = APIRouter(
 
 
 @router.get("/executions/{execution_id}/checkpoints/{checkpoint_id}")
-async def get_execution_checkpoint(execution_id: str, checkpoint_id: str, executions: Executions) -> CheckpointState:
-    """Read what the execution knew at a checkpoint."""
-    return CheckpointState.of(await executions.checkpoint(execution_id, checkpoint_id))
+async def get_execution_checkpoint(
+    execution_id: str,
+    checkpoint_id: str,
+    executions: Executions,
+    diff: Annotated[
+        str | None, Query(min_length=1, max_length=255, description="Id of another checkpoint to compare with.")
+    ] = None,
+) -> CheckpointState:
+    """Read what the execution knew at a checkpoint; `diff` adds how another checkpoint differs from it."""
+    known = await executions.checkpoint(execution_id, checkpoint_id)
+    difference = await compare(executions, known, diff) if diff is not None else None
+    return CheckpointState.of(known, difference)
+
+
+@router.get("/executions/{execution_id}/checkpoints/{checkpoint_id}/impact")
+async def get_impact(
+    execution_id: str,
+    checkpoint_id: str,
+    executions: Executions,
+    reuse_completed: Annotated[bool, Query(description="As of the reset that is considered.")] = True,
+) -> Impact:
+    """Read what a reset to the checkpoint would come to at this moment. Nothing is changed."""
+    return Impact.of(await impact_of(executions, execution_id, checkpoint_id, reuse_completed=reuse_completed))
+
+
+@router.get("/executions/{execution_id}/lineage", response_model=Lineage)
+async def get_lineage(execution_id: str, executions: Executions) -> lineage.Lineage:
+    """List every reset of the execution, oldest first, those by Temporal's own tools included."""
+    return await lineage.lineage_of(executions, execution_id)
 
 
 @router.get("/checkpoints", responses={404: {"description": "There is no such execution."}})

@@ -1,14 +1,17 @@
-"""Replay and rollback: back to a checkpoint."""
+"""Replay, rollback and fork: from a checkpoint on."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter
 
 from api.kit.auth import may
-from api.kit.deps import Resets
+from api.kit.deps import Executions, Resets
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
-from api.omium.schemas.executions import Replay, ReplayReply, Rollback, RollbackReply
+from api.omium.schemas.executions import Execution, Replay, ReplayReply, Rollback, RollbackReply
+from api.omium.schemas.resets import ForkExecution
+from cairn.domain.executions import model
+from cairn.domain.executions.fork import fork
 
 router = APIRouter(
     prefix="/api/v1/executions/{execution_id}",
@@ -16,6 +19,22 @@ router = APIRouter(
     route_class=SurfaceRoute,
     dependencies=[may("executions:write")],
 )
+
+
+@router.post(
+    "/fork",
+    status_code=201,
+    response_model=Execution,
+    responses={
+        404: {"description": "There is no such execution or checkpoint."},
+        409: {"description": "The execution has not started, or the new id is taken."},
+    },
+)
+async def fork_execution(execution_id: str, body: ForkExecution, executions: Executions, unit: Unit) -> model.Execution:
+    """Start a new execution from what this one knew at a checkpoint; this one goes on untouched."""
+    row = await fork(executions, execution_id, body.command(), unit.resource_id)
+    await unit.commit(resource_id=row.id)
+    return await executions.start(row)
 
 
 @router.post("/replay")

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.contracts.json import Json, JsonObject
-from cairn.domain.executions import model
+from cairn.domain.executions import comparison, model
 
 
 class Checkpoint(BaseModel):
@@ -24,6 +24,27 @@ class Checkpoint(BaseModel):
     shared: bool = Field(description="True when a reset to the checkpoint before keeps this one, too.")
 
 
+class Visit(BaseModel):
+    """One visit of a node."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    node_id: str
+    visit: int = Field(description="Counted from 1.")
+    name: str
+
+
+class Difference(BaseModel):
+    """How another checkpoint differs."""
+
+    from_id: str
+    to_id: str
+    patch: list[JsonObject] = Field(
+        description="RFC 6902 operations that make {input, state, outputs} here into those at the other checkpoint."
+    )
+    completed: list[Visit] = Field(description="What completed between the two, oldest first.")
+
+
 class CheckpointState(Checkpoint):
     """A checkpoint with what the execution knew there."""
 
@@ -31,12 +52,14 @@ class CheckpointState(Checkpoint):
     state: JsonObject
     input: Json
     outputs: JsonObject = Field(description="What each node had returned, by node id.")
+    diff: Difference | None = Field(default=None, description="With the query parameter `diff`.")
 
     @classmethod
-    def of(cls, found: model.CheckpointState) -> CheckpointState:
+    def of(cls, found: model.CheckpointState, difference: comparison.Difference | None = None) -> CheckpointState:
         """Make it of what the domain found."""
         place = Checkpoint.model_validate(found.checkpoint).model_dump()
-        return cls(**place, **_known(found), execution_id=found.execution_id)
+        diff = None if difference is None else Difference.model_validate(difference, from_attributes=True)
+        return cls(**place, **_known(found), execution_id=found.execution_id, diff=diff)
 
 
 class StoredCheckpoint(Checkpoint):

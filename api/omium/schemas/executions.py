@@ -40,6 +40,15 @@ class Usage(BaseModel):
     cost: float | None = Field(default=None, description="US dollars, where the price is known.")
 
 
+class ForkedFrom(BaseModel):
+    """The checkpoint of another execution that a fork began at."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    execution_id: str
+    checkpoint_id: str
+
+
 class Execution(BaseModel):
     """An execution as lists show it."""
 
@@ -58,6 +67,7 @@ class Execution(BaseModel):
     metadata: JsonObject
     revision: int = Field(description="One more for each accepted command and each reset, never for a step.")
     parent_execution_id: str | None
+    forked_from: ForkedFrom | None = Field(default=None, description="Of a fork: where it began.")
     usage: Usage | None
     temporal: TemporalLink
 
@@ -179,17 +189,13 @@ def _one_of_both(schema: dict[str, Any]) -> None:
     schema["oneOf"] = [{"required": ["checkpoint_id"]}, {"required": ["checkpoint_name"]}]
 
 
-class Reset(PatchExecution):
-    """Go back to a checkpoint; exactly one of `checkpoint_id` and `checkpoint_name` is given."""
+class Target(Body):
+    """A checkpoint; exactly one of `checkpoint_id` and `checkpoint_name` is given."""
 
     model_config = ConfigDict(json_schema_extra=_one_of_both)
 
     checkpoint_id: OptionalText = ""
     checkpoint_name: OptionalText = Field(default="", description="The latest checkpoint of this name.")
-    reuse_completed: bool = Field(
-        default=True,
-        description="Keep what other branches of the same parallel have brought since; false does it again.",
-    )
 
     @model_validator(mode="before")
     @classmethod
@@ -202,6 +208,15 @@ class Reset(PatchExecution):
     def target(self) -> str:
         """The checkpoint as the caller named it."""
         return self.checkpoint_id or self.checkpoint_name
+
+
+class Reset(Target, PatchExecution):
+    """Go back to a checkpoint; exactly one of `checkpoint_id` and `checkpoint_name` is given."""
+
+    reuse_completed: bool = Field(
+        default=True,
+        description="Keep what other branches of the same parallel have brought since; false does it again.",
+    )
 
     def command(self, kind: Literal["replay", "rollback"], *, force: bool = False) -> ResetCommand:
         """Return what the domain is asked for."""

@@ -42,6 +42,14 @@ class Children:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkedFrom:
+    """The checkpoint of another execution that a fork began at."""
+
+    execution_id: str
+    checkpoint_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Execution:
     """An execution. ``checkpoints`` and ``children`` are None where only the row was read (lists).
 
@@ -71,6 +79,7 @@ class Execution:
     usage: JsonObject | None
     temporal: TemporalLink
     checkpoints: list[Checkpoint] | None = None
+    forked_from: ForkedFrom | None = None
     children: dict[str, Children] | None = None
 
 
@@ -99,6 +108,26 @@ class StartExecution:
     input_data: Json
     metadata: JsonObject = field(default_factory=dict[str, Json])
     execution_id: str | None = None
+    surface: str = "omium"
+
+
+@dataclass(frozen=True, slots=True)
+class ForkExecution:
+    """A fork that a caller asks for. One of checkpoint id and name is given.
+
+    Attributes:
+        checkpoint_name: stands for the latest checkpoint of that name.
+        execution_id: chosen by the caller, or None.
+        metadata: None for those of the execution that is forked.
+        surface: through which it was asked.
+    """
+
+    checkpoint_id: str | None = None
+    checkpoint_name: str | None = None
+    input_patch: Json = None
+    state_patch: Json = None
+    execution_id: str | None = None
+    metadata: JsonObject | None = None
     surface: str = "omium"
 
 

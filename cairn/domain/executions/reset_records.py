@@ -20,6 +20,13 @@ async def was_undone(session: AsyncSession, request: ResetRequest, undo: Undo) -
     return row is not None and row.status == "done"
 
 
+async def undone_places(session: AsyncSession, temporal_id: str) -> set[str]:
+    """Return what was undone already of an execution's effects (see ``Undo.place``)."""
+    done = col(CompensationRow.temporal_id) == temporal_id, col(CompensationRow.status) == "done"
+    rows = (await session.execute(select(CompensationRow).where(*done))).scalars()
+    return {f"{row.lineage}/{row.node_id}/{row.visit}" for row in rows}
+
+
 async def note_compensation(
     session: AsyncSession, request: ResetRequest, undo: Undo, error: str | None = None
 ) -> Compensated:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import asdict
-from typing import cast
 
 from cairn import errors
 from cairn.contracts.executions import Phase, ResetRequest
-from cairn.contracts.json import Json, JsonObject, digest, merge_patch
+from cairn.contracts.json import digest
 from cairn.domain.executions.model import ResetCommand, ResetResult
+from cairn.domain.executions.patches import check_patches
 from cairn.domain.executions.reset_records import compensations_of
 from cairn.domain.executions.service import ExecutionService, found
-from cairn.graph.schema import validate_json
 from cairn.temporal.checkpoints import Checkpoint, Projection
 from cairn.temporal.executions import Description
 from cairn.temporal.resets import ResetClient
@@ -70,7 +69,7 @@ class ResetService:
         operation_id: str | None,
     ) -> ResetRequest:
         projection = await self.executions.temporal.project(now)
-        checkpoint = _checkpoint(projection, command)
+        checkpoint = named_checkpoint(projection, command.checkpoint_id, command.checkpoint_name)
         _allow(now, projection, command, checkpoint)
         await self._check_patches(now, projection, command, checkpoint)
         assert checkpoint.point is not None  # _allow has seen to it
@@ -103,35 +102,20 @@ class ResetService:
         snapshot = await self.executions.temporal.state_at(now, checkpoint)
         if snapshot is None:
             return
-        graph = projection.engine.graph
-        found = _broken("/input_patch", graph.input_schema, snapshot.input, command.input_patch)
-        if command.state_patch is not None and not isinstance(command.state_patch, dict):
-            found.append(errors.FieldError("/state_patch", "a state patch is an object"))
-        else:
-            patch = cast("JsonObject", command.state_patch or {})
-            for key, declared in graph.state.items():
-                if key in patch and patch[key] is not None:
-                    value = snapshot.state.get(key)
-                    found += _broken(f"/state_patch/{key}", declared.json_schema, value, patch[key])
-        if found:
-            raise errors.InvalidInput("The patch breaks the graph's schema", errors=found)
+        check_patches(projection.engine.graph, snapshot, command.input_patch, command.state_patch)
 
 
-def _broken(pointer: str, schema: Json, value: Json, patch: Json) -> list[errors.FieldError]:
-    if schema is None or patch is None:
-        return []
-    broken = validate_json(schema, merge_patch(value, patch))
-    return [errors.FieldError(f"{pointer}{error.pointer}", error.message) for error in broken]
+def named_checkpoint(projection: Projection, checkpoint_id: str | None, name: str | None) -> Checkpoint:
+    """Return the checkpoint with the id, else the latest of the name.
 
-
-def _checkpoint(projection: Projection, command: ResetCommand) -> Checkpoint:
-    if command.checkpoint_id is not None:
-        return found(projection, command.checkpoint_id)
-    named = [c for c in projection.checkpoints if c.name == command.checkpoint_name]
+    Raises:
+        NotFound: the execution's line has none.
+    """
+    if checkpoint_id is not None:
+        return found(projection, checkpoint_id)
+    named = [c for c in projection.checkpoints if c.name == name]
     if not named:
-        raise errors.NotFound(
-            f"The execution has no checkpoint named {command.checkpoint_name!r}", code="checkpoint_not_found"
-        )
+        raise errors.NotFound(f"The execution has no checkpoint named {name!r}", code="checkpoint_not_found")
     return named[-1]
 
 

@@ -88,31 +88,49 @@ class ExecutionService:
             InvalidInput: the input breaks the graph's schema, or the metadata their limits.
         """
         if resource_id is not None:
-            existing = await self._find(resource_id)
+            existing = await self.find(resource_id)
             if existing is not None:
                 return existing
         version = await self.resolve(command)
         chosen = command.execution_id
         execution_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
-        row = ExecutionRow(
-            id=execution_id,
-            tenant=self.principal.tenant,
-            live=self.principal.live,
-            temporal_id=f"{self.principal.tenant}.{chosen}" if chosen else execution_id,
-            tag=execution_tag(self.principal.tenant, execution_id),
-            graph_id=version.graph_id,
-            workflow_uuid=version.graph_uuid,
-            version_id=version.id,
-            version=version.version,
-            surface=command.surface,
-            input_data=command.input_data,
-            metadata_=command.metadata,
+        return await self.add(
+            ExecutionRow(
+                id=execution_id,
+                tenant=self.principal.tenant,
+                live=self.principal.live,
+                temporal_id=f"{self.principal.tenant}.{chosen}" if chosen else execution_id,
+                tag=execution_tag(self.principal.tenant, execution_id),
+                graph_id=version.graph_id,
+                workflow_uuid=version.graph_uuid,
+                version_id=version.id,
+                version=version.version,
+                surface=command.surface,
+                input_data=command.input_data,
+                metadata_=command.metadata,
+            )
         )
+
+    async def add(self, row: ExecutionRow) -> ExecutionRow:
+        """Insert a row.
+
+        Raises:
+            Conflict: its id is taken.
+        """
         try:
             async with self.session.begin_nested():
                 return await self.rows.add(row)
         except IntegrityError as error:
-            raise errors.Conflict(f"The execution id {execution_id!r} is taken", code="execution_exists") from error
+            raise errors.Conflict(f"The execution id {row.id!r} is taken", code="execution_exists") from error
+
+    @staticmethod
+    def check(command: StartExecution) -> None:
+        """Refuse metadata and ids that break their limits.
+
+        Raises:
+            InvalidInput: they do.
+        """
+        _check_metadata(command)
 
     async def resolve(self, command: StartExecution) -> GraphVersion:
         """Return the version that an execution would be pinned to if it were started now.
@@ -120,7 +138,7 @@ class ExecutionService:
         Raises:
             NotFound, Conflict, InvalidInput: as of ``create``.
         """
-        _check_metadata(command)
+        self.check(command)
         version = await published_version(self.session, self.principal.scope, command.workflow_id)
         if unexecutable := unexecutable_kinds(version.definition):
             kinds = ", ".join(unexecutable)
@@ -266,7 +284,7 @@ class ExecutionService:
         Raises:
             NotFound: this tenant has no such execution.
         """
-        row = await self._find(execution_id)
+        row = await self.find(execution_id)
         if row is None:
             raise errors.NotFound(f"No execution {execution_id!r}", code="execution_not_found")
         return row
@@ -302,7 +320,8 @@ class ExecutionService:
             raise errors.Conflict(f"The execution is {now.phase}", code="execution_closed")
         return await self.get(row.id)
 
-    async def _find(self, execution_id: str) -> ExecutionRow | None:
+    async def find(self, execution_id: str) -> ExecutionRow | None:
+        """Return the execution's row, None when this tenant has no such execution."""
         return await self.rows.get(self.principal.scope, col(ExecutionRow.id) == execution_id)
 
     async def _conditions(self, which: ExecutionFilter) -> list[ColumnElement[bool]]:

@@ -44,6 +44,7 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
         input=row.input_data,
         metadata=row.metadata_,
         surface=row.surface,
+        seed=row.seed,
     )
     return start, graph.name
 
@@ -51,4 +52,5 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
 async def note_start(session: AsyncSession, temporal_id: str, run_id: str) -> None:
     """Note in the row that its workflow has been started; a quick workflow may have told it already how it ended."""
     pending = col(ExecutionRow.temporal_id) == temporal_id, col(ExecutionRow.status) == "pending"
-    await session.execute(update(ExecutionRow).where(*pending).values(status="running", run_id=run_id, started=True))
+    told = {"status": "running", "run_id": run_id, "started": True, "seed": None}
+    await session.execute(update(ExecutionRow).where(*pending).values(**told))

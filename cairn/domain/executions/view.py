@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cairn.contracts.executions import Phase
 from cairn.contracts.json import Json, JsonObject
-from cairn.domain.executions.model import WAITING_FOR_TEMPORAL, Execution, Status, TemporalLink
+from cairn.domain.executions.model import WAITING_FOR_TEMPORAL, Execution, ForkedFrom, Status, TemporalLink
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
 from cairn.settings import Settings
@@ -46,7 +46,14 @@ def of_row(row: ExecutionRow, settings: Settings, namespace: str) -> Execution:
         parent_execution_id=row.parent_execution_id,
         usage=row.usage,
         temporal=TemporalLink(row.temporal_id, row.run_id, ui_link(settings, namespace, row.temporal_id, row.run_id)),
+        forked_from=_forked_from(row),
     )
+
+
+def _forked_from(row: ExecutionRow) -> ForkedFrom | None:
+    if row.forked_from_execution_id is None or row.forked_from_checkpoint_id is None:
+        return None
+    return ForkedFrom(row.forked_from_execution_id, row.forked_from_checkpoint_id)
 
 
 def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObject:

@@ -1,0 +1,37 @@
+"""Merge patches over what an execution knew at a checkpoint: checked before anything is made of them."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from cairn import errors
+from cairn.contracts.json import Json, JsonObject, merge_patch
+from cairn.graph.compiled import Graph
+from cairn.graph.schema import validate_json
+from cairn.temporal.checkpoints import Snapshot
+
+
+def check_patches(graph: Graph, snapshot: Snapshot, input_patch: Json, state_patch: Json) -> None:
+    """Refuse patches that would break a schema.
+
+    Raises:
+        InvalidInput: with one error a value.
+    """
+    found = _broken("/input_patch", graph.input_schema, snapshot.input, input_patch)
+    if state_patch is not None and not isinstance(state_patch, dict):
+        found.append(errors.FieldError("/state_patch", "a state patch is an object"))
+    else:
+        patch = cast("JsonObject", state_patch or {})
+        for key, declared in graph.state.items():
+            if key in patch and patch[key] is not None:
+                value = snapshot.state.get(key)
+                found += _broken(f"/state_patch/{key}", declared.json_schema, value, patch[key])
+    if found:
+        raise errors.InvalidInput("The patch breaks the graph's schema", errors=found)
+
+
+def _broken(pointer: str, schema: Json, value: Json, patch: Json) -> list[errors.FieldError]:
+    if schema is None or patch is None:
+        return []
+    broken = validate_json(schema, merge_patch(value, patch))
+    return [errors.FieldError(f"{pointer}{error.pointer}", error.message) for error in broken]
