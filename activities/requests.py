@@ -29,6 +29,8 @@ from cairn.temporal.executions import ExecutionClient
 
 _TIMEOUT = httpx2.Timeout(10.0)
 _PASSING = frozenset({408, 425, 429})
+_NOTIFY_TRIES = 100
+_CLOSE_TRIES = 10
 _MESSAGE_LIMIT = 500
 _log = get_logger("cairn.requests")
 
@@ -69,13 +71,19 @@ class RequestActivities:
 
     @activity.defn(name=CLOSE_REQUEST.name)
     async def close_request(self, closed: CloseRequest) -> Nothing:
-        """Write down how the request ended."""
+        """Write down how the request ended.
+
+        Raises:
+            ApplicationError: ``request_not_written``, retryable: ``open_request`` has not come so far yet.
+        """
         async with self.database.transaction() as session:
-            await workflow_side.close_request(session, closed)
+            known = await workflow_side.close_request(session, closed)
+        if not known and activity.info().attempt < _CLOSE_TRIES:
+            raise ApplicationError("The request is not written down yet", type="request_not_written")
         return Nothing()
 
     async def _notify(self, row: RequestRow, url: str) -> None:
-        """Tell the URL once. What will not pass is kept in the row and not tried again."""
+        """Tell the URL once. What will not pass, or has not for long, is kept in the row and not tried again."""
         passing, failure = False, None
         try:
             passing, failure = await self._post(row, _checked(url))
@@ -86,7 +94,7 @@ class RequestActivities:
         failure = failure and failure[:_MESSAGE_LIMIT]
         async with self.database.transaction() as session:
             await workflow_side.note_notification(session, row.id, None if failure else utc_now(), failure)
-        if failure and passing:
+        if failure and passing and activity.info().attempt < _NOTIFY_TRIES:
             raise ApplicationError(f"The notification was not taken: {failure}", type="notification_failed")
         if failure:
             _log.warning("notification of a request was refused", request=row.id, reason=failure)

@@ -71,19 +71,23 @@ class Asking:
         }  # fmt: skip
         return OpenRequest(**{**values, **more})
 
-    async def open(self, run_id: str | None = None, settings: dict[str, Any] | None = None, **more: Any) -> None:
+    async def open(
+        self, run_id: str | None = None, settings: dict[str, Any] | None = None, attempt: int = 1, **more: Any
+    ) -> None:
         environment = ActivityEnvironment()
-        environment.info = dataclasses.replace(environment.info, workflow_run_id=run_id or self.run_id)
+        environment.info = dataclasses.replace(environment.info, workflow_run_id=run_id or self.run_id, attempt=attempt)
         changed = self.cairn.settings.model_copy(update=settings or {})
         activities = RequestActivities(changed, self.cairn.database, self.cairn.temporal, load_tools(changed))
         await environment.run(activities.open_request, self.request(**more))
 
-    async def close(self, **more: Any) -> None:
+    async def close(self, attempt: int = 1, **more: Any) -> None:
         activities = RequestActivities(
             self.cairn.settings, self.cairn.database, self.cairn.temporal, load_tools(self.cairn.settings)
         )
         closed = CloseRequest(request_id=self.request_id, tenant="acme", **more)
-        await ActivityEnvironment().run(activities.close_request, closed)
+        environment = ActivityEnvironment()
+        environment.info = dataclasses.replace(environment.info, attempt=attempt)
+        await environment.run(activities.close_request, closed)
 
     async def row(self) -> RequestRow | None:
         async with self.cairn.database.session() as session:
@@ -114,6 +118,17 @@ async def test_a_request_of_a_tool_keeps_the_schema_of_its_arguments(asking: Ask
     await asking.close(status="denied", by="ann", value={"decision": "denied", "reason": "no"})
     closed = await asking.row()
     assert closed is not None and (closed.status, closed.resolved_by, closed.reason) == ("denied", "ann", "no")
+
+
+async def test_the_end_of_a_request_waits_until_it_is_written_down(asking: Asking) -> None:
+    with pytest.raises(ApplicationError) as failed:
+        await asking.close(status="expired")
+    assert failed.value.type == "request_not_written" and not failed.value.non_retryable
+    await asking.close(status="expired", attempt=10)
+    await asking.open()
+    await asking.close(status="expired", attempt=2)
+    row = await asking.row()
+    assert row is not None and row.status == "expired"
 
 
 async def test_an_activity_of_another_run_does_nothing(asking: Asking) -> None:
@@ -177,9 +192,10 @@ async def test_a_url_that_fails_is_told_again_while_the_request_can_be_answered(
     assert row.notify_error is None and row.notified_at is not None
 
 
-async def test_a_url_that_does_not_answer_is_told_again(asking: Asking) -> None:
+async def test_a_url_that_does_not_answer_is_told_again_but_not_for_ever(asking: Asking) -> None:
     with pytest.raises(ApplicationError):
-        await asking.open(notify="http://127.0.0.1:1/")
+        await asking.open(notify="http://127.0.0.1:1/", attempt=99)
+    await asking.open(notify="http://127.0.0.1:1/", attempt=100)
     assert "ConnectError" in str((await asking.pending()).notify_error)
 
 

@@ -33,11 +33,12 @@ async def open_request(session: AsyncSession, asked: OpenRequest, arguments_sche
     return row
 
 
-async def close_request(session: AsyncSession, closed: CloseRequest) -> None:
-    """Write down how a request ended, unless that is known already."""
+async def close_request(session: AsyncSession, closed: CloseRequest) -> bool:
+    """Write down how a request ended, unless that is known already; return False when there is no such request."""
     row = await _locked(session, closed.request_id)
     if row is not None and is_open(row):
         resolve(row, closed.status, closed.by, closed.value)
+    return row is not None
 
 
 async def cancel_requests(session: AsyncSession, temporal_id: str, keep: str | None = None) -> None:
