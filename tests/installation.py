@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from cairn.settings import Settings
 
 DEADLINE = 30.0
-HISTORIES = Path(__file__).parent / "histories"
+HISTORIES = Path(__file__).parent / "histories" / "next"
 
 
 async def until(condition: Callable[[], Awaitable[object] | object], deadline: float = DEADLINE):
@@ -126,13 +126,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 async def record_history(request: pytest.FixtureRequest, cairn: Cairn) -> None:
-    """Store the history of the test's execution: behaviour that was released and has to stay replayable."""
+    """Store the history of the test's execution: behaviour that will be released and then has to stay replayable."""
     marker = request.node.get_closest_marker("history")
     if marker is not None and request.config.getoption("--record-histories"):
         (execution,) = cairn.started
         history = await cairn.history(execution)
         told = json.dumps(_impersonal(json.loads(history.to_json())), indent=2)
-        (HISTORIES / f"{marker.args[0]}.json").write_text(told + "\n")
+        file = HISTORIES / f"{marker.args[0]}.json"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(told + "\n")
 
 
 def _impersonal(value):

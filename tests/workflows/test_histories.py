@@ -1,7 +1,8 @@
 """Histories of released behaviour: workflow code has to replay each of them, and the projection to read it.
 
-They are written by ``pytest tests/system --record-histories`` and then never changed: one that no longer replays means
-that running executions would break. New behaviour gets a history of its own.
+Each release has a folder, whose histories are never changed: one that no longer replays means that running executions
+would break. ``pytest tests/system --record-histories`` (with ``-m history``, or one test) writes those of the tests marked
+``history(name)`` to the folder ``next``, which a release gives its number; each needs a line in ``EXPECTED``.
 """
 
 from __future__ import annotations
@@ -12,34 +13,32 @@ from pathlib import Path
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
-from temporalio.worker._workflow_instance import _WorkflowLogicFlag
 
 from cairn.contracts.executions import Phase
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.history import Closed, Event, TaskCutOff, TaskStarted, WasReset, read
-from workflows.registry import WORKFLOWS
+from cairn.temporal.replay import SINGLE_BATCH, replayer
 
 FOLDER = Path(__file__).parent.parent / "histories"
 EXPECTED = {
-    # name: (phase, checkpoints, resets, revision)
-    "sequence": (Phase.COMPLETED, ["start", "a", "b"], 0, 0),
-    "loop": (Phase.COMPLETED, ["start", "body", "body", "body"], 0, 0),
-    "parallel": (Phase.COMPLETED, ["start", "right", "left"], 0, 0),
-    "failure": (Phase.FAILED, ["start", "a"], 0, 0),
-    "error_edge": (Phase.COMPLETED, ["start", "repair"], 0, 0),
-    "visit_limit": (Phase.COMPLETED, ["start", "body", "body", "body"], 0, 1),
-    "pause": (Phase.COMPLETED, ["start", "a", "b"], 0, 2),
-    "cancel": (Phase.CANCELLED, ["start"], 0, 1),
-    "rollback_resume": (Phase.COMPLETED, ["start", "a", "b", "c"], 1, 2),
-    "replay_failed": (Phase.COMPLETED, ["start", "a", "b", "c"], 1, 2),
-    "reset_after_last": (Phase.COMPLETED, ["start", "a", "b", "c"], 1, 2),
-    "reset_in_flight": (Phase.COMPLETED, ["start", "a", "quick", "left", "right"], 1, 2),
-    "replay_of_replay": (Phase.COMPLETED, ["start", "a", "b", "c"], 3, 6),
-    "patches": (Phase.COMPLETED, ["start", "a", "b"], 2, 6),
-    "operator_reset": (Phase.COMPLETED, ["start", "a", "gate", "c"], 1, 5),
-    "operator_reset_to_start": (Phase.PAUSED, ["start"], 1, 1),
-    "operator_reset_cancelled": (Phase.CANCELLED, ["start", "a"], 1, 2),
+    # release/name: (phase, checkpoints, resets, revision)
+    "0.1.0/sequence": (Phase.COMPLETED, ["start", "a", "b"], 0, 0),
+    "0.1.0/loop": (Phase.COMPLETED, ["start", "body", "body", "body"], 0, 0),
+    "0.1.0/parallel": (Phase.COMPLETED, ["start", "right", "left"], 0, 0),
+    "0.1.0/failure": (Phase.FAILED, ["start", "a"], 0, 0),
+    "0.1.0/error_edge": (Phase.COMPLETED, ["start", "repair"], 0, 0),
+    "0.1.0/visit_limit": (Phase.COMPLETED, ["start", "body", "body", "body"], 0, 1),
+    "0.1.0/pause": (Phase.COMPLETED, ["start", "a", "b"], 0, 2),
+    "0.1.0/cancel": (Phase.CANCELLED, ["start"], 0, 1),
+    "0.1.0/rollback_resume": (Phase.COMPLETED, ["start", "a", "b", "c"], 1, 2),
+    "0.1.0/replay_failed": (Phase.COMPLETED, ["start", "a", "b", "c"], 1, 2),
+    "0.1.0/reset_after_last": (Phase.COMPLETED, ["start", "a", "b", "c"], 1, 2),
+    "0.1.0/reset_in_flight": (Phase.COMPLETED, ["start", "a", "quick", "left", "right"], 1, 2),
+    "0.1.0/replay_of_replay": (Phase.COMPLETED, ["start", "a", "b", "c"], 3, 6),
+    "0.1.0/patches": (Phase.COMPLETED, ["start", "a", "b"], 2, 6),
+    "0.1.0/operator_reset": (Phase.COMPLETED, ["start", "a", "gate", "c"], 1, 5),
+    "0.1.0/operator_reset_to_start": (Phase.PAUSED, ["start"], 1, 1),
+    "0.1.0/operator_reset_cancelled": (Phase.CANCELLED, ["start", "a"], 1, 2),
 }
 
 
@@ -55,17 +54,12 @@ async def project(name: str, capture: str | None = None) -> Projection:
 
 
 def test_every_stored_history_has_its_expectation() -> None:
-    assert {file.stem for file in FOLDER.glob("*.json")} == set(EXPECTED)
+    assert {f"{file.parent.name}/{file.stem}" for file in FOLDER.glob("*/*.json")} == set(EXPECTED)
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 async def test_it_replays(name: str) -> None:
-    replayer = Replayer(
-        workflows=WORKFLOWS,
-        data_converter=pydantic_data_converter,
-        workflow_runner=UnsandboxedWorkflowRunner(),
-    )
-    await replayer.replay_workflow(history(name))
+    await replayer(pydantic_data_converter).replay_workflow(history(name))
 
 
 @pytest.mark.parametrize("name", EXPECTED)
@@ -101,14 +95,14 @@ async def test_its_state_at_the_last_checkpoint_has_that_nodes_result(name: str)
 
 
 async def test_points_are_workflow_tasks_that_saw_the_completion() -> None:
-    events = {e.event_id: e for e in history("sequence").events}
-    for checkpoint in (await project("sequence")).checkpoints:
+    events = {e.event_id: e for e in history("0.1.0/sequence").events}
+    for checkpoint in (await project("0.1.0/sequence")).checkpoints:
         completed = events[checkpoint.point].workflow_task_completed_event_attributes
         assert completed.started_event_id > checkpoint.event_id
 
 
 async def test_a_completion_that_no_task_has_seen_has_no_point_until_the_run_is_closed() -> None:
-    events = await read(history("sequence").events, pydantic_data_converter)
+    events = await read(history("0.1.0/sequence").events, pydantic_data_converter)
     last = next(e for e in reversed(events) if type(e).__name__ == "WorkCompleted")
     projection = Projection()
     projection.feed(events[: events.index(last) + 1])
@@ -118,7 +112,7 @@ async def test_a_completion_that_no_task_has_seen_has_no_point_until_the_run_is_
 
 
 async def test_what_came_during_a_workflow_task_that_was_cut_off_cannot_be_reset_to() -> None:
-    events = await read(history("sequence").events, pydantic_data_converter)
+    events = await read(history("0.1.0/sequence").events, pydantic_data_converter)
     last = next(e for e in reversed(events) if type(e).__name__ == "WorkCompleted")
     before = [*events[: events.index(last)], TaskStarted(last.id, last.at)]
 
@@ -135,19 +129,20 @@ async def test_what_came_during_a_workflow_task_that_was_cut_off_cannot_be_reset
 
 
 async def test_the_ids_of_kept_checkpoints_outlive_resets() -> None:
-    projection = await project("rollback_resume")
+    projection = await project("0.1.0/rollback_resume")
     reset = projection.resets[0]
     assert isinstance(reset, WasReset)
     kept = Projection()
-    kept.feed(e for e in await read(history("rollback_resume").events, pydantic_data_converter) if e.id < reset.id)
+    kept.feed(
+        e for e in await read(history("0.1.0/rollback_resume").events, pydantic_data_converter) if e.id < reset.id
+    )
     kept.settle()
     before, after = [c.id for c in kept.checkpoints], [c.id for c in projection.checkpoints]
     assert after[: len(before)] == before
 
 
 def test_jobs_of_an_activation_are_one_batch() -> None:
-    """Reapplied commands must not be handled before the workflow knows of the reset (see worker.py)."""
-    flag = _WorkflowLogicFlag.PROCESS_WORKFLOW_ACTIVATION_JOBS_AS_SINGLE_BATCH
+    """Reapplied commands must not be handled before the workflow knows of the reset (see ``cairn.temporal.replay``)."""
     for name in EXPECTED:
         first = next(e for e in history(name).events if e.HasField("workflow_task_completed_event_attributes"))
-        assert flag.value in first.workflow_task_completed_event_attributes.sdk_metadata.lang_used_flags, name
+        assert SINGLE_BATCH.value in first.workflow_task_completed_event_attributes.sdk_metadata.lang_used_flags, name

@@ -12,7 +12,7 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from workflows.map_execution import shares
 from workflows.registry import WORKFLOWS
 
-STORED = sorted((Path(__file__).parent.parent / "histories" / "maps").glob("*.json"))
+STORED = sorted((Path(__file__).parent.parent / "histories").glob("*/maps/*.json"))
 
 
 def history(file: Path) -> WorkflowHistory:
