@@ -1,7 +1,7 @@
 """Histories of released behaviour: workflow code has to replay each of them, and the projection to read it.
 
 Each release has a folder, whose histories are never changed: one that no longer replays means that running executions
-would break. ``pytest tests/system --record-histories`` (with ``-m history``, or one test) writes those of the tests marked
+would break. ``pytest tests/system --record-histories`` (``-m history``, or one test) writes those of the tests marked
 ``history(name)`` to the folder ``next``, which a release gives its number; each needs a line in ``EXPECTED``.
 """
 
