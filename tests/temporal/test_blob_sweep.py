@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+import boto3
+import obstore
 import pytest
 from graphs import node, noting, sequence
 from installation import Cairn, cairn, idle_cairn, settings, until, world  # noqa: F401
+from moto.server import ThreadedMotoServer
 from temporalio import workflow
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
@@ -31,6 +37,7 @@ from cairn.temporal import server
 from cairn.temporal.blob_owners import OwningWorkflowRunner
 from cairn.temporal.blob_sweep import BlobSweep
 from cairn.temporal.blobs import BlobPath, open_store
+from cairn.temporal.connection import connect
 from cairn.temporal.server import DevServer, find_server, start_dev_server
 
 TEXT = "x" * 100_000
@@ -147,6 +154,31 @@ async def test_a_run_that_a_reset_made_keeps_what_its_base_stored(cairn: Cairn) 
 
 
 @pytest.fixture
+async def client(temporal_port: int, tmp_path: Path) -> Client:
+    return await connect(Settings(home=tmp_path, temporal_port=temporal_port), lazy=False)
+
+
+@pytest.fixture
+def s3_bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a folder in a bucket of its own."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    for name, value in {
+        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    s3 = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
+    s3.create_bucket(Bucket="swept")
+    s3.close()
+    yield "s3://swept/some/prefix"
+    server.stop()
+
+
+@pytest.fixture
 async def parents(idle_cairn: Cairn, task_queue: str) -> AsyncIterator[Client]:  # noqa: F811
     """A client whose workflows are replayed from their history at every task."""
     async with Worker(
@@ -238,6 +270,35 @@ async def test_other_namespaces_and_objects_of_nobody_are_left_alone(idle_cairn:
     other.write_bytes(b"")
     assert await sweep(idle_cairn.client, home, later()) == Swept()
     assert len(blobs(home)) == 2
+
+
+async def test_objects_in_s3_are_swept_alike(client: Client, s3_bucket: str) -> None:
+    store, gone, here = open_store(s3_bucket), f"gone.{uuid.uuid4()}", f"here-{uuid.uuid4()}"
+    await client.start_workflow("Child", "", id=here, task_queue="nobody")
+    old = date(2026, 1, 1)
+    paths = [
+        BlobPath(client.namespace, day, owners, "0" * 64)
+        for day, owners in ((old, (gone,)), (old, (gone, here)), (datetime.now(UTC).date(), (gone,)))
+    ]
+    for path in paths:
+        await obstore.put_async(store, str(path), b"12345")
+    assert await BlobSweep(client, store).run(later(0)) == Swept(kept=1, removed=1, freed=5)
+    left = [found["path"] async for batch in obstore.list(store) for found in batch]
+    assert sorted(left) == sorted(map(str, paths[1:]))
+    await client.get_workflow_handle(here).terminate()
+
+
+def test_the_command_collects_and_tells(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+    file = settings.home / "blobs" / str(BlobPath("default", date(2026, 1, 1), (f"gone-{uuid.uuid4()}",), "0" * 64))
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"12345")
+    monkeypatch.setenv("CAIRN_HOME", str(settings.home))
+    monkeypatch.setenv("CAIRN_TEMPORAL_PORT", str(settings.temporal_port))
+    for options, dry, there in ((["--dry-run"], True, True), ([], False, False)):
+        command = [sys.executable, "-m", "cairn", "blobs", "gc", "--json", *options]
+        told = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+        assert told == {"kept": 0, "removed": 1, "freed": 5, "dry_run": dry}
+        assert file.exists() is there
 
 
 @pytest.mark.parametrize("owners", [("exec_1",), ("acme.ü/é 'x'",), ("a" * 300, "reset/" + "b" * 300)])
