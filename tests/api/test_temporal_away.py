@@ -124,3 +124,14 @@ async def test_what_waited_starts_when_temporal_is_there(
         await callers.close()
     await database.dispose()
     assert world.of(execution["id"]) == ["a"]
+
+
+async def test_a_schedule_is_not_made_then(caller: Caller) -> None:
+    began = time.monotonic()
+    workflow = await caller.publish(sequence(noting("a")))
+    body = {"workflow_id": workflow["uuid"], "spec": {"cron": "@daily"}}
+    reply = await caller.http.post("/api/v1/schedules", json=body, headers={"Idempotency-Key": "k"})
+    assert time.monotonic() - began < 5
+    assert (reply.status_code, reply.json()["code"]) == (503, "temporal_unavailable")
+    assert float(reply.headers["Retry-After"]) > 0
+    assert (await caller.http.get("/api/v1/schedules")).json()["total"] == 0
