@@ -333,3 +333,26 @@ async def test_nobody_in_time_asks_further_people(callers: Callers, listener, wo
     assert (now["status"], now["assignees"], now["escalated"]) == ("pending", ["ann", "bob"], True)
     assert (await respond(bob, approval["id"], decision="approved")).status_code == 200
     await ann.reach(execution_id, "completed")
+
+
+async def test_an_agents_call_of_a_tool_is_approved_with_other_arguments(caller: Caller, world) -> None:
+    agent = node(
+        "count", "agent", prompt="How much is 6 * 7?", tools=["calculate"], require_approval=["calculate"], output="n"
+    )
+    execution_id, approval = await ask(caller, sequence(agent, node("end", "end", output={"n": "state.n"})))
+    assert (approval["tool_id"], approval["tool_name"]) == ("calculate", "calculate")
+    assert "6 * 7" in approval["arguments"]["expression"]
+    assert "expression" in approval["arguments_schema"]["properties"]
+    pending = (await caller.http.get(f"{BASE}/approvals/pending?tool_name=calculate")).json()
+    assert [each["id"] for each in pending["approvals"]] == [approval["id"]]
+    wrong = await respond(caller, approval["id"], decision="approved", modified_arguments={"expression": 5})
+    assert wrong.status_code == 422
+    assert wrong.json()["detail"][0]["loc"] == ["body", "modified_arguments", "expression"]
+    changed = {"expression": "6 * 8"}
+    reply = await respond(caller, approval["id"], decision="approved", modified_arguments=changed)
+    assert (reply.status_code, reply.json()["modified_arguments"]) == (200, changed)
+    done = await caller.reach(execution_id, "completed")
+    assert "48" in str(done["output_data"]["n"])
+    stats = (await caller.http.get(f"{BASE}/approvals/tools/calculate/stats")).json()
+    assert (stats["total"], stats["approved"], stats["modified"]) == (1, 1, 1)
+    assert stats["median_seconds"] > 0
