@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from temporalio import activity
 
 from activities.failures import node_error
@@ -20,6 +22,7 @@ class CodeActivities:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._sandbox: Sandbox | None = None
+        self._opening = asyncio.Lock()
 
     @activity.defn(name=RUN_CODE.name)
     async def run_code(self, call: NodeCall) -> NodeResult:
@@ -34,7 +37,8 @@ class CodeActivities:
         program = Program(data["code"], data.get("input"), data.get("state") or {}, data.get("arguments") or {})
         async with heartbeating():
             try:
-                text = await self._open().run(program, _seconds(call))
+                sandbox = await self._open()
+                text = await sandbox.run(program, _seconds(call))
                 return NodeResult(value=_value(text))
             except SandboxMissing as error:
                 raise node_error("sandbox_missing", str(error), retryable=False) from error
@@ -42,10 +46,11 @@ class CodeActivities:
                 again = error.code == "sandbox_crashed"
                 raise node_error(error.code, error.message, retryable=again, cause=error.trace) from error
 
-    def _open(self) -> Sandbox:
-        if self._sandbox is None:
-            self._sandbox = open_sandbox(self._settings)
-        return self._sandbox
+    async def _open(self) -> Sandbox:
+        async with self._opening:
+            if self._sandbox is None:
+                self._sandbox = await asyncio.to_thread(open_sandbox, self._settings)
+            return self._sandbox
 
 
 def _seconds(call: NodeCall) -> float:

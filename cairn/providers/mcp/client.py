@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import os
 import shutil
 import sys
@@ -62,6 +63,8 @@ async def call_tool(server: Server, tool: str, arguments: JsonObject, *, seconds
         McpConfigError: the server's program is not there.
     """
     replies: list[int] = []
+    # The library takes a second to import, which must not hold up the worker's event loop.
+    await asyncio.to_thread(importlib.import_module, "mcp.client.streamable_http")
     try:
         async with asyncio.timeout(seconds), _connected(server, seconds, replies) as client:
             result = await _call(client, tool, arguments, idempotency_key)

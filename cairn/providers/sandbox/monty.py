@@ -7,6 +7,7 @@ It has no files, network, environment or processes to be reached, and a part of 
 from __future__ import annotations
 
 import asyncio
+import importlib
 import importlib.util
 import json
 from typing import TYPE_CHECKING, Any
@@ -71,6 +72,7 @@ class Monty:
     async def _open(self) -> AsyncMonty:
         async with self._opening:
             if self._pool is None:
+                await asyncio.to_thread(importlib.import_module, "pydantic_monty")
                 from pydantic_monty import AsyncMonty
 
                 pool = AsyncMonty(min_processes=0, max_processes=processes_at_once(), max_checkouts_per_worker=1)
