@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,12 @@ def test_the_image_takes_all_packages_of_the_project() -> None:
     for package in ("cairn", "workflows", "activities", "api", "worker.py"):
         assert re.search(rf"^COPY {re.escape(package)} ", DOCKERFILE, re.MULTILINE)
         assert f"!{package}" in (ROOT / ".dockerignore").read_text().splitlines()
+
+
+def test_the_file_keeps_to_the_schema_of_compose() -> None:
+    check = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec", "docker-compose.yml"]
+    result = subprocess.run(check, cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_dockers_own_client_accepts_the_file() -> None:
