@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import socket
 import stat
@@ -172,6 +173,19 @@ class TestDoctor:
         }
         assert all(finding["todo"] for finding in found.values() if finding["status"] == "missing")
         assert "hidden" not in result.stdout
+
+    def test_sandbox_and_mcp_servers_are_looked_at(self, cairn: Cairn, environment: dict[str, str]) -> None:
+        environment["CAIRN_MCP_SERVERS"] = "/nowhere/servers.json"
+        environment["CAIRN_SANDBOX"] = "eryx"
+        result = cairn("doctor", "--json")
+        found = self.findings(result)
+        assert result.returncode == 1
+        assert (found["mcp servers"]["status"], found["mcp servers"]["todo"]) == (
+            "missing", "Correct the file, or CAIRN_MCP_SERVERS.",
+        )  # fmt: skip
+        there = importlib.util.find_spec("eryx") is not None
+        assert found["sandbox"]["status"] == ("ok" if there else "missing")
+        assert there or "CAIRN_SANDBOX" in found["sandbox"]["todo"]
 
     def test_a_broken_setting_of_the_server_is_told(self, cairn: Cairn, environment: dict[str, str]) -> None:
         environment["TEMPORAL_CLI"] = "/nowhere/temporal"
