@@ -1,0 +1,33 @@
+"""The guide to subgraphs and maps: its graph is run as it stands, and what it names exists."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from installation import Cairn
+
+from cairn.graph.children import MAX_DEPTH
+from cairn.graph.nodes.map import MAX_ITEMS, MapData
+from cairn.graph.validate_body import MAX_NESTING
+from workflows.work import MAP_CHUNK
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "subgraphs-and-maps.md").read_text()
+
+
+async def test_its_graph_runs(cairn: Cairn) -> None:
+    (text,) = re.findall(r"^```json graph\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    execution = await cairn.run(json.loads(text), {"topics": ["heartbeats", "retries", ""], "limit": 2})
+    done = await cairn.reach(execution.id, "completed")
+    first, second, third = done.output_data["found"]
+    assert (first["value"]["number"], second["value"]["topic"]) == (0, "retries")
+    assert third["error"]["code"] == "invalid_arguments"
+
+
+def test_its_limits_are_those_of_the_code() -> None:
+    assert f"at most {MAX_ITEMS:,} items" in GUIDE
+    assert f"chunks of {MAP_CHUNK}," in GUIDE
+    assert MAX_DEPTH == 10 and "At ten executions deep" in GUIDE
+    assert MAX_NESTING == 8 and "up to eight deep" in GUIDE
+    assert f"| `concurrency` | {MapData.model_fields['concurrency'].default} |" in GUIDE
