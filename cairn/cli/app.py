@@ -26,6 +26,7 @@ from cairn.cli import (
     serve,
     setup,
     temporal,
+    time_travel,
 )
 from cairn.cli.demo import command as demo
 from cairn.errors import CairnError
@@ -48,6 +49,8 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(graph.app, name="graph")
 app.command("run")(run.run)
 app.add_typer(executions.app, name="executions")
+for command in (time_travel.fork, time_travel.lineage, time_travel.impact, time_travel.diff):
+    executions.app.command()(command)
 app.add_typer(deployments.app, name="deployments")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(people.approvals, name="approvals")

@@ -27,6 +27,9 @@ Revision = Annotated[
 Target = Annotated[str, typer.Option("--checkpoint", "-c", help="Id of a checkpoint, or its name: then the latest.")]
 InputPatch = Annotated[str | None, typer.Option(metavar="JSON", help=f"Merge patch over the input. {JSON_HELP}.")]
 StatePatch = Annotated[str | None, typer.Option(metavar="JSON", help=f"Merge patch over the state. {JSON_HELP}.")]
+NoReuse = Annotated[
+    bool, typer.Option("--no-reuse", help="Do again what other branches of the same parallel have finished since.")
+]
 
 _CHECKPOINT_ID = re.compile(r"chk_[0-9a-f]{32}")
 
@@ -73,7 +76,7 @@ def show_(
         if checkpoint is None:
             finish(client, execution, now, follow, as_json)
             return
-        known = client.get(execution_path(execution, "checkpoints", _checkpoint_id(now, checkpoint)))
+        known = client.get(execution_path(execution, "checkpoints", checkpoint_id(now, checkpoint)))
     show(known, as_json, lambda: _knowledge(known))
 
 
@@ -85,11 +88,12 @@ def replay(
     state_patch: StatePatch = None,
     expected_revision: Revision = None,
     force: Annotated[bool, typer.Option("--force", help="Also when it is running.")] = False,
+    no_reuse: NoReuse = False,
     follow: Follow = False,
     as_json: AsJson = False,
 ) -> None:
     """Go back to a checkpoint and run on."""
-    body = _target(checkpoint) | _changes(input_patch, state_patch, expected_revision)
+    body = target(checkpoint) | _changes(input_patch, state_patch, expected_revision) | _again(no_reuse)
     _command(execution, "replay", body | ({"force": True} if force else {}), follow, as_json)
 
 
@@ -100,11 +104,15 @@ def rollback(
     input_patch: InputPatch = None,
     state_patch: StatePatch = None,
     expected_revision: Revision = None,
+    no_reuse: NoReuse = False,
     as_json: AsJson = False,
 ) -> None:
-    """Go back to a checkpoint and stay paused; what came later is discarded."""
-    body = _target(checkpoint) | _changes(input_patch, state_patch, expected_revision)
-    _command(execution, "rollback", body, False, as_json)
+    """Go back to a checkpoint and stay paused: what came later is undone, as far as it can be, and discarded."""
+    body = target(checkpoint) | _changes(input_patch, state_patch, expected_revision) | _again(no_reuse)
+    with open_client() as client:
+        made: JsonObject = client.send("POST", execution_path(execution, "rollback"), body)
+        now: JsonObject = client.get(execution_path(execution)) | {"compensations": made["compensations"]}
+    show(now, as_json, lambda: _detail(now) + _undone(now["compensations"]))
 
 
 @app.command()
@@ -190,12 +198,14 @@ def _command(execution: str, name: str, body: JsonObject, follow: bool, as_json:
         finish(client, execution, client.get(execution_path(execution)), follow, as_json)
 
 
-def _target(checkpoint: str) -> JsonObject:
+def target(checkpoint: str) -> JsonObject:
+    """Return the members of a request that name a checkpoint, given by id or name."""
     by = "checkpoint_id" if _CHECKPOINT_ID.fullmatch(checkpoint) else "checkpoint_name"
     return {by: checkpoint}
 
 
-def _checkpoint_id(now: JsonObject, checkpoint: str) -> str:
+def checkpoint_id(now: JsonObject, checkpoint: str) -> str:
+    """Return the id of a checkpoint that is given by id or name: then the latest."""
     named = [each["id"] for each in now["checkpoints"] if each["name"] == checkpoint]
     return named[-1] if named else checkpoint
 
@@ -207,6 +217,15 @@ def _changes(input_patch: str | None, state_patch: str | None, expected_revision
         "expected_revision": expected_revision,
     }
     return {name: value for name, value in given.items() if value is not None}
+
+
+def _again(no_reuse: bool) -> JsonObject:
+    return {"reuse_completed": False} if no_reuse else {}
+
+
+def _undone(compensations: list[JsonObject]) -> str:
+    rows = [[each["name"], each["tool"] or "", each["status"], each["error"] or ""] for each in compensations]
+    return "\n\n" + columns([["effect of", "undone by", "", ""], *rows]) if rows else ""
 
 
 def _table(found: JsonObject) -> str:

@@ -81,9 +81,11 @@ class Aftermath:
         later = [(runs[0].run_id, work) for work in first if work.event_id > checkpoint.event_id]
         later += [(run.run_id, work) for run in runs[1:] for work in run.done]
         self._later = later + ([(self.now.run_id, work) for work in self._unseen] if len(runs) > 1 else [])
-        snapshot = runs[0].snapshot
-        then: JsonObject = snapshot.engine["state"]["in_flight"] if snapshot is not None else {}
-        self._under_way_then = frozenset(then)
+        snapshot = runs[0].state_at(checkpoint)
+        then: JsonObject = snapshot.engine["state"] if snapshot is not None else {"in_flight": {}, "loops": {}}
+        flights: list[JsonObject] = [flight["run"] for flight in then["in_flight"].values()]
+        self._keys_then = frozenset(then["in_flight"])
+        self._visits_then = {f"{run['node_id']}#{run['visit']}" for run in flights} | set(then["loops"])
         self._branch = next((work for work in first if work.event_id == checkpoint.event_id and work.activity), None)
 
     def runs_again(self, *, reuse_completed: bool) -> list[Visit]:
@@ -112,7 +114,7 @@ class Aftermath:
         return [
             StoppedChild(self._visit(child.node_id, child.visit), child.temporal_id, child.map)
             for key, flight in self.now.engine.state.in_flight.items()
-            if isinstance(child := flight.run, Child) and key not in self._under_way_then
+            if isinstance(child := flight.run, Child) and key not in self._keys_then
         ]
 
     def done_work(self) -> list[DoneWork]:
@@ -202,11 +204,15 @@ class Aftermath:
         return _reported(visit, "uncertain", error, compensation and compensation.tool)
 
     def _siblings(self) -> list[Done]:
-        """Return the nodes that ended after the point in other branches of the parallels around the checkpoint."""
+        """Return the nodes that began and ended after the point, in other branches of the parallels around it.
+
+        What was under way at the point is dispatched by the reset itself, and so done again.
+        """
         if self._branch is None:
             return []
         here = list(zip(self._branch.forks, self._branch.labels, strict=True))
-        return [work for work in self.work if work.whole is not None and _apart(here, work)]
+        whole = (work for work in self.work if work.whole is not None and _apart(here, work))
+        return [work for work in whole if f"{work.node_id}#{work.visit}" not in self._visits_then]
 
     def _under_way(self) -> list[InFlight]:
         ended = {work.key for work in self._unseen}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -234,6 +235,35 @@ class TestResets:
         patched = document(cairn("executions", "patch", back["id"], *patch, str(back["revision"]), "--json"))
         assert patched["input_data"] == {"a": "2", "b": "3"}
         assert document(cairn("executions", "resume", back["id"], "-f", "--json"))["output_data"] == {"a": 2, "b": 3}
+
+    def test_what_a_rollback_would_do_is_shown_done_and_remembered(
+        self, cairn: Cairn, publish: Callable[..., str]
+    ) -> None:
+        undo = {"tool": "calculate", "arguments": {"expression": "'0 - ' + string(result)"}}
+        done = document(
+            cairn("run", publish(sequence(calculating("a"), calculating("b", compensate=undo), calculating("c"))),
+                  "-i", '{"a": "1", "b": "2", "c": "3"}', "-f", "--json")
+        )  # fmt: skip
+        told = document(cairn("executions", "impact", done["id"], "-c", "a", "--json"))
+        assert [each["arguments"] for each in told["compensations"]] == [{"expression": "0 - 2"}]
+        assert "is undone" in cairn("executions", "impact", done["id"], "-c", "a").stdout
+        back = cairn("executions", "rollback", done["id"], "-c", "a", "--no-reuse")
+        assert back.returncode == 0, back.stderr
+        assert re.search(r"c +skipped", back.stdout) and re.search(r"b +calculate +done", back.stdout)
+        (reset,) = document(cairn("executions", "lineage", done["id"], "--json"))["resets"]
+        assert (reset["kind"], reset["checkpoint_name"]) == ("rollback", "a")
+        assert re.search(r"rollback +a .* b done", cairn("executions", "lineage", done["id"]).stdout)
+
+    def test_fork_and_diff(self, cairn: Cairn, failed: dict[str, Any]) -> None:
+        fork = ("executions", "fork", failed["id"], "-c", "a", "--input-patch", '{"b": "6 * 7"}', "-f", "--json")
+        made = document(cairn(*fork))
+        assert made["output_data"] == {"a": 1, "b": 42}
+        assert made["forked_from"] == {"execution_id": failed["id"], "checkpoint_id": failed["checkpoints"][1]["id"]}
+        assert failed["id"] in cairn("executions", "lineage", made["id"]).stdout
+        changed = document(cairn("executions", "diff", made["id"], "start", "b", "--json"))
+        assert {"op": "add", "path": "/state/b", "value": 42} in changed["patch"]
+        assert [each["node_id"] for each in changed["completed"]] == ["b"]
+        assert "/state/b 42" in cairn("executions", "diff", made["id"], "start", "b").stdout
 
     def test_show_tells_what_a_checkpoint_knew(self, cairn: Cairn, failed: dict[str, Any]) -> None:
         shown = cairn("executions", "show", failed["id"]).stdout
