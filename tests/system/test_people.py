@@ -1,0 +1,127 @@
+"""Answers and events where something is away or dies: no worker, or the process that answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+from graphs import node, noting, sequence
+from installation import Cairn, until
+
+from cairn.domain.executions.outside import Event, send_event
+from cairn.domain.requests.model import Reply, Request, RequestFilter
+from cairn.domain.requests.service import RequestService
+from cairn.errors import CairnError, Conflict, Unavailable
+
+YES = Reply("approved", reason="fine")
+
+
+def asking() -> dict:
+    return sequence(node("ask", "approval", prompt="?"), noting("after"))
+
+
+async def pending(cairn: Cairn, execution_id: str) -> Request:
+    async def found() -> Request | None:
+        async with cairn.database.session() as session:
+            service = RequestService(session, cairn.temporal, cairn.principal)
+            page = await service.list_pending("approval", RequestFilter(execution_id=execution_id), 1, 1)
+            return page.items[0] if page.items else None
+
+    return await until(found)
+
+
+async def answer(cairn: Cairn, request_id: str, reply: Reply, key: str | None, *, dies: bool = False) -> Request:
+    """Answer as a request of the API does; one that dies has told the execution and written nothing."""
+    async with cairn.database.session() as session:
+        service = RequestService(session, cairn.temporal, cairn.principal)
+        answered = await service.answer("approval", request_id, reply, key)
+        if not dies:
+            await session.commit()
+        return answered
+
+
+async def test_an_answer_whose_process_died_is_the_same_when_it_is_sent_again(cairn: Cairn) -> None:
+    execution = await cairn.run(asking())
+    request = await pending(cairn, execution.id)
+    await answer(cairn, request.id, YES, "k", dies=True)
+    await cairn.reach(execution.id, "completed")
+    for _ in range(2):
+        again = await answer(cairn, request.id, YES, "k")
+        assert (again.status, again.resolved_by, again.reason) == ("approved", "ann", "fine")
+    for key in (None, "other"):
+        with pytest.raises(Conflict) as refused:
+            await answer(cairn, request.id, YES, key)
+        assert refused.value.code == "request_resolved"
+
+
+async def test_of_answers_at_once_with_one_key_all_are_told_the_same(cairn: Cairn, world) -> None:
+    execution = await cairn.run(asking())
+    request = await pending(cairn, execution.id)
+
+    async def one() -> str:
+        try:
+            return (await answer(cairn, request.id, YES, "k")).status
+        except CairnError as error:
+            return error.code
+
+    assert set(await asyncio.gather(*[one() for _ in range(5)])) == {"approved"}
+    await cairn.reach(execution.id, "completed")
+    assert world.of(execution.id) == ["after"]
+
+
+async def test_without_a_worker_an_answer_is_not_accepted_and_is_taken_later(idle_cairn: Cairn) -> None:
+    cairn = idle_cairn
+    async with cairn.worker():
+        execution = await cairn.run(asking())
+        request = await pending(cairn, execution.id)
+    with pytest.raises(Unavailable):
+        await answer(cairn, request.id, YES, "k")
+
+    async def accepted() -> Request | None:
+        with contextlib.suppress(Unavailable):  # Temporal offers it to the worker that has gone first
+            return await answer(cairn, request.id, YES, "k")
+        return None
+
+    async with cairn.worker():
+        assert (await until(accepted)).status == "approved"
+        await cairn.reach(execution.id, "completed")
+
+
+async def test_an_event_is_taken_without_a_worker_even_before_the_start_was_seen(idle_cairn: Cairn) -> None:
+    cairn = idle_cairn
+    definition = sequence(
+        node("wait", "wait", event={"name": "paid"}), node("end", "end", output={"got": "outputs.wait"})
+    )
+    execution = await cairn.run(definition)
+    async with cairn.executions() as executions:
+        names = [await send_event(executions, execution.id, Event("paid", n), "key") for n in (1, 1)]
+        assert names[0] == names[1]
+    async with cairn.worker():
+        done = await cairn.reach(execution.id, "completed")
+    assert done.output_data == {"got": 1}
+
+
+async def test_an_event_of_the_line_before_a_reset_is_not_heard_in_the_new_one(cairn: Cairn) -> None:
+    two = sequence(node("one", "wait", event={"name": "go"}), node("two", "wait", event={"name": "go"}))
+    execution = await cairn.run(two)
+
+    async def send() -> None:
+        async with cairn.executions() as executions:
+            await send_event(executions, execution.id, Event("go"))
+
+    async def names() -> list[str]:
+        return [checkpoint.name for checkpoint in (await cairn.get(execution.id)).checkpoints or []]
+
+    await send()
+    await until(lambda: _has(names, "one"))
+    await cairn.reset(execution.id, "replay", "start", force=True)
+    assert await names() == ["start"]
+    await send()
+    await until(lambda: _has(names, "one"))
+    await send()
+    await cairn.reach(execution.id, "completed")
+
+
+async def _has(names, name: str) -> bool:
+    return name in await names()
