@@ -1,15 +1,18 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import jsonschema_rs
 import pytest
-from calls import fail, node_call, run
+from calls import RUN_ID, fail, node_call, run
 
 from activities.llm import AgentActivities
 from cairn.contracts.executions import Usage
 from cairn.contracts.nodes import NodeResult
+from cairn.domain.executions.tokens import TokenWriter, Visit, VisitReader
 from cairn.domain.tools import ToolContext, ToolRegistry, load_tools, tool
+from cairn.persistence.session import Database, create_engine
 from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
 
@@ -163,3 +166,23 @@ async def test_it_refuses_a_schema_whose_values_it_cannot_find() -> None:
 async def test_odd_prompts_have_an_answer_soon(prompt: str) -> None:
     result = await ask(prompt, tools=["search_library", "calculate", "current_time"])
     assert str(result.value).startswith(FIRST_LINE)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"prompt": "Why is the sky blue?\nThe air scatters the short waves of the light more than the long ones."},
+        {"prompt": "Find information on sagas and what is 3 + 4", "tools": ["search_library", "calculate"]},
+        {"prompt": 'From: {"total": 12}', "output_schema": {"type": "object", "properties": {"total": {}}}},
+        {"prompt": "Is it high or low?", "output_schema": {"enum": ["high", "low"]}},
+    ],
+)
+async def test_what_it_streams_is_what_it_answers(data: dict[str, Any], sqlite_url: str) -> None:
+    database = Database(create_engine(sqlite_url))
+    streaming = AgentActivities(LanguageModels(Settings()), load_tools(Settings()), TokenWriter(database)).run_agent
+    whole, streamed = await run(ACTIVITY, node_call(**data)), await run(streaming, node_call(**data))
+    assert streamed == whole
+    assert whole.usage is not None and whole.usage.output_tokens == 0
+    told, _ = await VisitReader(database, Visit("t.e1", RUN_ID, "n1", 1)).read()
+    assert told[-1].text in (whole.value, json.dumps(whole.value, separators=(",", ":")), '{"value":"high"}')
+    await database.dispose()
