@@ -142,6 +142,8 @@ async def test_a_reset_leaves_a_version_that_no_worker_serves(
     async with new.worker():
         await deployment.make_current(successor)
         await until(lambda: _gone(deployment, "v1"))
+        await deployment.cairn.client.get_workflow_handle(stuck).signal("nudge")
+        await until(lambda: _says(new, stuck, "no worker of version 'v1' polls the task queue"))
         await new.reset(stuck, "replay", "gate")
         await new.reach(stuck, "completed")
     assert world.of(stuck) == ["a", "gate", "c"]
@@ -149,6 +151,10 @@ async def test_a_reset_leaves_a_version_that_no_worker_serves(
     reset = await deployment.cairn.client.get_workflow_handle(reset_workflow_id(stuck)).describe()
     upgraded = Behavior.VERSIONING_BEHAVIOR_AUTO_UPGRADE if successor else Behavior.VERSIONING_BEHAVIOR_UNSPECIFIED
     assert reset.raw_info.versioning_info.behavior == upgraded
+
+
+async def _says(cairn: Cairn, execution_id: str, detail: str) -> bool:
+    return (await cairn.get(execution_id)).status_detail == detail
 
 
 async def _gone(deployment: Deployment, build_id: str) -> bool:

@@ -355,6 +355,8 @@ class ExecutionService:
         repair(row, values)
 
     async def _waiting(self, now: Description) -> str:
+        if now.pinned is not None and not await self.temporal.polled(now.pinned):
+            return f"no worker of version {now.pinned.build_id!r} polls the task queue"
         polled = await self.temporal.polled()
         return "no worker polls the task queue, or all are busy" if polled else "no worker polls the task queue"
 
