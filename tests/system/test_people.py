@@ -10,9 +10,11 @@ from graphs import node, noting, sequence
 from installation import Cairn, until
 
 from cairn.domain.executions.outside import Event, send_event
+from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.requests.model import Reply, Request, RequestFilter
 from cairn.domain.requests.service import RequestService
 from cairn.errors import CairnError, Conflict, Unavailable
+from cairn.persistence.types import utc_now
 
 YES = Reply("approved", reason="fine")
 
@@ -125,3 +127,13 @@ async def test_an_event_of_the_line_before_a_reset_is_not_heard_in_the_new_one(c
 
 async def _has(names, name: str) -> bool:
     return name in await names()
+
+
+async def test_the_requests_of_an_execution_that_was_terminated_are_cancelled(cairn: Cairn) -> None:
+    execution = await cairn.run(asking())
+    request = await pending(cairn, execution.id)
+    await cairn.client.get_workflow_handle(execution.id).terminate()
+    await Reconciler(cairn.database, cairn.temporal, utc_now()).repair(execution.id)
+    async with cairn.database.session() as session:
+        service = RequestService(session, cairn.temporal, cairn.principal)
+        assert (await service.get("approval", request.id)).status == "cancelled"
