@@ -11,7 +11,11 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
 from workflows.registry import WORKFLOWS
 
-FILES = sorted((Path(__file__).parent.parent / "histories" / "operations").glob("*.json"))
+FILES = sorted((Path(__file__).parent.parent / "histories").glob("*/operations/*.json"))
+
+
+def history(file: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("operation", file.read_text())
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -19,7 +23,7 @@ async def test_it_replays(file: Path) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=UnsandboxedWorkflowRunner()
     )
-    await replayer.replay_workflow(WorkflowHistory.from_json("operation", file.read_text()))
+    await replayer.replay_workflow(history(file))
 
 
 def test_there_are_some() -> None:
