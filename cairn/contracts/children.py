@@ -15,29 +15,15 @@ from cairn.contracts.nodes import NodeCall, NodeResult
 MAP_WORKFLOW_TYPE = "MapExecution"
 
 
-def child_id(parent_temporal_id: str, key: str, lineage: str) -> str:
-    """Return the id (of the execution and of its workflow) of the child that does a piece of its parent's work.
+def item_id(map_temporal_id: str, index: int, lineage: str) -> str:
+    """Return the id (of the execution and of its workflow) of one item of a map.
 
     Args:
-        parent_temporal_id: Temporal workflow id of the parent.
-        key: of the work.
-        lineage: the parent's line when the child is started: what a reset discards is never taken for the new line's.
+        map_temporal_id: Temporal workflow id of the whole map.
+        index: which item.
+        lineage: the parent's line when the map was started.
     """
-    return f"exec_{_digest(parent_temporal_id, key, lineage)}"
-
-
-def map_id(parent_temporal_id: str, key: str, lineage: str) -> str:
-    """Return the Temporal workflow id of a map; arguments as of ``child_id``."""
-    return f"map_{_digest(parent_temporal_id, key, lineage)}"
-
-
-def item_id(map_temporal_id: str, index: int, lineage: str) -> str:
-    """Return the id of the execution of one item of a map."""
-    return child_id(map_temporal_id, str(index), lineage)
-
-
-def _digest(*parts: str) -> str:
-    return hashlib.sha256("/".join(parts).encode()).hexdigest()[:32]
+    return f"exec_{hashlib.sha256(f'{map_temporal_id}/{index}/{lineage}'.encode()).hexdigest()[:32]}"
 
 
 class MapInput(BaseModel):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from graphs import node, noting, sequence, waiting
+import pytest
+from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
 
-from cairn.domain.executions.model import Execution, ExecutionFilter
+from cairn.domain.executions.model import Children, Execution, ExecutionFilter
 from cairn.domain.executions.orphans import Orphans
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.graphs.service import GraphService
@@ -178,3 +179,70 @@ async def test_children_of_a_terminated_parent_are_cancelled(cairn: Cairn, world
 
     await until(stopped)
     assert world.waiting["gate"] == 2
+
+
+async def test_a_map_that_is_paused_with_its_parent_goes_on_with_it(cairn: Cairn, world) -> None:
+    body = sequence(node("w", "tool", tool="wait_at", arguments={"gate": "item"}))
+    graph = sequence(node("each", "map", items="input.words", body=body, concurrency=1))
+    execution = await cairn.run(graph, {"words": ["a", "b"]})
+    await until(lambda: world.waiting["a"])
+    assert (await cairn.get(execution.id)).children == {"each": Children(waiting=1, running=1)}
+    async with cairn.executions() as service:
+        await service.pause(execution.id)
+    (child,) = await children(cairn, execution.id)
+    await cairn.reach(child.id, "paused")
+    world.gate("a").set()
+    world.gate("b").set()
+    await until(lambda: world.effects("a"))
+    async with cairn.executions() as service:
+        await service.resume(execution.id)
+    await cairn.reach(execution.id, "completed")
+    assert [world.waiting[item] for item in "ab"] == [1, 1]
+
+
+@pytest.mark.parametrize("ends", ["before the reset", "after the resume"])
+async def test_a_child_that_was_at_work_at_a_checkpoint_stays_attached(cairn: Cairn, world, ends: str) -> None:
+    below = await cairn.publish(sequence(waiting("gate"), node("end", "end", output={"got": "input.word"})))
+    graph = {
+        "nodes": [
+            node("start", "start"),
+            node("fan", "parallel"),
+            node("sub", "subgraph", workflow_id=below, input={"word": "'hello'"}),
+            waiting("wait"),
+            noting("a"),
+            noting("b"),
+            node("meet", "join"),
+            node("end", "end", output={"got": "outputs.sub.got"}),
+        ],
+        "edges": [
+            edge("start", "fan"),
+            edge("fan", "sub", "left"),
+            edge("fan", "wait", "right"),
+            edge("wait", "a"),
+            edge("a", "b"),
+            edge("b", "meet"),
+            edge("sub", "meet"),
+            edge("meet", "end"),
+        ],
+    }
+    execution = await cairn.run(graph)
+    await until(lambda: world.waiting["gate"] and world.waiting["wait"])
+    world.gate("wait").set()
+    await until(lambda: world.effects("b"))
+    if ends == "before the reset":
+        world.gate("gate").set()
+        await cairn.reach(execution.id, "completed")
+    else:
+        await until(lambda: _resettable(cairn, execution.id, "a"))
+    await cairn.reset(execution.id, "rollback", "a")
+    async with cairn.executions() as service:
+        await service.resume(execution.id)
+    await until(lambda: len(world.effects("b")) == 2)
+    world.gate("gate").set()
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data == {"got": "hello"}
+    assert len(await children(cairn, execution.id)) == len(world.effects("gate")) == 1
+
+
+async def _resettable(cairn: Cairn, execution_id: str, name: str) -> bool:
+    return any(c.name == name and c.resettable for c in (await cairn.get(execution_id)).checkpoints)
