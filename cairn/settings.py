@@ -67,7 +67,8 @@ class Settings(BaseSettings):
     )
 
     secret: SecretStr | None = Field(
-        default=None, description="Keys API keys' hashes and links' signatures; default: made once in $CAIRN_HOME/secret."
+        default=None,
+        description="Keys API keys' hashes and links' signatures; default: made once in $CAIRN_HOME/secret.",
     )
     body_limit: int = 10 * 1024 * 1024
     rate_limit: str | None = Field(default=None, description="For example 100/minute, per key; none: off.")
