@@ -183,8 +183,11 @@ class Engine:
         The order in which one workflow task tells of several ends is the SDK's matter, this one is the execution's.
         """
         ended, self._ended = self._ended, []
-        for _, take in sorted(ended, key=lambda each: int(each[0].rsplit("#", 1)[-1])):
+        for _, take in sorted(ended, key=lambda each: _number(each[0])):
             take()
+
+    def _parked_in_order(self) -> list[str]:
+        return self._parked if self.state.engine == 1 else sorted(self._parked, key=_number)
 
     def _take(self, key: str, take: Callable[[], None]) -> None:
         if self.state.engine == 1:
@@ -306,7 +309,7 @@ class Engine:
             self._grant = self._over_limit = False
             step.grant(self.graph, self.state, now)
         line = step.Line(now, self.lineage, self.temporal_id, self.ref)
-        again = [step.redo(self.state, key, line) for key in self._parked]
+        again = [step.redo(self.state, key, line) for key in self._parked_in_order()]
         self._parked.clear()
         works, over = step.advance(self.graph, self.state, line)
         while over is None and step.pass_time(self.graph, self.state, now):  # what it waits for is there already
@@ -421,3 +424,8 @@ class Engine:
             self.state.input = merge_patch(self.state.input, input_patch)
         if state_patch is not None:
             self.state.values = merge_patch(self.state.values, state_patch)
+
+
+def _number(key: str) -> int:
+    """Return which piece of work of the execution it is."""
+    return int(key.rsplit("#", 1)[-1])

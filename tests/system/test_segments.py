@@ -1,4 +1,4 @@
-"""``durability: segment``: the same results as step by step, fewer checkpoints, and a retry that goes on where it was."""
+"""``durability: segment``: the results of step by step, fewer checkpoints, and a retry that goes on where it was."""
 
 from __future__ import annotations
 

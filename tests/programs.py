@@ -1,0 +1,292 @@
+"""Random graphs of all kinds, and a plain model that says what comes of them: no tokens, no history, no Temporal."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from graphs import edge, node
+from hypothesis import strategies as st
+
+from cairn.contracts.json import JsonObject
+
+# A program is nested tuples: (kind, ...). A block is a list of programs that run one after the other.
+Program: TypeAlias = tuple[Any, ...]
+Block: TypeAlias = list[Program]
+
+WORK = ("tool", "code", "score", "agent", "talking", "subgraph", "map", "question", "approval", "event", "time")
+"""Kinds of one node that has work; ``talking`` is an agent that calls a tool."""
+
+
+CONSTANT = ("score", "map", "approval", "time")
+"""Kinds that give no number: a transform after them adds one."""
+
+
+def value_of(node_id: str, visit: int) -> int:
+    """Return what a node's work gives: the same at every try."""
+    return (sum(map(ord, node_id)) * 7 + visit * 3) % 11
+
+
+@st.composite
+def programs(draw: st.DrawFn, live: bool = False) -> Block:
+    """Draw a program; of the kinds that a live server can run without further ado when ``live``."""
+    kinds = ("tool", "code", "event", "time", "question", "map") if live else WORK
+    work = st.builds(lambda kind: (kind,), st.sampled_from(kinds))
+    handled = st.just(("failing", True))
+
+    tools = st.just([("tool",)])
+
+    def blocks(inner: st.SearchStrategy[Program]) -> st.SearchStrategy[Program]:
+        block = st.lists(inner, min_size=1, max_size=3)
+        branches = st.lists(block, min_size=1, max_size=3)
+        return st.one_of(
+            st.builds(lambda b: ("parallel", b), branches),
+            st.builds(lambda b: ("first", b), st.lists(tools, min_size=2, max_size=3)),
+            st.builds(
+                lambda n, b: ("collect", n, b),
+                st.integers(0, 2),
+                st.lists(st.just([("tool",)]), min_size=1, max_size=2),
+            ),
+            st.builds(lambda n, b: ("loop", n, b), st.integers(1, 3), block),
+            st.builds(lambda a, b: ("either", a, b), block, block),
+        )
+
+    leaf = st.one_of(work, work, handled, st.just(("add",)))
+    nested = st.recursive(leaf, blocks, max_leaves=6)
+    branches = st.lists(st.lists(nested, min_size=1, max_size=2), min_size=2, max_size=3)
+    wide = st.builds(lambda b: ("parallel", b), branches)
+    program = draw(st.lists(st.one_of(wide, nested), min_size=1, max_size=4))
+    if draw(st.integers(0, 5)) == 0:
+        program.append(("failing", False))
+    return program
+
+
+class Failed(Exception):
+    """The program fails for good."""
+
+
+@dataclass
+class Outcome:
+    """What comes of a program.
+
+    Attributes:
+        total: the sum that it leaves in the state.
+        failed: it ends as failed.
+        effects: the work done, (node id, visit), without what only the first of several branches decides.
+    """
+
+    total: int = 0
+    failed: bool = False
+    effects: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Model:
+    """The plain model: it runs a program as a program runs, and remembers what it did."""
+
+    def __init__(self, program: Block) -> None:
+        self.outcome = Outcome()
+        self._visits: dict[str, int] = {}
+        self._ids = _Ids()
+        labelled = self._ids.block(program)
+        try:
+            self._block(labelled)
+        except Failed:
+            self.outcome.failed = True
+
+    def _visit(self, node_id: str) -> int:
+        self._visits[node_id] = self._visits.get(node_id, 0) + 1
+        return self._visits[node_id]
+
+    def _block(self, block: Block) -> None:
+        for program in block:
+            self._run(program)
+
+    def _run(self, program: Program) -> None:
+        kind, node_id, *rest = program
+        match kind:
+            case "parallel":
+                self._all(rest[0])
+            case "first":
+                pass  # which branch it is, is decided by who is first
+            case "collect":
+                self._all(rest[1])
+            case "loop":
+                self._all([rest[1]] * rest[0])
+            case "either":
+                self._block(rest[0] if self._visit(node_id) % 2 == 1 else rest[1])
+            case _:
+                self._leaf(kind, node_id, *rest)
+
+    def _all(self, blocks: list[Block]) -> None:
+        for block in blocks:
+            self._block(block)
+
+    def _leaf(self, kind: str, node_id: str, handled: bool = True) -> None:
+        visit = self._visit(node_id)
+        if kind == "add":
+            self.outcome.total += 5
+        elif kind != "failing":
+            self.outcome.effects.append((node_id, visit))
+            self.outcome.total += value_of(node_id, 0 if kind in CONSTANT else visit)
+        elif handled:
+            self.outcome.total += 100
+        else:
+            raise Failed
+
+
+CODE = """
+def run(input, state, node, visit):
+    return (sum(map(ord, node)) * 7 + visit * 3) % 11
+"""
+BODY: JsonObject = {
+    "nodes": [node("start", "start"), node("end", "end", output={"i": "index"})],
+    "edges": [edge("start", "end")],
+}
+
+
+def definition_of(program: Block) -> JsonObject:
+    """Return the program as a graph whose output is the total."""
+    ids, graph = _Ids(), _Graph()
+    begin, end = graph.block(ids.block(program))
+    loops = [n["id"] for n in graph.nodes if n["type"] == "transform" and n["id"] in n["data"]["set"]]
+    return {
+        "state": {key: {"reducer": "sum", "default": 0} for key in ("total", *loops)},
+        "nodes": [node("start", "start"), *graph.nodes, node("end", "end", output={"total": "state.total"})],
+        "edges": [edge("start", begin), *graph.edges, edge(end, "end")],
+    }
+
+
+class _Ids:
+    """Names every part of a program, the same for the model and for the graph."""
+
+    def __init__(self) -> None:
+        self._count = itertools.count(1)
+
+    def block(self, block: Block) -> Block:
+        return [self.one(program) for program in block]
+
+    def one(self, program: Program) -> Program:
+        kind, *rest = program
+        node_id = f"{kind[0]}{next(self._count)}"
+        match kind:
+            case "parallel" | "first":
+                return kind, node_id, [self.block(b) for b in rest[0]]
+            case "collect":
+                return kind, node_id, rest[0], [self.block(b) for b in rest[1]]
+            case "loop":
+                return kind, node_id, rest[0], self.block(rest[1])
+            case "either":
+                return kind, node_id, self.block(rest[0]), self.block(rest[1])
+            case _:
+                return kind, node_id, *rest
+
+
+class _Graph:
+    """Writes a program as a definition."""
+
+    def __init__(self) -> None:
+        self.nodes: list[JsonObject] = []
+        self.edges: list[JsonObject] = []
+
+    def add(self, node_id: str, kind: str, **data: Any) -> str:
+        self.nodes.append(node(node_id, kind, max_visits=1000, **data))
+        return node_id
+
+    def block(self, block: Block) -> tuple[str, str]:
+        """Add the programs one after the other; return the first node and the last."""
+        parts = [self.one(program) for program in block]
+        for (_, end), (begin, _) in itertools.pairwise(parts):
+            self.edges.append(edge(end, begin))
+        return parts[0][0], parts[-1][1]
+
+    def one(self, program: Program) -> tuple[str, str]:
+        kind, node_id, *rest = program
+        match kind:
+            case "add":
+                return (self.add(node_id, "transform", set={"total": "5"}),) * 2
+            case "failing":
+                return self.failing(node_id, rest[0])
+            case "parallel":
+                return self.fork(node_id, [(f"b{i}", b) for i, b in enumerate(rest[0])])
+            case "first":
+                return self.fork(node_id, [(f"b{i}", b) for i, b in enumerate(rest[0])], mode="any", quiet=True)
+            case "collect":
+                bad = [(f"f{i}", [("failing", f"{node_id}f{i}", False)]) for i in range(rest[0])]
+                good = [(f"b{i}", b) for i, b in enumerate(rest[1])]
+                return self.fork(node_id, bad + good, on_error="collect")
+            case "loop":
+                return self.loop(node_id, *rest)
+            case "either":
+                return self.either(node_id, *rest)
+            case _:
+                return self.work(kind, node_id)
+
+    def work(self, kind: str, node_id: str) -> tuple[str, str]:
+        arguments = {"node": f"'{node_id}'", "visit": f"execution.visits.{node_id}"}
+        made: dict[str, tuple[str, JsonObject]] = {
+            "tool": ("tool", {"tool": "give", "arguments": arguments}),
+            "code": ("code", {"code": CODE, "arguments": arguments}),
+            "score": ("score", {"rubric": [{"name": "good"}], "of": "input"}),
+            "agent": ("agent", {"prompt": "?"}),
+            "talking": ("agent", {"prompt": "?", "tools": ["give"]}),
+            "subgraph": ("subgraph", {"workflow_id": "other"}),
+            "map": ("map", {"items": "[1, 2]", "body": BODY}),
+            "question": ("question", {"prompt": node_id}),
+            "approval": ("approval", {"prompt": node_id}),
+            "event": ("wait", {"event": {"name": node_id, "correlation": f"execution.visits.{node_id}"}}),
+            "time": ("wait", {"seconds": 0.05}),
+        }
+        kind_of, data = made[kind]
+        if kind not in CONSTANT:
+            return (self.add(node_id, kind_of, output="total", **data),) * 2
+        self.add(node_id, kind_of, **data)
+        after = self.add(f"{node_id}x", "transform", set={"total": str(value_of(node_id, 0))})
+        self.edges.append(edge(node_id, after))
+        return node_id, after
+
+    def failing(self, node_id: str, handled: bool) -> tuple[str, str]:
+        self.add(node_id, "tool", tool="fail", arguments={}, retry={"max_attempts": 1})
+        if not handled:
+            return node_id, node_id
+        repair = self.add(f"{node_id}r", "transform", set={"total": "100"})
+        self.edges.append(edge(node_id, repair, on="error"))
+        return node_id, repair
+
+    def fork(
+        self, node_id: str, branches: list[tuple[str, Block]], quiet: bool = False, **join: Any
+    ) -> tuple[str, str]:
+        self.add(node_id, "parallel")
+        meet = self.add(f"{node_id}j", "join", **join)
+        for label, branch in branches:
+            if quiet:  # which of them writes is decided by who is first, so none does
+                data = {"tool": "give", "arguments": {"node": "'-'", "visit": "0"}}
+                begin = end = self.add(branch[0][1], "tool", **data)
+            else:
+                begin, end = self.block(branch)
+            self.edges += [edge(node_id, begin, label), edge(end, meet)]
+        return node_id, meet
+
+    def loop(self, node_id: str, times: int, body: Block) -> tuple[str, str]:
+        head = self.add(node_id, "transform", set={node_id: "1"})
+        begin, end = self.block(body)
+        tail = self.add(f"{node_id}c", "condition")
+        out = self.add(f"{node_id}o", "transform", set={node_id: f"-{times}"})
+        self.edges += [
+            edge(head, begin),
+            edge(end, tail),
+            edge(tail, out, "out", expression=f"state.{node_id} >= {times}"),
+        ]
+        self.edges.append(edge(tail, head, "again"))
+        return head, out
+
+    def either(self, node_id: str, yes: Block, no: Block) -> tuple[str, str]:
+        self.add(node_id, "condition")
+        after = self.add(f"{node_id}m", "condition")
+        for label, block, condition in (
+            ("yes", yes, {"expression": f"execution.visits.{node_id} % 2 == 1"}),
+            ("no", no, {}),
+        ):
+            begin, end = self.block(block)
+            self.edges += [edge(node_id, begin, label, **condition), edge(end, after)]
+        return node_id, after
