@@ -355,6 +355,7 @@ class ResetRequest(BaseModel):
         live: False for executions of a test key.
         run_id: the run that holds the checkpoint, when it is an earlier one than the base run (continue-as-new).
         reuse_completed: keep what finished siblings of the checkpoint's branch have brought.
+        seeds: children that go on from a checkpoint of theirs, after a replay.
     """
 
     operation_id: str
@@ -374,6 +375,7 @@ class ResetRequest(BaseModel):
     live: bool = True
     run_id: str | None = None
     reuse_completed: bool = False
+    seeds: list[ChildSeed] = Field(default_factory=list[ChildSeed])
 
 
 class Compensated(BaseModel):

@@ -71,6 +71,14 @@ class HistoryReader:
         name = "start_child_workflow_execution_initiated_event_attributes"
         return [getattr(event, name).workflow_id for event in raw if event.HasField(name)]
 
+    async def started_child(self, temporal_id: str, run_id: str, child_id: str) -> int | None:
+        """Return the workflow task in which the run started a child; None when it did not."""
+        for event in await self._whole(temporal_id, run_id):
+            started = event.start_child_workflow_execution_initiated_event_attributes
+            if started.workflow_id == child_id:
+                return started.workflow_task_completed_event_id
+        return None
+
     async def continued_from(self, temporal_id: str, run_id: str) -> str | None:
         """Return the run that went on in this one (continue-as-new); None for the first of a chain."""
         handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)

@@ -214,7 +214,7 @@ class ResetClient:
             "done": await self._kept(request),
         }
         if request.kind == "replay":
-            command = Resume(lineage=run_id, **patches)
+            command = Resume(lineage=run_id, seeds=request.seeds, **patches)
             done = await self.executions.command(now, UPDATE_RESUME, command, update_id=request.operation_id)
         elif any(patch not in (None, []) for patch in patches.values()):
             command = Patch(lineage=run_id, **patches)

@@ -6,13 +6,11 @@ import uuid
 
 from cairn import errors
 from cairn.contracts.executions import execution_tag
-from cairn.contracts.json import JsonObject, merge_patch
 from cairn.domain.executions.model import ForkExecution, StartExecution
-from cairn.domain.executions.patches import check_patches
+from cairn.domain.executions.patches import check_patches, patched
 from cairn.domain.executions.resets import named_checkpoint
 from cairn.domain.executions.service import ExecutionService
 from cairn.persistence.tables import ExecutionRow
-from cairn.temporal.checkpoints import Snapshot
 
 
 async def fork(
@@ -43,7 +41,7 @@ async def fork(
             "An item of a map that runs a part of its parent's graph cannot be forked", code="not_forkable"
         )
     check_patches(projection.engine.graph, snapshot, command.input_patch, command.state_patch)
-    seed = _patched(snapshot, command)
+    seed = patched(snapshot, command.input_patch, command.state_patch)
     chosen = command.execution_id
     new_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
     metadata = source.metadata_ if command.metadata is None else command.metadata
@@ -68,13 +66,3 @@ async def fork(
             seed=seed,
         )
     )
-
-
-def _patched(snapshot: Snapshot, command: ForkExecution) -> JsonObject:
-    """Return the engine's state that the fork starts from."""
-    state: JsonObject = dict(snapshot.engine["state"])
-    if command.input_patch is not None:
-        state["input"] = merge_patch(state["input"], command.input_patch)
-    if command.state_patch is not None:
-        state["values"] = merge_patch(state["values"], command.state_patch)
-    return {**snapshot.engine, "state": state}

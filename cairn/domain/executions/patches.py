@@ -30,6 +30,16 @@ def check_patches(graph: Graph, snapshot: Snapshot, input_patch: Json, state_pat
         raise errors.InvalidInput("The patch breaks the graph's schema", errors=found)
 
 
+def patched(snapshot: Snapshot, input_patch: Json, state_patch: Json) -> JsonObject:
+    """Return the engine's state at a checkpoint with the patches applied, as another execution can go on from it."""
+    state: JsonObject = dict(snapshot.engine["state"])
+    if input_patch is not None:
+        state["input"] = merge_patch(state["input"], input_patch)
+    if state_patch is not None:
+        state["values"] = merge_patch(state["values"], state_patch)
+    return {**snapshot.engine, "state": state}
+
+
 def _broken(pointer: str, schema: Json, value: Json, patch: Json) -> list[errors.FieldError]:
     if schema is None or patch is None:
         return []

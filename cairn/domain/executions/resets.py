@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from cairn import errors
 from cairn.contracts.executions import Phase, ResetRequest
-from cairn.contracts.json import digest
+from cairn.contracts.json import JsonObject, digest
+from cairn.domain.executions.ancestry import above, is_awaited, with_ancestors
 from cairn.domain.executions.model import ResetCommand, ResetResult
-from cairn.domain.executions.patches import check_patches
+from cairn.domain.executions.patches import check_patches, patched
 from cairn.domain.executions.reset_records import compensations_of
 from cairn.domain.executions.service import ExecutionService, found
+from cairn.persistence.tables import ExecutionRow
 from cairn.temporal.checkpoints import Checkpoint, Projection
 from cairn.temporal.executions import Description
-from cairn.temporal.resets import ResetClient
+from cairn.temporal.resets import ResetClient, ResetHandle
 
 WAIT = 30.0
 """Seconds that a request waits for its reset; the reset itself goes on."""
@@ -49,16 +51,65 @@ class ResetService:
         row, now = await self.executions.located(execution_id)
         asked = digest({**asdict(command), "execution": row.temporal_id, "key": operation_key})
         operation_id = f"op_{asked[:32]}" if operation_key else None
-        handle = await self.client.open(row.temporal_id, asked)
-        if handle is None and not (operation_id and await self.client.made(now, operation_id, ever=again)):
-            handle = await self.client.begin(await self._request(row.id, now, command, asked, operation_id))
+        alone = command.kind == "rollback" or await is_awaited(self.executions, row, now)
+        places = [row] if alone else await with_ancestors(self.executions, row)
+        shown, handle = await self._join(places, asked)
+        if shown is None and operation_id:
+            shown = await self._made(places, operation_id, again)
+        if shown is None:
+            request = await self._request(row.id, now, command, asked, operation_id)
+            request = request if alone else await self._lifted(row, now, command, request)
+            shown, handle = request.execution_id, await self.client.begin(request)
         # Nothing was written since the commit: the connection is free for others while this one waits.
         await self.executions.session.rollback()
         if handle is not None:
             compensations = (await self.client.outcome(handle, WAIT)).compensations
         else:
             compensations = await compensations_of(self.executions.session, operation_id or "")
-        return ResetResult(await self.executions.get(execution_id), compensations)
+        return ResetResult(await self.executions.get(shown), compensations)
+
+    async def _join(self, places: list[ExecutionRow], asked: str) -> tuple[str | None, ResetHandle | None]:
+        """Return the execution of which this very reset is under way, and its operation."""
+        for place in places:
+            handle = await self.client.open(place.temporal_id, asked)
+            if handle is not None:
+                return place.id, handle
+        return None, None
+
+    async def _made(self, places: list[ExecutionRow], operation_id: str, again: bool) -> str | None:
+        """Return the execution of which this very reset was made."""
+        for place in places:
+            now = await self.executions.temporal.require(place.temporal_id)
+            if await self.client.made(now, operation_id, ever=again):
+                return place.id
+        return None
+
+    async def _lifted(
+        self, row: ExecutionRow, now: Description, command: ResetCommand, request: ResetRequest
+    ) -> ResetRequest:
+        """Return the reset of an execution above a child that has the child go on from its checkpoint."""
+        checkpoint = found(await self.executions.temporal.project(now), request.checkpoint_id)
+        snapshot = await self.executions.temporal.state_at(now, checkpoint)
+        if snapshot is None:
+            raise errors.Conflict("The state at the checkpoint cannot be read", code="not_resettable")
+        seed = patched(snapshot, command.input_patch, command.state_patch)
+        target = await above(self.executions, row, seed)
+        projection = await self.executions.temporal.project(target.now)
+        _allow(target.now, projection, replace(command, expected_revision=None), target.checkpoint)
+        changes: JsonObject = {
+            "temporal_id": target.row.temporal_id,
+            "execution_id": target.row.id,
+            "base_run_id": target.now.run_id,
+            "run_id": target.checkpoint.run_id if target.checkpoint.run_id != target.now.run_id else None,
+            "checkpoint_id": target.checkpoint.id,
+            "checkpoint_name": target.checkpoint.name,
+            "reset_event_id": target.checkpoint.point,
+            "expected_revision": None,
+            "input_patch": None,
+            "state_patch": None,
+            "seeds": target.seeds,
+        }
+        return request.model_copy(update=changes)
 
     async def _request(
         self,

@@ -1,0 +1,104 @@
+"""Replay of a child whose parent has gone on: what is above it is reset to before it was started, and starts it again.
+
+The child then goes on from its own checkpoint; and so up to an execution that nobody waits for in vain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cairn import errors
+from cairn.contracts.executions import ChildSeed, Phase
+from cairn.contracts.json import JsonObject
+from cairn.domain.executions.service import ExecutionService
+from cairn.graph.state import Child
+from cairn.persistence.tables import ExecutionRow
+from cairn.temporal.checkpoints import Checkpoint, Projection
+from cairn.temporal.executions import Description
+
+_OPEN = (Phase.RUNNING, Phase.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The execution to reset, and where to.
+
+    Attributes:
+        seeds: from where its child goes on, once it starts it again.
+    """
+
+    row: ExecutionRow
+    now: Description
+    checkpoint: Checkpoint
+    seeds: list[ChildSeed]
+
+
+async def is_awaited(executions: ExecutionService, row: ExecutionRow, now: Description) -> bool:
+    """Whether a reset of the execution alone is enough: it is no child, or is open and its parent waits for it."""
+    if row.parent_execution_id is None:
+        return True
+    if now.phase not in _OPEN:
+        return False
+    _, above = await executions.located(row.parent_execution_id)
+    if above.phase not in _OPEN:
+        return False
+    projection = await executions.temporal.project(above)
+    awaited = row.parent_map_id or row.temporal_id
+    flights = projection.engine.state.in_flight.values()
+    return any(isinstance(flight.run, Child) and flight.run.temporal_id == awaited for flight in flights)
+
+
+async def with_ancestors(executions: ExecutionService, row: ExecutionRow) -> list[ExecutionRow]:
+    """Return an execution and those above it, from the lowest up."""
+    found = [row]
+    while found[-1].parent_execution_id is not None:
+        found.append(await executions.require(found[-1].parent_execution_id))
+    return found
+
+
+async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObject) -> Target:
+    """Return what is to be reset so that a child goes on from a state of its own.
+
+    Args:
+        executions: of the caller.
+        row: the child.
+        state: the engine's state that it is to go on from.
+
+    Raises:
+        Conflict: its parent's present line has not started it, or not by itself.
+        Unavailable: Temporal does not answer.
+    """
+    while True:
+        assert row.parent_execution_id is not None and row.parent_node_id is not None and row.parent_visit is not None
+        parent, now = await executions.located(row.parent_execution_id)
+        projection = await executions.temporal.project(now)
+        checkpoint = await _before(executions, projection, parent.temporal_id, row.parent_map_id or row.temporal_id)
+        seed = ChildSeed(node_id=row.parent_node_id, visit=row.parent_visit, index=row.parent_index, state=state)
+        if await is_awaited(executions, parent, now):
+            return Target(parent, now, checkpoint, [seed])
+        snapshot = await executions.temporal.state_at(now, checkpoint)
+        if snapshot is None:
+            raise errors.Conflict("The parent's state cannot be read", code="not_resettable")
+        known: JsonObject = snapshot.engine["state"]
+        state = {**snapshot.engine, "state": {**known, "seeds": [*known["seeds"], seed.model_dump()]}}
+        row = parent
+
+
+async def _before(executions: ExecutionService, projection: Projection, temporal_id: str, child_id: str) -> Checkpoint:
+    """Return the latest checkpoint of a parent before the workflow task in which it started a child."""
+    runs = [run.run_id for run in projection.runs]
+    for position, run_id in enumerate(runs):
+        task = await executions.temporal.reader.started_child(temporal_id, run_id, child_id)
+        if task is None:
+            continue
+        earlier = runs[:position]
+        kept = [
+            each
+            for each in projection.checkpoints
+            if each.run_id in earlier or (each.run_id == run_id and each.point is not None and each.point <= task)
+        ]
+        if kept:
+            return kept[-1]
+    raise errors.Conflict(
+        "The parent's present line has not started this execution; replay the parent", code="not_resettable"
+    )
