@@ -133,7 +133,8 @@ class Cluster:
         config = self.folder / "config"
         config.mkdir(exist_ok=True)
         dynamic = config / "dynamic.yaml"
-        dynamic.write_text(yaml.safe_dump({f"history.{name}": [{"value": 5000}] for name in _POLLS}))
+        values = {**{f"history.{name}": 5000 for name in _POLLS}, "matching.enableFairness": True}
+        dynamic.write_text(yaml.safe_dump({name: [{"value": value}] for name, value in values.items()}))
         services = {
             name: {
                 "rpc": {
