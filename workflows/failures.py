@@ -44,6 +44,9 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
         what = "stopped answering" if cause.type == TimeoutType.HEARTBEAT else f"took longer than {run.timeout} s"
         return _failure(run, "timeout", f"node {run.summary!r} {what}", tried, None)
     if isinstance(cause, ApplicationError):
+        if isinstance(cause.cause, ApplicationError) and cause.cause.type == "PayloadKeyUnknown":
+            # A worker without the key of a payload could not even read what it was asked to do.
+            return _failure(run, "payload_key_unknown", f"node {run.summary!r} failed: {cause.message}", tried, None)
         first = cause.details[0] if cause.details else None
         details = cast("JsonObject", first) if isinstance(first, dict) else {}
         return _failure(

@@ -290,10 +290,13 @@ class GraphExecution:
     def _go_on(self, start: ExecutionInput) -> None:
         """Continue in a new run, with a history that is short again."""
         engine = self._engine
+        engine.state.notices += self._work.untold()
         workflow.continue_as_new(
             start.model_copy(
                 update={"carry": engine.dump(), "seed": None, "graph": engine.ref, "pins": engine.state.pins}
-            )
+            ),
+            # With Worker Versioning a run stays with the version that began it; a new run may begin with the newest.
+            initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
         )
 
     async def _request_cancel(self) -> None:

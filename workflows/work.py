@@ -50,6 +50,7 @@ class WorkRunner:
         self.tasks: dict[str, asyncio.Task[None]] = {}
         self._wake = wake
         self._aside: set[asyncio.Task[None]] = set()
+        self._asking: dict[str, list[tuple[asyncio.Task[None], Notice]]] = {}
         self._acknowledged: set[str] = set()
 
     def start(self, works: Iterable[Work]) -> None:
@@ -98,9 +99,20 @@ class WorkRunner:
                 self.aside(self._signal_child(child, command))
 
     def tell(self, notices: Iterable[Notice]) -> None:
-        """Tell people of their requests."""
+        """Tell people of their requests. What is over need not be told any more, however long its URL is silent."""
         for notice in notices:
-            self.aside(self._tell(notice))
+            request_id = notice.wait.request_id or ""
+            if notice.status is not None:
+                for task, _ in self._asking.pop(request_id, ()):
+                    task.cancel()
+                self.aside(self._tell(notice))
+            else:
+                task = asyncio.create_task(self._tell(notice))
+                self._asking.setdefault(request_id, []).append((task, notice))
+
+    def untold(self) -> list[Notice]:
+        """Return what people are still being told: another run of the execution has to tell it anew."""
+        return [notice for told in self._asking.values() for task, notice in told if not task.done()]
 
     def aside(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something that the engine does not wait for."""
@@ -200,11 +212,14 @@ class WorkRunner:
                 result_type=operations.Nothing,
                 activity_id=f"{kind}:{request_id}",
                 start_to_close_timeout=timedelta(seconds=60),
+                # The end of the execution closes what could not be closed before.
+                schedule_to_close_timeout=timedelta(minutes=5) if kind == "close" else None,
                 retry_policy=_PATIENT,
                 summary=f"{kind} {wait.summary}",
             )
-        except ActivityError:
-            workflow.logger.warning("people could not be told of a request", exc_info=True)
+        except ActivityError as error:
+            if not is_cancelled(error.cause):
+                workflow.logger.warning("people could not be told of a request", exc_info=True)
 
     def _request(self, notice: Notice) -> OpenRequest:
         wait, start, info = notice.wait, self.engine.start, workflow.info()

@@ -287,7 +287,7 @@ class OutsideEvent(BaseModel):
         event_id: names the event; the same one sent again is ignored.
         lineage: a run id of the line it was meant for; another line ignores it.
         name: of the event.
-        correlation: which of several waits for the name is meant; None for any.
+        correlation: which of several waits for the name is meant; None meets only a wait that asks for none.
         payload: what the wait node returns.
     """
 

@@ -50,7 +50,7 @@ def drive(
     if loop.turns >= data.max_turns:
         return [], _failure(node, loop, "max_turns", f"has no answer after {data.max_turns} turns")
     if data.max_cost is not None and loop.cost >= data.max_cost:
-        return [], _failure(node, loop, "max_cost", f"has no answer for {data.max_cost} US dollars")
+        return [], _failure(node, loop, "budget_exceeded", f"has no answer for {data.max_cost} US dollars")
     return [_turn(state, node, loop, owner)], None
 
 

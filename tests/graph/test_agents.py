@@ -69,7 +69,7 @@ def test_the_cost_is_limited() -> None:
     m = agent(max_cost=0.5)
     m.done("ask", calls("look"), usage=Usage(requests=1, cost=0.6))
     m.done("ask", 1)
-    assert m.state.failure.code == "max_cost"
+    assert m.state.failure.code == "budget_exceeded"
     assert m.state.usage.cost == 0.6
 
 
