@@ -7,14 +7,16 @@ from temporalio import activity
 from activities.failures import final
 from activities.guard import heartbeating
 from activities.tools import run_tool
-from cairn.contracts.executions import Compensated, ResetOutcome, ResetRequest
 from cairn.contracts.operations import AFTER_RESET, MAKE_RESET, ResetMade, ResumeAfterReset
 from cairn.contracts.resets import (
     NOTE_FAILED_UNDO,
     PLAN_ROLLBACK,
     STOP_ORPHANS,
     UNDO,
+    Compensated,
     PlanRequest,
+    ResetOutcome,
+    ResetRequest,
     RollbackPlan,
     StopOrphans,
     Stopped,

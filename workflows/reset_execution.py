@@ -8,14 +8,16 @@ from temporalio import workflow
 from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError
 
-from cairn.contracts.executions import Compensated, ResetOutcome, ResetRequest
 from cairn.contracts.operations import AFTER_RESET, MAKE_RESET, RESET_WORKFLOW_TYPE, ResetMade, ResumeAfterReset
 from cairn.contracts.resets import (
     NOTE_FAILED_UNDO,
     PLAN_ROLLBACK,
     STOP_ORPHANS,
     UNDO,
+    Compensated,
     PlanRequest,
+    ResetOutcome,
+    ResetRequest,
     RollbackPlan,
     StopOrphans,
     Stopped,

@@ -5,17 +5,9 @@ from __future__ import annotations
 from pydantic import BaseModel, Field
 
 from cairn.contracts.activity_ref import ActivityRef
-from cairn.contracts.executions import (
-    Compensated,
-    ExecutionInput,
-    GraphRef,
-    NodeFailure,
-    Phase,
-    ResetOutcome,
-    ResetRequest,
-    Usage,
-)
+from cairn.contracts.executions import ExecutionInput, GraphRef, NodeFailure, Phase, Usage
 from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.resets import Compensated, ResetOutcome, ResetRequest
 
 SEARCH_TENANT = "CairnTenant"
 SEARCH_WORKFLOW = "CairnWorkflow"

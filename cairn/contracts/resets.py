@@ -1,15 +1,98 @@
-"""Payloads of the operation ``ResetExecution`` beside the reset itself: undoing effects, stopping children.
+"""Payloads of the operation ``ResetExecution``: the reset, undoing effects before it, stopping children after it.
 
 All of these are in histories: fields are only ever added, with defaults.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from cairn.contracts.activity_ref import ActivityRef
-from cairn.contracts.executions import Compensated, ResetRequest
-from cairn.contracts.json import JsonObject
+from cairn.contracts.executions import ChildSeed, Phase
+from cairn.contracts.json import Json, JsonObject
+
+ResetKind = Literal["replay", "rollback"]
+
+
+class ResetRequest(BaseModel):
+    """Argument of the ``ResetExecution`` workflow, one durable reset.
+
+    Attributes:
+        operation_id: names this reset; it is the ``reason`` of the reset in Temporal's history.
+        request_digest: digest of what the caller asked for; the same request rejoins a running operation.
+        temporal_id: Temporal workflow id of the execution.
+        base_run_id: the run that was current when the request was accepted.
+        checkpoint_id: for the record.
+        reset_event_id: the WorkflowTaskCompleted event to reset to.
+        kind: replay goes on after the reset, rollback stays paused.
+        expected_revision: refuse unless the execution is at this revision.
+        input_patch: RFC 7396 merge patch over the input, applied after the reset.
+        state_patch: RFC 7396 merge patch over the state, applied after the reset.
+        requested_by: the user, or the key, that asked for it.
+        tenant: owner of the execution.
+        live: False for executions of a test key.
+        run_id: the run that holds the checkpoint, when it is an earlier one than the base run (continue-as-new).
+        reuse_completed: keep what finished siblings of the checkpoint's branch have brought.
+        seeds: children that go on from a checkpoint of theirs, after a replay.
+    """
+
+    operation_id: str
+    request_digest: str
+    temporal_id: str
+    execution_id: str
+    base_run_id: str
+    checkpoint_id: str
+    checkpoint_name: str
+    reset_event_id: int
+    kind: ResetKind
+    expected_revision: int | None = None
+    input_patch: Json = None
+    state_patch: Json = None
+    requested_by: str = ""
+    tenant: str = ""
+    live: bool = True
+    run_id: str | None = None
+    reuse_completed: bool = False
+    seeds: list[ChildSeed] = Field(default_factory=list[ChildSeed])
+
+
+class Compensated(BaseModel):
+    """What became of one effect that a rollback went back over.
+
+    Attributes:
+        node_id: the node that had it.
+        visit: which visit of the node, from 1.
+        name: of the node.
+        tool: what undoes it; None when the node declares no compensation.
+        status: undone; the undo failed; nothing undoes it; or it is not known whether there was an effect.
+        error: why it was not undone.
+    """
+
+    node_id: str
+    visit: int
+    name: str
+    tool: str | None = None
+    status: Literal["done", "failed", "skipped", "uncertain"]
+    error: str | None = None
+
+
+class ResetOutcome(BaseModel):
+    """Result of the ``ResetExecution`` workflow.
+
+    Attributes:
+        run_id: the run that the reset made.
+        revision: the execution's revision afterwards.
+        phase: its state afterwards.
+        compensations: what became of the effects that a rollback went back over, newest first.
+    """
+
+    run_id: str
+    revision: int
+    phase: Phase
+    compensations: list[Compensated] = Field(default_factory=list[Compensated])
+
 
 HOLD = 10.0
 """Seconds that a rollback waits for the end of work which it could then undo."""

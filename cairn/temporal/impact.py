@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from cairn.contracts.executions import Compensated, DoneWork
+from cairn.contracts.executions import DoneWork
 from cairn.contracts.json import JsonObject, digest
 from cairn.contracts.nodes import CALL_MCP, HTTP_REQUEST, RUN_AGENT, RUN_TOOL, NodeCall, NodeResult
-from cairn.contracts.resets import RollbackStep, Undo
+from cairn.contracts.resets import Compensated, RollbackStep, Undo
 from cairn.graph.compiled import GraphNode
 from cairn.graph.expressions import UNDO_NAMES, ExpressionError, compile_expression
 from cairn.graph.state import Child, InFlight, Run

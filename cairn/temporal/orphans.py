@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from temporalio.service import RPCError, RPCStatusCode
 
-from cairn.contracts.executions import ResetRequest
+from cairn.contracts.resets import ResetRequest
 from cairn.temporal.connection import RPC_TIMEOUT, answered
 from cairn.temporal.executions import ExecutionClient
 

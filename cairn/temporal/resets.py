@@ -16,16 +16,9 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn import errors
-from cairn.contracts.executions import (
-    UPDATE_PATCH,
-    UPDATE_RESUME,
-    DoneWork,
-    Patch,
-    ResetOutcome,
-    ResetRequest,
-    Resume,
-)
+from cairn.contracts.executions import UPDATE_PATCH, UPDATE_RESUME, DoneWork, Patch, Resume
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE, reset_workflow_id
+from cairn.contracts.resets import ResetOutcome, ResetRequest
 from cairn.temporal import versions
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered
 from cairn.temporal.executions import Description, ExecutionClient, from_application

@@ -7,8 +7,8 @@ import time
 from collections.abc import Callable
 
 from cairn import errors
-from cairn.contracts.executions import UPDATE_PAUSE, Pause, Phase, ResetRequest
-from cairn.contracts.resets import HOLD, PlanRequest, RollbackPlan
+from cairn.contracts.executions import UPDATE_PAUSE, Pause, Phase
+from cairn.contracts.resets import HOLD, PlanRequest, ResetRequest, RollbackPlan
 from cairn.temporal.executions import Description, ExecutionClient
 from cairn.temporal.impact import compensates, undoable_under_way
 

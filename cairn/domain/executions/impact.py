@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cairn.contracts.executions import Compensated
-from cairn.contracts.resets import Undo
+from cairn.contracts.resets import Compensated, Undo
 from cairn.domain.executions.reset_records import undone_places
 from cairn.domain.executions.service import ExecutionService, found
 from cairn.temporal.checkpoints import Checkpoint

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from cairn.contracts.executions import Compensated
+from cairn.contracts.resets import Compensated
 from cairn.domain.executions.reset_records import resets_of
 from cairn.domain.executions.service import ExecutionService
 from cairn.persistence.tables import ExecutionRow, ResetRow

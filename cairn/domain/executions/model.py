@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from cairn.contracts.executions import Compensated, ResetKind
 from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.resets import Compensated, ResetKind
 from cairn.temporal.checkpoints import Checkpoint
 
 Status = Literal["running", "completed", "failed", "cancelled", "paused"]

@@ -8,9 +8,8 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from cairn.contracts.executions import Compensated, ResetOutcome, ResetRequest
 from cairn.contracts.operations import ResumeAfterReset
-from cairn.contracts.resets import Undo
+from cairn.contracts.resets import Compensated, ResetOutcome, ResetRequest, Undo
 from cairn.persistence.tables import CompensationRow, ResetRow
 
 

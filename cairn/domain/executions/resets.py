@@ -6,8 +6,9 @@ import uuid
 from dataclasses import asdict, replace
 
 from cairn import errors
-from cairn.contracts.executions import Phase, ResetRequest
+from cairn.contracts.executions import Phase
 from cairn.contracts.json import JsonObject, digest
+from cairn.contracts.resets import ResetRequest
 from cairn.domain.executions.ancestry import above, is_awaited, with_ancestors
 from cairn.domain.executions.model import ResetCommand, ResetResult
 from cairn.domain.executions.patches import check_patches, patched
