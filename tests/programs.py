@@ -21,6 +21,9 @@ WORK = ("tool", "code", "score", "agent", "talking", "subgraph", "map", "questio
 
 CONSTANT = ("score", "map", "approval", "time")
 """Kinds that give no number: a transform after them adds one."""
+ITEMS = (1, 2)
+"""Items of every map."""
+INTEGER: JsonObject = {"type": "integer"}
 
 
 def value_of(node_id: str, visit: int) -> int:
@@ -29,10 +32,9 @@ def value_of(node_id: str, visit: int) -> int:
 
 
 @st.composite
-def programs(draw: st.DrawFn, live: bool = False) -> Block:
-    """Draw a program; of the kinds that a live server can run without further ado when ``live``."""
-    kinds = ("tool", "code", "event", "time", "question", "map") if live else WORK
-    work = st.builds(lambda kind: (kind,), st.sampled_from(kinds))
+def programs(draw: st.DrawFn) -> Block:
+    """Draw a program."""
+    work = st.builds(lambda kind: (kind,), st.sampled_from(WORK))
     handled = st.just(("failing", True))
 
     tools = st.just([("tool",)])
@@ -73,21 +75,21 @@ class Outcome:
     Attributes:
         total: the sum that it leaves in the state.
         failed: it ends as failed.
-        effects: the work done, (node id, visit), without what only the first of several branches decides.
+        effects: the work done, (kind, node id, visit), without what only the first of several branches decides.
     """
 
     total: int = 0
     failed: bool = False
-    effects: list[tuple[str, int]] = field(default_factory=list)
+    effects: list[tuple[str, str, int]] = field(default_factory=list)
 
 
 class Model:
     """The plain model: it runs a program as a program runs, and remembers what it did."""
 
-    def __init__(self, program: Block) -> None:
+    def __init__(self, program: Block, prefix: str = "") -> None:
         self.outcome = Outcome()
         self._visits: dict[str, int] = {}
-        self._ids = _Ids()
+        self._ids = _Ids(prefix)
         labelled = self._ids.block(program)
         try:
             self._block(labelled)
@@ -127,7 +129,7 @@ class Model:
         if kind == "add":
             self.outcome.total += 5
         elif kind != "failing":
-            self.outcome.effects.append((node_id, visit))
+            self.outcome.effects.append((kind, node_id, visit))
             self.outcome.total += value_of(node_id, 0 if kind in CONSTANT else visit)
         elif handled:
             self.outcome.total += 100
@@ -139,15 +141,36 @@ CODE = """
 def run(input, state, node, visit):
     return (sum(map(ord, node)) * 7 + visit * 3) % 11
 """
+GIVE: JsonObject = {"tool": "give", "arguments": {"node": "input.node", "visit": "input.visit"}}
+SUBGRAPH: JsonObject = {
+    "nodes": [
+        node("start", "start"),
+        node("give", "tool", **GIVE),
+        node("nap", "wait", seconds=0.02),
+        node("end", "end", output={"total": "outputs.give"}),
+    ],
+    "edges": [edge("start", "give"), edge("give", "nap"), edge("nap", "end")],
+}
+"""The graph that is published as the one that subgraphs name."""
 BODY: JsonObject = {
-    "nodes": [node("start", "start"), node("end", "end", output={"i": "index"})],
-    "edges": [edge("start", "end")],
+    "nodes": [
+        node("start", "start"),
+        node("give", "tool", tool="give", arguments={name: f"item.{name}" for name in ("node", "visit", "item")}),
+        node("end", "end", output={"i": "index"}),
+    ],
+    "edges": [edge("start", "give"), edge("give", "end")],
 }
 
 
-def definition_of(program: Block) -> JsonObject:
-    """Return the program as a graph whose output is the total."""
-    ids, graph = _Ids(), _Graph()
+def definition_of(program: Block, prefix: str = "", other: str = "other") -> JsonObject:
+    """Return the program as a graph whose output is the total.
+
+    Args:
+        program: what it does.
+        prefix: of the ids of its nodes.
+        other: id of the graph that subgraphs name.
+    """
+    ids, graph = _Ids(prefix), _Graph(other)
     begin, end = graph.block(ids.block(program))
     loops = [n["id"] for n in graph.nodes if n["type"] == "transform" and n["id"] in n["data"]["set"]]
     return {
@@ -160,7 +183,8 @@ def definition_of(program: Block) -> JsonObject:
 class _Ids:
     """Names every part of a program, the same for the model and for the graph."""
 
-    def __init__(self) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
         self._count = itertools.count(1)
 
     def block(self, block: Block) -> Block:
@@ -168,7 +192,7 @@ class _Ids:
 
     def one(self, program: Program) -> Program:
         kind, *rest = program
-        node_id = f"{kind[0]}{next(self._count)}"
+        node_id = f"{self._prefix}{kind[0]}{next(self._count)}"
         match kind:
             case "parallel" | "first":
                 return kind, node_id, [self.block(b) for b in rest[0]]
@@ -185,7 +209,8 @@ class _Ids:
 class _Graph:
     """Writes a program as a definition."""
 
-    def __init__(self) -> None:
+    def __init__(self, other: str) -> None:
+        self.other = other
         self.nodes: list[JsonObject] = []
         self.edges: list[JsonObject] = []
 
@@ -223,27 +248,33 @@ class _Graph:
                 return self.work(kind, node_id)
 
     def work(self, kind: str, node_id: str) -> tuple[str, str]:
-        arguments = {"node": f"'{node_id}'", "visit": f"execution.visits.{node_id}"}
+        kind_of, data = self._work(kind, node_id)
+        after = f"outputs.{node_id}.total" if kind == "subgraph" else str(value_of(node_id, 0))
+        if kind != "subgraph" and kind not in CONSTANT:
+            return (self.add(node_id, kind_of, output="total", **data),) * 2
+        self.add(node_id, kind_of, **data)
+        self.edges.append(edge(node_id, self.add(f"{node_id}x", "transform", set={"total": after})))
+        return node_id, f"{node_id}x"
+
+    def _work(self, kind: str, node_id: str) -> tuple[str, JsonObject]:
+        visit = f"execution.visits.{node_id}"
+        arguments: JsonObject = {"node": f"'{node_id}'", "visit": visit}
+        prompt = f"{node_id} {{{{ {visit} }}}}"
+        items = [f"{{'node': '{node_id}', 'visit': {visit}, 'item': {item}}}" for item in ITEMS]
         made: dict[str, tuple[str, JsonObject]] = {
             "tool": ("tool", {"tool": "give", "arguments": arguments}),
             "code": ("code", {"code": CODE, "arguments": arguments}),
             "score": ("score", {"rubric": [{"name": "good"}], "of": "input"}),
-            "agent": ("agent", {"prompt": "?"}),
-            "talking": ("agent", {"prompt": "?", "tools": ["give"]}),
-            "subgraph": ("subgraph", {"workflow_id": "other"}),
-            "map": ("map", {"items": "[1, 2]", "body": BODY}),
-            "question": ("question", {"prompt": node_id}),
-            "approval": ("approval", {"prompt": node_id}),
-            "event": ("wait", {"event": {"name": node_id, "correlation": f"execution.visits.{node_id}"}}),
+            "agent": ("agent", {"prompt": prompt, "output_schema": INTEGER}),
+            "talking": ("agent", {"prompt": prompt, "output_schema": INTEGER, "tools": ["give"]}),
+            "subgraph": ("subgraph", {"workflow_id": self.other, "input": arguments}),
+            "map": ("map", {"items": f"[{', '.join(items)}]", "body": BODY}),
+            "question": ("question", {"prompt": prompt, "schema": INTEGER}),
+            "approval": ("approval", {"prompt": prompt}),
+            "event": ("wait", {"event": {"name": node_id, "correlation": visit}}),
             "time": ("wait", {"seconds": 0.05}),
         }
-        kind_of, data = made[kind]
-        if kind not in CONSTANT:
-            return (self.add(node_id, kind_of, output="total", **data),) * 2
-        self.add(node_id, kind_of, **data)
-        after = self.add(f"{node_id}x", "transform", set={"total": str(value_of(node_id, 0))})
-        self.edges.append(edge(node_id, after))
-        return node_id, after
+        return made[kind]
 
     def failing(self, node_id: str, handled: bool) -> tuple[str, str]:
         self.add(node_id, "tool", tool="fail", arguments={}, retry={"max_attempts": 1})

@@ -24,6 +24,7 @@ from cairn.contracts.executions import (
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import PARKED, NodeResult
 from cairn.contracts.operations import Landing
+from cairn.graph.commands import check_command
 from cairn.graph.compiled import compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, Run, Wait
@@ -105,7 +106,7 @@ class Simulation:
         work = self.engine.state.in_flight[key].run
         if isinstance(work, Child):
             made = MapResult(items=[ItemResult(), ItemResult()]) if work.map else None
-            result = made or ExecutionResult(output=value_of(work.node_id, work.visit))
+            result = made or ExecutionResult(output={"total": value_of(work.node_id, work.visit)})
             self._pending.append(self._ended(ChildCompleted, work.temporal_id, result))
             return
         assert isinstance(work, Run)
@@ -183,7 +184,7 @@ class Simulation:
         for signal in task.signals:
             engine.hear(signal)
         for command in task.commands:
-            engine.check(command, task.now)
+            check_command(engine, command, task.now)
             self._command(engine, command, task.now)
         for event in self.order.sample(task.seen, len(task.seen)):
             self._end(engine, event)
