@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -40,6 +42,7 @@ from cairn.contracts.operations import SEARCH_TENANT, SEARCH_WORKFLOW
 from cairn.contracts.schedules import SCHEDULED_WORKFLOW_TYPE, Calendar, Firing, Overlap, Range, Spec
 from cairn.settings import Settings
 from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.encryption import EncryptionCodec
 from cairn.temporal.priority import priority_of
 
 
@@ -121,6 +124,9 @@ class ScheduleClient:
         """Take the process's client."""
         self.client = client
         self.settings = settings
+        codec = client.data_converter.payload_codec
+        self.payload_key = codec.keys.first if isinstance(codec, EncryptionCodec) else None
+        """Id of the key that a schedule is encrypted with when it is put now; None: it stays plain."""
 
     async def reach(self) -> None:
         """Make sure that Temporal answers.
@@ -149,21 +155,35 @@ class ScheduleClient:
                 state = ScheduleState(paused=timetable.paused, note=timetable.note)
             return ScheduleUpdate(Schedule(wanted.action, wanted.spec, wanted.policy, state))
 
-        handle = self.client.get_schedule_handle(timetable.id)
+        if not await self._create(timetable, wanted):
+            handle = self.client.get_schedule_handle(timetable.id)
+            with _refusing_times():
+                await answered(handle.update(update, rpc_timeout=RPC_TIMEOUT))
+
+    async def check(self, timetable: Timetable) -> None:
+        """Make sure that Temporal would take the schedule; what it has of it stays as it is.
+
+        The server looks at the times before it looks whether there is a schedule of the id already. A schedule that it
+        has lost is there again afterwards.
+
+        Raises:
+            InvalidInput: Temporal does not take the times.
+            Unavailable: Temporal does not answer.
+        """
+        await self._create(timetable, self._schedule(timetable))
+
+    async def _create(self, timetable: Timetable, wanted: Schedule) -> bool:
+        """Make the schedule; False when there is one already."""
         try:
-            try:
+            with _refusing_times():
                 await answered(
                     self.client.create_schedule(
                         timetable.id, wanted, search_attributes=_attributes(timetable), rpc_timeout=RPC_TIMEOUT
                     )
                 )
-            except ScheduleAlreadyRunningError:
-                await answered(handle.update(update, rpc_timeout=RPC_TIMEOUT))
-        except RPCError as error:
-            if error.status == RPCStatusCode.INVALID_ARGUMENT:
-                fields = [errors.FieldError("/spec", error.message)]
-                raise errors.InvalidInput("Temporal does not take the times", errors=fields) from error
-            raise
+        except ScheduleAlreadyRunningError:
+            return False
+        return True
 
     async def describe(self, schedule_id: str) -> ScheduleSeen | None:
         """Return the schedule as it is now, None when Temporal does not have it.
@@ -280,6 +300,17 @@ class ScheduleClient:
             ),
             state=ScheduleState(paused=timetable.paused, note=timetable.note),
         )
+
+
+@contextmanager
+def _refusing_times() -> Iterator[None]:
+    try:
+        yield
+    except RPCError as error:
+        if error.status != RPCStatusCode.INVALID_ARGUMENT:
+            raise
+        fields = [errors.FieldError("/spec", error.message)]
+        raise errors.InvalidInput("Temporal does not take the times", errors=fields) from error
 
 
 def _attributes(timetable: Timetable) -> TypedSearchAttributes:

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import datetime, timedelta
+from typing import cast
 
 import pytest
 from graphs import noting, sequence
 from installation import Cairn, until
 from scheduling import NEVER, PATH, get, post, recent, schedule
 from served import Caller, Callers
+from temporalio.client import ScheduleActionStartWorkflow
 
 from cairn.contracts.json import JsonObject
+from cairn.contracts.schedules import Interval, Spec
+from cairn.domain.schedules.model import CreateSchedule
 from cairn.domain.schedules.reconcile import ScheduleReconciler
+from cairn.domain.schedules.service import ScheduleService
+from cairn.errors import InvalidInput
+from cairn.persistence.tables import ScheduleRow
+from cairn.settings import Settings
+from cairn.temporal.connection import connect
 from cairn.temporal.schedule_client import ScheduleClient
 
 SCHEMA = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
@@ -186,10 +196,6 @@ async def test_what_a_crash_or_an_operator_left_is_mended(caller: Caller, lastin
 
 
 async def test_the_reconciler_carries_out_what_a_crash_left(cairn: Cairn) -> None:
-    from cairn.contracts.schedules import Spec
-    from cairn.domain.schedules.model import CreateSchedule
-    from cairn.domain.schedules.service import ScheduleService
-
     client = ScheduleClient(cairn.client, cairn.settings)
     workflow = await cairn.publish(sequence(noting("a")))
     async with cairn.executions() as executions:
@@ -214,3 +220,49 @@ async def test_the_reconciler_carries_out_what_a_crash_left(cairn: Cairn) -> Non
         deleted.updated_at -= timedelta(minutes=1)
     await reconciler.once()
     assert await client.describe(row.id) is None
+
+
+async def test_times_that_temporal_alone_refuses_change_nothing(cairn: Cairn) -> None:
+    client = ScheduleClient(cairn.client, cairn.settings)
+    row = await saved(cairn, client)
+    refused = Spec(interval=Interval(every_seconds=-1, offset_seconds=-2))  # no surface lets it through
+    async with cairn.executions() as executions:
+        service = ScheduleService(executions, client)
+        with pytest.raises(InvalidInput, match="times"):
+            await service.change(row.id, {"spec": refused, "name": "half done"})
+        await executions.session.rollback()
+        kept = await service.get(row.id)
+    assert (kept.name, kept.status_detail, kept.spec.interval) == (None, None, None)
+
+
+async def test_a_schedule_is_saved_anew_when_the_first_payload_key_changes(cairn: Cairn) -> None:
+    keys = [f"k{n}:{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2)]
+
+    async def key_after_reconciling(*listed: str) -> bytes | None:
+        values = {**cairn.settings.model_dump(exclude_none=True), "payload_keys": ",".join(listed) or None}
+        mine = Settings(**values)
+        client = ScheduleClient(await connect(mine, lazy=False), mine)
+        await ScheduleReconciler(cairn.database, client).once()
+        described = await cairn.client.get_schedule_handle(row.id).describe()
+        assert described.schedule.state.paused and described.schedule.state.note == "by hand"
+        (payload,) = cast("ScheduleActionStartWorkflow", described.schedule.action).args
+        return payload.metadata.get("encryption-key-id")
+
+    row = await saved(cairn, ScheduleClient(cairn.client, cairn.settings))
+    await cairn.client.get_schedule_handle(row.id).pause(note="by hand")
+    assert await key_after_reconciling("plain", keys[0]) is None
+    assert await key_after_reconciling(keys[0]) == b"k1"
+    assert await key_after_reconciling(keys[1], keys[0]) == b"k2"
+    assert await key_after_reconciling("plain", *keys) is None
+
+
+async def saved(cairn: Cairn, client: ScheduleClient) -> ScheduleRow:
+    """Make a schedule that Temporal has, and that no request holds any more."""
+    workflow = await cairn.publish(sequence(noting("a")))
+    async with cairn.executions() as executions:
+        service = ScheduleService(executions, client)
+        row = await service.create(CreateSchedule(workflow, Spec(cron=["0 0 1 1 * 2099"])))
+        await executions.session.commit()
+        await service.applied(row)
+        row.updated_at -= timedelta(minutes=1)
+    return row

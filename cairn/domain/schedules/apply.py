@@ -31,9 +31,9 @@ async def apply(client: ScheduleClient, session: AsyncSession, row: ScheduleRow,
     """
     while True:
         generation = row.generation
-        await client.put(_timetable(row), set_state=row.state_asked or row.applied == 0 or lost)
+        await client.put(timetable(row), set_state=row.state_asked or row.applied == 0 or lost)
         same = col(ScheduleRow.key) == row.key, col(ScheduleRow.generation) == generation
-        values = {"applied": generation, "state_asked": False}
+        values = {"applied": generation, "state_asked": False, "payload_key": client.payload_key}
         done = await session.execute(update(ScheduleRow).where(*same).values(values))
         await session.commit()
         await session.refresh(row)
@@ -41,7 +41,8 @@ async def apply(client: ScheduleClient, session: AsyncSession, row: ScheduleRow,
             return
 
 
-def _timetable(row: ScheduleRow) -> Timetable:
+def timetable(row: ScheduleRow) -> Timetable:
+    """Return what Temporal's schedule is to be like."""
     return Timetable(
         id=row.id,
         tenant=row.tenant,

@@ -37,7 +37,9 @@ class ScheduleReconciler:
         Raises:
             Unavailable: Temporal does not answer.
         """
-        undone = col(ScheduleRow.deleting) | (col(ScheduleRow.applied) < col(ScheduleRow.generation))
+        # Also what is encrypted with an earlier key, so that that one can be dropped.
+        stale = col(ScheduleRow.payload_key).is_distinct_from(self.client.payload_key)
+        undone = col(ScheduleRow.deleting) | (col(ScheduleRow.applied) < col(ScheduleRow.generation)) | stale
         for key in await self._keys(undone, col(ScheduleRow.updated_at) < utc_now() - GRACE):
             async with self.database.session() as session:
                 row = await session.get(ScheduleRow, key)

@@ -14,7 +14,7 @@ from cairn import errors
 from cairn.contracts.schedules import Overlap, Spec
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
-from cairn.domain.schedules.apply import apply
+from cairn.domain.schedules.apply import apply, timetable
 from cairn.domain.schedules.model import CreateSchedule, Schedule, ScheduleFilter
 from cairn.domain.schedules.spec import wrong_values
 from cairn.domain.schedules.view import activity_of, of_row
@@ -142,6 +142,8 @@ class ScheduleService:
         row.state_asked = row.state_asked or bool({"paused", "note"} & values.keys())
         for name, value in values.items():
             setattr(row, name, value)
+        if "spec" in changes:  # refused after the commit, the row would want what cannot be
+            await self.client.check(timetable(row))
         row.generation += 1
         row.updated_at = utc_now()
         return row

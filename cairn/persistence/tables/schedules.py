@@ -23,6 +23,7 @@ class ScheduleRow(TenantRow, table=True):
         state_asked: ``paused`` and ``note`` are a caller's wish that Temporal does not know yet.
         generation: +1 for each change by a caller.
         applied: the generation that the schedule in Temporal has; less than ``generation`` after a crash.
+        payload_key: id of the key that the schedule in Temporal is encrypted with; None: it is plain.
         deleting: a caller deleted it; it goes when it is gone in Temporal.
     """
 
@@ -52,6 +53,7 @@ class ScheduleRow(TenantRow, table=True):
     state_asked: bool = False
     generation: int = 1
     applied: int = 0
+    payload_key: str | None = None
     deleting: bool = False
     created_by: str
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)

@@ -163,6 +163,7 @@ def upgrade() -> None:
         sa.Column("state_asked", sa.Boolean(), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("applied", sa.Integer(), nullable=False),
+        sa.Column("payload_key", TEXT, nullable=True),
         sa.Column("deleting", sa.Boolean(), nullable=False),
         sa.Column("created_by", TEXT, nullable=False),
         sa.Column("created_at", TIME, nullable=False),
