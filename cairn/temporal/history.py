@@ -228,7 +228,7 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
             )
         case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
             suggested = raw.workflow_task_started_event_attributes.suggest_continue_as_new
-            return TaskStarted(raw.event_id, at, suggested)
+            return TaskStarted(raw.event_id, _clock(raw.event_time), suggested)
         case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             started_id = raw.workflow_task_completed_event_attributes.started_event_id
             return TaskCompleted(raw.event_id, at, started_id)
@@ -346,6 +346,11 @@ async def _closed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> 
 
 def _time(stamp: Timestamp) -> datetime:
     return stamp.ToDatetime(tzinfo=UTC)
+
+
+def _clock(stamp: Timestamp) -> datetime:
+    """Return the time as ``workflow.now`` does, which rounds a float: deadlines are compared to the microsecond."""
+    return datetime.fromtimestamp(stamp.ToNanoseconds() / 1e9, UTC)
 
 
 def _retry(state: int) -> RetryState | None:
