@@ -43,11 +43,14 @@ def after(owner: Any, name: str) -> None:
 
 
 def _steps() -> dict[str, tuple[Wrap, Any, str]]:
+    from activities import schedules
     from activities.resets import ResetActivities
+    from activities.schedules import ScheduleActivities
     from api.kit import route
     from api.kit.unit_of_work import UnitOfWork
     from cairn.domain.executions import reset_records
     from cairn.domain.executions.resets import ResetService
+    from cairn.domain.schedules import firing
     from cairn.temporal.executions import ExecutionClient
     from cairn.temporal.resets import ResetClient
 
@@ -65,6 +68,9 @@ def _steps() -> dict[str, tuple[Wrap, Any, str]]:
         "after an undo, before it is kept": (before, reset_records, "note_compensation"),
         "after an undo was kept, before its activity ends": (after, ResetActivities, "undo"),
         "after the undos, before the reset": (before, ResetClient, "make"),
+        "before the row of a firing": (before, firing, "prepare"),
+        "after the row of a firing, before its activity ends": (after, ScheduleActivities, "prepare_scheduled"),
+        "after the execution of a firing was started, before that is noted": (before, schedules, "note_start"),
     }
 
 
