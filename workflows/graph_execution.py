@@ -224,14 +224,15 @@ class GraphExecution:
             self._work.start(turn.works)
             self._work.drop()
             self._work.tell(turn.notices)
-            if turn.go_on and self._work.quiet and not self._cancelled:
+            going = turn.go_on and self._work.quiet and not self._cancelled and not self._cancel_asked
+            if going and self._published == self._shown():
                 self._go_on(start)
             if self._cancelled:
                 engine.phase, engine.detail = Phase.CANCELLED, "cancelled by request"
             elif self._cancel_asked:
                 await self._request_cancel()
             await self._publish()
-            if self._wake:
+            if self._wake or going:
                 continue
             if engine.phase in CLOSED:
                 return await self._close()
@@ -282,7 +283,7 @@ class GraphExecution:
         self._resetting = False
         self._engine.landed(landing)
         if first and start.carry is not None:
-            self._published = (self._engine.phase, self._engine.revision, self._engine.detail)
+            self._published = self._shown()
             self._work.rejoin()
         elif landing.reset:
             self._work.watch_children()
@@ -318,7 +319,7 @@ class GraphExecution:
         """Show a change of state to operators (search attributes, details) and to lists (the execution's row)."""
         self._wake = False
         engine = self._engine
-        shown = (engine.phase, engine.revision, engine.detail)
+        shown = self._shown()
         workflow.set_current_details(self._details())
         if shown == self._published:
             return
@@ -335,6 +336,9 @@ class GraphExecution:
         if detail != engine.detail:
             workflow.upsert_memo({operations.MEMO_DETAIL: engine.detail and engine.detail[:DETAIL_LENGTH]})
         await self._record()
+
+    def _shown(self) -> tuple[Phase, int, str | None]:
+        return self._engine.phase, self._engine.revision, self._engine.detail
 
     async def _record(self) -> None:
         engine = self._engine

@@ -126,8 +126,11 @@ class Projection:
         closed: how the run ended, if it did.
         done: the work that ended, oldest first; only when a checkpoint is captured.
         continued_run_id: the run before, when this one continues it.
-        previous: its projection.
+        previous: what it left (see ``condensed``).
         line_revision: the revision at which the present line began.
+        events_before: how many events the runs have that this one continues.
+        steps: how many checkpoints it and those before it made; known of what is condensed alone.
+        updates: ids of the commands that were accepted in this run.
     """
 
     engine: Engine
@@ -143,6 +146,9 @@ class Projection:
         self.continued_run_id: str | None = None
         self.previous: Projection | None = None
         self.line_revision = 0
+        self.events_before = 0
+        self.steps = 0
+        self.updates: set[str] = set()
         self.last_event_id = 0
         self.original_run_id = ""
         self.resets: list[WasReset] = []
@@ -151,6 +157,7 @@ class Projection:
         self.attempts: dict[int, int] = {}
         self.done: list[Done] = []
         self._capture = capture
+        self._steps_before = 0
         self._keys: dict[int, str] = {}
         self._made: list[Checkpoint] = []
         self._unseen: list[Ended] = []
@@ -165,23 +172,53 @@ class Projection:
     @property
     def checkpoints(self) -> list[Checkpoint]:
         """All checkpoints, oldest first. One that no workflow task has seen has a point only when the run is closed."""
-        before = self.previous.checkpoints if self.previous is not None else []
-        return before + [replace(c, step=c.step + len(before)) for c in self._own()]
+        return [checkpoint for run in self.runs for checkpoint in run._numbered()]
 
     @property
     def every_reset(self) -> list[WasReset]:
         """The resets that made this run and those that it continues, oldest first."""
-        return (self.previous.every_reset if self.previous is not None else []) + self.resets
+        return [reset for run in self.runs for reset in run.resets]
 
     @property
     def runs(self) -> list[Projection]:
         """The projections of the runs that this one continues, oldest first, and itself."""
-        return (self.previous.runs if self.previous is not None else []) + [self]
+        found: list[Projection] = [self]
+        while (previous := found[-1].previous) is not None:
+            found.append(previous)
+        return found[::-1]
 
-    @property
-    def events_before(self) -> int:
-        """How many events the runs have that this one continues."""
-        return self.previous.events_before + self.previous.last_event_id if self.previous is not None else 0
+    def follow(self, previous: Projection) -> None:
+        """Take what the run left that this one continues."""
+        self.previous = previous
+        self.events_before = previous.events_before + previous.last_event_id
+        self._steps_before = previous.steps
+        if not self.resets:
+            self.line_revision = previous.line_revision
+
+    def condensed(self) -> Projection:
+        """Return what later runs need of this one, which has ended: its checkpoints and totals, and not its state.
+
+        An execution may have any number of runs, and their projections are kept together.
+        """
+        brief = Projection(run_id=self.run_id)
+        brief.previous, brief.continued_run_id, brief.line_revision = (
+            self.previous,
+            self.continued_run_id,
+            self.line_revision,
+        )
+        brief.events_before = self.events_before
+        brief.last_event_id, brief.original_run_id = self.last_event_id, self.original_run_id
+        brief.resets, brief.updates, brief.closed = self.resets, self.updates, self.closed
+        brief._made = self._numbered()
+        brief.steps = self._steps_before + len(brief._made)
+        start = self.engine.start
+        brief.engine = Engine(start.model_copy(update={"carry": None, "seed": None, "input": None, "item": None}))
+        brief.engine.lineage, brief.engine.phase = self.engine.lineage, self.engine.phase
+        return brief
+
+    def _numbered(self) -> list[Checkpoint]:
+        own, before = self._own(), self._steps_before
+        return [replace(c, step=c.step + before) for c in own] if before else own
 
     def _own(self) -> list[Checkpoint]:
         made = [c if c.point is not None else replace(c, point=self._closing(c.event_id)) for c in self._made]
@@ -217,8 +254,9 @@ class Projection:
         """Return the checkpoint that a completion made, if it made one."""
         for checkpoint in reversed(self._made):
             if checkpoint.event_id <= event.id:
-                return checkpoint if checkpoint.event_id == event.id else self._checkpoint_of_unseen(event)
-        return None
+                made = checkpoint if checkpoint.event_id == event.id else self._checkpoint_of_unseen(event)
+                return replace(made, step=made.step + self._steps_before) if made is not None else None
+        return self._checkpoint_of_unseen(event)
 
     def key_of(self, scheduled_id: int) -> str | None:
         """Return the key of the work that the event commanded."""
@@ -293,6 +331,7 @@ class Projection:
                 self._task.landings.append(event.landing)
             case Commanded() if self._task is not None:
                 self._task.commands.append(event.command)
+                self.updates.add(event.update_id)
             case _:
                 pass
 

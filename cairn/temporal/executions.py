@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
+from weakref import WeakValueDictionary
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import (
@@ -53,6 +54,7 @@ _LANDING = ("not_started", "reset_in_progress")
 """Refusals of a run that has not landed yet, which takes some milliseconds: the command is sent again."""
 
 _CACHED_RUNS = 256
+_CACHED_PAST = 4096
 _TAKEN_WITHIN = timedelta(seconds=3)
 _POLL = timedelta(seconds=70)  # a poll waits for a minute; a poller that is gone is listed for some time
 
@@ -108,7 +110,8 @@ class ExecutionClient:
         self.settings = settings
         self.reader = HistoryReader(client)
         self._projections: OrderedDict[str, Projection] = OrderedDict()
-        self._locks: dict[str, asyncio.Lock] = {}
+        self._past: OrderedDict[str, Projection] = OrderedDict()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def start(self, temporal_id: str, start: ExecutionInput, *, name: str) -> str:
         """Start the execution's workflow, once however often it is asked; return the id of its first run.
@@ -184,10 +187,34 @@ class ExecutionClient:
 
     async def project(self, description: Description) -> Projection:
         """Return the projection of the run as described, reading only what is new since the last time."""
-        return await self._project(description.temporal_id, description.run_id, description.length)
+        projection = await self._project(description.temporal_id, description.run_id, description.length)
+        if projection.continued_run_id is not None and projection.previous is None:
+            projection.follow(await self._left_by(description.temporal_id, projection.continued_run_id))
+        return projection
+
+    async def _left_by(self, temporal_id: str, run_id: str) -> Projection:
+        """Return what a run left to the one that continues it; each run is read once, the oldest first."""
+        lock = self._locks.setdefault(temporal_id, asyncio.Lock())
+        async with lock:
+            unread: list[str] = []
+            older: str | None = run_id
+            while older is not None and older not in self._past:
+                unread.append(older)
+                older = await self.reader.continued_from(temporal_id, older)
+            past = self._past[older] if older is not None else None
+            for each in reversed(unread):
+                run = await self._project(temporal_id, each, None)
+                if past is not None and run.previous is None:
+                    run.follow(past)
+                past = self._past[each] = run.condensed()
+                self._projections.pop(each, None)
+        while len(self._past) > _CACHED_PAST:
+            self._past.popitem(last=False)
+        assert past is not None
+        return past
 
     async def _project(self, temporal_id: str, run_id: str, length: int | None) -> Projection:
-        """Return the projection of a run; ``length`` None for one that has ended."""
+        """Return the projection of a run alone; ``length`` None for one that has ended."""
         lock = self._locks.setdefault(run_id, asyncio.Lock())
         async with lock:
             projection = self._projections.pop(run_id, None) or Projection(run_id=run_id)
@@ -195,14 +222,9 @@ class ExecutionClient:
             if behind:
                 projection.feed(await self.reader.events(temporal_id, run_id, projection.last_event_id))
                 projection.settle()
-            if projection.continued_run_id is not None and projection.previous is None:
-                projection.previous = await self._project(temporal_id, projection.continued_run_id, None)
-                if not projection.resets:
-                    projection.line_revision = projection.previous.line_revision
             self._projections[run_id] = projection
         while len(self._projections) > _CACHED_RUNS:
-            old, _ = self._projections.popitem(last=False)
-            self._locks.pop(old, None)
+            self._projections.popitem(last=False)
         return projection
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
@@ -243,28 +265,20 @@ class ExecutionClient:
             description: of the run it is meant for.
             name: of the update.
             command: its argument.
-            update_id: the same id is carried out once a run.
+            update_id: the same id is carried out once in a line of the execution.
 
         Raises:
             Conflict: the execution's state does not allow it, or it is closed.
             InvalidInput: a patch breaks the graph's schema.
             Unavailable: Temporal or the worker does not answer.
         """
-        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
-            description.temporal_id, run_id=description.run_id
-        )
+        if update_id is not None and description.revision:
+            said = await self._said_before(description, update_id)
+            if said is not None:
+                return said
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT.total_seconds()):
-                while True:
-                    try:
-                        return await handle.execute_update(
-                            name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
-                        )
-                    except WorkflowUpdateFailedError as error:
-                        refusal = from_application(error.cause)
-                        if refusal.code not in _LANDING:
-                            raise refusal from error
-                    await asyncio.sleep(0.05)
+                return await self._update(description.temporal_id, name, command, update_id)
         except (WorkflowUpdateRPCTimeoutOrCancelledError, TimeoutError) as error:
             raise errors.Unavailable(
                 "No worker answered the command in time", code="worker_unavailable", retry_after=RETRY_AFTER
@@ -280,25 +294,51 @@ class ExecutionClient:
                 ) from error
             raise
 
+    async def _update(self, temporal_id: str, name: str, command: Command, update_id: str | None) -> Accepted:
+        """Send a command until a run takes it that has landed.
+
+        To no run in particular: the execution may go on in a new one just now. The command says which line it means.
+        """
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(temporal_id)
+        while True:
+            try:
+                return await handle.execute_update(
+                    name, command, id=update_id, result_type=Accepted, rpc_timeout=COMMAND_TIMEOUT
+                )
+            except WorkflowUpdateFailedError as error:
+                refusal = from_application(error.cause)
+                if refusal.code not in _LANDING:
+                    raise refusal from error
+            await asyncio.sleep(0.05)
+
     async def carried_out(self, description: Description, update_id: str) -> bool:
-        """Whether the run has carried out the command with this id; also when it has ended since.
+        """Whether the line as described has carried out the command with this id; also when it has ended since.
 
         Raises:
             Unavailable: Temporal does not answer.
         """
-        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(
-            description.temporal_id, run_id=description.run_id
-        )
-        update = handle.get_update_handle(update_id, workflow_run_id=description.run_id, result_type=Accepted)
+        said = await self._said(description.temporal_id, description.run_id, update_id)
+        return (said or await self._said_before(description, update_id)) is not None
+
+    async def _said_before(self, description: Description, update_id: str) -> Accepted | None:
+        """Return what a run said to a command that went on in the run as described; Temporal looks at one run alone."""
+        for run in (await self.project(description)).runs[:-1]:
+            if update_id in run.updates:
+                return await self._said(description.temporal_id, run.run_id, update_id)
+        return None
+
+    async def _said(self, temporal_id: str, run_id: str, update_id: str) -> Accepted | None:
+        """Return what a run said to a command; None when it never came or was refused."""
+        handle: WorkflowHandle[Any, Any] = self.client.get_workflow_handle(temporal_id, run_id=run_id)
+        update = handle.get_update_handle(update_id, workflow_run_id=run_id, result_type=Accepted)
         try:
-            await answered(update.result(rpc_timeout=RPC_TIMEOUT))
+            return await answered(update.result(rpc_timeout=RPC_TIMEOUT))
         except WorkflowUpdateFailedError:
-            return False
+            return None
         except RPCError as error:
             if error.status == RPCStatusCode.NOT_FOUND:
-                return False
+                return None
             raise
-        return True
 
     async def polled(self, version: WorkerDeploymentVersion | None = None) -> bool:
         """Whether a worker polls the task queue for workflows.

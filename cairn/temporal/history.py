@@ -127,9 +127,10 @@ class Landed(Event):
 
 @dataclass(frozen=True, slots=True)
 class Commanded(Event):
-    """A command was accepted."""
+    """A command was accepted; ``update_id`` names it in its run."""
 
     command: Command
+    update_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +272,9 @@ async def _landed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> 
 async def _commanded(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Commanded | None:
     request = raw.workflow_execution_update_accepted_event_attributes.accepted_request
     model = COMMANDS.get(request.input.name)
-    return None if model is None else Commanded(raw.event_id, at, await _one(converter, request.input.args, model))
+    if model is None:
+        return None
+    return Commanded(raw.event_id, at, await _one(converter, request.input.args, model), request.meta.update_id)
 
 
 async def _work(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Event | None:

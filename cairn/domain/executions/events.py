@@ -25,7 +25,7 @@ from cairn.temporal.history import (
 # An event's number is (revision of the line, number in its run's history and those of the runs before, number within
 # that event). A reset copies events with their numbers and begins a line of a higher revision, so numbers grow over
 # resets too.
-_LINE = 2**24
+_LINE = 2**32
 _EVENT = 2**3
 
 _BOUNDARIES = (TaskStarted, Closed, WorkStarted, WorkCompleted, WorkFailed)
@@ -65,6 +65,11 @@ class ExecutionEvent:
         return self.type == "status" and self.data["status"] in TERMINAL
 
 
+def last_seq(run: Projection) -> int:
+    """Return a number that no event of a run, which has ended, is above."""
+    return run.line_revision * _LINE + (run.events_before + run.last_event_id + 1) * _EVENT - 1
+
+
 class Narrator:
     """Tells one run's history as events. Feed it what is new, in order."""
 
@@ -77,7 +82,8 @@ class Narrator:
         """
         self.execution_id = execution_id
         self.projection = Projection()
-        self.projection.previous = previous
+        if previous is not None:
+            self.projection.follow(previous)
         self._before = self.projection.events_before
         self._line = previous.line_revision if previous is not None else 0
         self.lineage = ""

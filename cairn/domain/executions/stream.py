@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from cairn.domain.executions.events import ExecutionEvent, Narrator
+from cairn.domain.executions.events import ExecutionEvent, Narrator, last_seq
 from cairn.domain.executions.token_wakeups import Wakeup, Wakeups
 from cairn.domain.executions.tokens import Told, Visit, VisitReader
 from cairn.persistence.session import Database
@@ -48,28 +48,46 @@ async def follow(
         Unavailable: Temporal does not answer.
     """
     known = -1 if after is None else after
+    told = set[str]()
     while True:
         now = await temporal.require(temporal_id)
-        narrator = Narrator(execution_id)
-        writing = Writing(tokens, temporal_id, now.run_id)
-        batches = temporal.reader.growing(temporal_id, now.run_id)
-        async with contextlib.aclosing(_live(batches, writing)) as live:
-            async for batch in live:
-                if not isinstance(batch, list):
-                    yield _token(narrator, known, *batch)
-                    continue
-                for event in narrator.tell(batch):
+        if now.run_id in told:
+            return
+        for run in (await temporal.project(now)).runs:
+            open_yet = run.run_id == now.run_id
+            if run.run_id in told or (not open_yet and last_seq(run) <= known):
+                continue
+            narrator = Narrator(execution_id, run.previous)
+            events = _run(temporal, Writing(tokens, temporal_id, run.run_id), narrator, known)
+            async with contextlib.aclosing(events):
+                async for event in events:
                     # A reset ends a run too: then another one is current, and the story goes on there.
                     if event.terminal and (await temporal.require(temporal_id)).run_id != now.run_id:
                         break
-                    if event.seq > known:
-                        async for visit, told in writing.rest(event):
-                            yield _token(narrator, known, visit, told)
-                        known = event.seq
-                        yield event
-                    writing.note(event, narrator)
+                    known = max(known, event.seq)
+                    yield event
                     if event.terminal:
                         return
+            told.add(run.run_id)
+
+
+async def _run(
+    temporal: ExecutionClient, writing: Writing, narrator: Narrator, known: int
+) -> AsyncGenerator[ExecutionEvent]:
+    """Yield the events of one run that come after the last one known."""
+    batches = temporal.reader.growing(writing.temporal_id, writing.run_id)
+    async with contextlib.aclosing(_live(batches, writing)) as live:
+        async for batch in live:
+            if not isinstance(batch, list):
+                yield _token(narrator, known, *batch)
+                continue
+            for event in narrator.tell(batch):
+                if event.seq > known:
+                    async for visit, told in writing.rest(event):
+                        yield _token(narrator, known, visit, told)
+                    known = event.seq
+                    yield event
+                writing.note(event, narrator)
 
 
 def _token(narrator: Narrator, known: int, visit: Visit, told: Told) -> ExecutionEvent:
