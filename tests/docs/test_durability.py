@@ -107,7 +107,8 @@ async def test_another_version_keeps_the_state_and_brings_no_defaults(cairn: Cai
         await GraphService(session, cairn.principal.scope, "ann", ValidationContext()).publish(graph)
     async with cairn.executions() as service:
         moved = await migrate(service, execution.id, 2)
-        assert (moved.version, moved.status) == (2, "paused")
+    assert (moved.version, moved.status) == (2, "paused")
+    async with cairn.executions() as service:
         await service.resume(execution.id)
     await answer(cairn, execution.id, request, "go on")
     done = await cairn.reach(execution.id, "completed")
