@@ -12,6 +12,7 @@ from temporalio.service import RPCError, RPCStatusCode
 from activities.guard import guard, heartbeating
 from cairn.contracts.children import (
     KEEP_ITEMS,
+    STOPPED,
     WATCH_CHILD,
     KeptItems,
     KeptRequest,
@@ -44,6 +45,9 @@ class ChildActivities:
         guard(call)
         child = WatchedChild.model_validate(call.data)
         async with heartbeating():
+            if child.after_reset and await self._was_cancelled(child):
+                message = "it was cancelled with the line of its parent that a reset has ended"
+                raise ApplicationError(message, type=STOPPED, non_retryable=True)
             result = await self._result(child)
         if isinstance(result, MapResult):
             return NodeResult(value=map_value(result, child.collect), usage=result.usage)
@@ -70,6 +74,15 @@ class ChildActivities:
                     raise
                 message = "the child execution is not known to Temporal"
                 raise ApplicationError(message, type="error", non_retryable=True) from error
+
+    async def _was_cancelled(self, child: WatchedChild) -> bool:
+        try:
+            now = await self._client.get_workflow_handle(child.temporal_id).describe()
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return False
+        return now.status == WorkflowExecutionStatus.CANCELED
 
     async def _goes_on(self, child: WatchedChild) -> bool:
         """Whether the child's current run did not end by termination."""

@@ -44,6 +44,7 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.json import digest
 from cairn.errors import CairnError
+from cairn.graph.commands import check_command
 from cairn.graph.compiled import GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Wait
@@ -196,7 +197,7 @@ class GraphExecution:
 
     def _check(self, command: Command) -> None:
         try:
-            self._engine.check(command, workflow.now())
+            check_command(self._engine, command, workflow.now())
         except CairnError as error:
             raise application_error(error) from error
 
@@ -286,7 +287,7 @@ class GraphExecution:
             self._published = self._shown()
             self._work.rejoin()
         elif landing.reset:
-            self._work.watch_children()
+            self._work.watch_children(after_reset=True)
 
     def _go_on(self, start: ExecutionInput) -> None:
         """Continue in a new run, with a history that is short again."""

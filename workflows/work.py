@@ -52,6 +52,7 @@ class WorkRunner:
         self._aside: set[asyncio.Task[None]] = set()
         self._asking: dict[str, list[tuple[asyncio.Task[None], Notice]]] = {}
         self._acknowledged: set[str] = set()
+        self._children: dict[str, Child] = {}
 
     def start(self, works: Iterable[Work]) -> None:
         """Begin work."""
@@ -62,6 +63,7 @@ class WorkRunner:
                 case Wait():
                     self._keep_time(work)
                 case Child():
+                    self._children[work.key] = work
                     self.tasks[work.key] = asyncio.create_task(self._child(work))
 
     def rejoin(self) -> None:
@@ -73,17 +75,20 @@ class WorkRunner:
                 self._acknowledged.add(work.key)
         self.watch_children()
 
-    def watch_children(self) -> None:
+    def watch_children(self, after_reset: bool = False) -> None:
         """Wait for open children in a way that a reset cannot break: Temporal may lose the end of one over a reset."""
         for child in self.engine.open_children():
             name = f"watch:{child.key}"
             if isinstance(child, Child) and name not in self.tasks:
-                self.tasks[name] = asyncio.create_task(self._watch(child, name))
+                self._children[child.key] = child
+                self.tasks[name] = asyncio.create_task(self._watch(child, name, after_reset))
 
     def drop(self) -> None:
         """Cancel what is no longer wanted."""
-        for name in [n for n in self.tasks if n.removeprefix("watch:") not in self.engine.state.in_flight]:
+        in_flight = self.engine.state.in_flight
+        for name in [n for n in self.tasks if n.removeprefix("watch:") not in in_flight]:
             self.tasks.pop(name).cancel()
+        self.stop([self._children.pop(key) for key in list(self._children) if key not in in_flight])
 
     def stop(self, children: Iterable[Work]) -> None:
         """Cancel children that nobody waits for any more."""
@@ -261,9 +266,11 @@ class WorkRunner:
             self._acknowledged.add(child.key)
             self._wake()
             result = await asyncio.shield(handle)
+            self._children.pop(child.key, None)
             self.engine.complete(child.key, child_result(child, result))
         except ChildWorkflowError as error:
-            self.engine.fail(child.key, child_failure(child, error.cause))
+            self._children.pop(child.key, None)
+            self.engine.child_failed(child.key, child_failure(child, error.cause))
         except WorkflowAlreadyStartedError:
             self._acknowledged.add(child.key)
             self.watch_children()
@@ -272,7 +279,7 @@ class WorkRunner:
             self.tasks.pop(child.key, None)
             self._wake()
 
-    async def _watch(self, child: Child, name: str) -> None:
+    async def _watch(self, child: Child, name: str, after_reset: bool) -> None:
         """Wait by an activity for a child that Temporal may not tell this run of."""
         run = Run(
             key=name,
@@ -280,7 +287,12 @@ class WorkRunner:
             visit=child.visit,
             summary=child.summary,
             activity=WATCH_CHILD.name,
-            data=WatchedChild(temporal_id=child.temporal_id, map=child.map).model_dump(),
+            data=WatchedChild(
+                temporal_id=child.temporal_id,
+                map=child.map,
+                collect=child.data.get("on_error") == "collect",
+                after_reset=after_reset,
+            ).model_dump(),
             timeout=None,
             retry=self.engine.graph.nodes[child.node_id].data.retry,
         )
@@ -296,10 +308,12 @@ class WorkRunner:
                 retry_policy=_PATIENT,
                 summary=f"wait for {child.summary}",
             )
+            self._children.pop(child.key, None)
             self.engine.complete(child.key, result)
         except ActivityError as error:
             if not is_parked(error.cause) and not is_cancelled(error.cause):
-                self.engine.fail(child.key, child_failure(child, error.cause))
+                self._children.pop(child.key, None)
+                self.engine.child_failed(child.key, child_failure(child, error.cause))
         finally:
             self.tasks.pop(name, None)
             self._wake()
@@ -346,6 +360,8 @@ class WorkRunner:
             chunk=MAP_CHUNK,
             lineage=self.engine.lineage or "",
             seeds=child.seeds,
+            previous=next((seed.map_id for seed in child.seeds if seed.map_id is not None), None),
+            name=child.summary,
         )
 
     def _attributes(self, child: Child) -> TypedSearchAttributes:

@@ -79,11 +79,18 @@ class WatchedChild(BaseModel):
         temporal_id: the child's Temporal workflow id.
         map: it is a map.
         collect: of a map: its errors are collected.
+        after_reset: a child that was cancelled before, with the line that a reset ended, fails as ``stopped``: the
+            engine starts another.
     """
 
     temporal_id: str
     map: bool = False
     collect: bool = False
+    after_reset: bool = False
+
+
+STOPPED = "stopped"
+"""Error type of the watch over a child that was cancelled with the line that a reset has ended."""
 
 
 WATCH_CHILD = ActivityRef("watch_child", NodeCall, NodeResult)

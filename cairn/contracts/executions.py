@@ -213,12 +213,14 @@ class ChildSeed(BaseModel):
         visit: which visit of it.
         index: which item, in a map.
         state: the child's engine state (``Engine.dump``) at the checkpoint that is replayed.
+        map_id: Temporal id of the map that had the item: its other finished items are kept.
     """
 
     node_id: str
     visit: int
     index: int | None = None
     state: JsonObject
+    map_id: str | None = None
 
 
 class Resume(Command):

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime
 
+from cairn.contracts.children import STOPPED
 from cairn.contracts.executions import (
     Accepted,
     Answer,
-    Command,
     ExecutionInput,
     Migrate,
     NodeFailure,
@@ -29,33 +28,18 @@ from cairn.contracts.executions import (
 from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
-from cairn.errors import CairnError, Conflict
+from cairn.errors import CairnError
 from cairn.graph import step, waits
+from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph
 from cairn.graph.migrate import check_migration
-from cairn.graph.patches import check_patches
 from cairn.graph.schema import validate_json
-from cairn.graph.state import ExecutionState, Notice, Run, Wait, Work
+from cairn.graph.state import ExecutionState, Notice, Run, Turn, Wait, Work
 
 RESET_DETAIL = "reset to a checkpoint"
 PARENT_DETAIL = "the parent is paused"
 LINE = 100
 """So many runs of a line are remembered, so that a command sent to a recent one is still meant for it."""
-
-
-@dataclass(slots=True)
-class Turn:
-    """What an execution is to do now.
-
-    Attributes:
-        works: work to start.
-        notices: what to tell people about requests.
-        go_on: it should go on in a new run, as soon as no activity is under way.
-    """
-
-    works: list[Work] = field(default_factory=list[Work])
-    notices: list[Notice] = field(default_factory=list[Notice])
-    go_on: bool = False
 
 
 class Engine:
@@ -100,6 +84,11 @@ class Engine:
         self._early: list[OutsideEvent] = []
         self._history_limit: int | None = None
         self._draining = False
+
+    @property
+    def line(self) -> list[str]:
+        """Runs of the present line, oldest first: a command that names one of them is meant for it."""
+        return self._line
 
     # What happened.
 
@@ -157,6 +146,17 @@ class Engine:
         """Take the final failure of a piece of work."""
         self._take(key, lambda: step.fail(self.graph, self.state, key, failure))
 
+    def child_failed(self, key: str, failure: NodeFailure) -> None:
+        """Take the failure of a child; one that was cancelled with the line that a reset ended is started anew."""
+        if self.stopped(failure):
+            self.park(key)
+        else:
+            self.fail(key, failure)
+
+    def stopped(self, failure: NodeFailure) -> bool:
+        """Whether a child ended because the line of its parent did."""
+        return failure.code == STOPPED or (failure.code == "cancelled" and self.lineage is None)
+
     def park(self, key: str) -> None:
         """Take note that a reset dispatched this work anew: it is commanded again after the resume."""
         if key in self.state.in_flight:
@@ -195,54 +195,7 @@ class Engine:
         elif key in self.state.in_flight:
             self._ended.append((key, take))
 
-    # Commands. ``check`` refuses, the others apply what was accepted.
-
-    def check(self, command: Command, now: datetime) -> None:
-        """Refuse a command that does not fit.
-
-        Args:
-            command: the command.
-            now: workflow time.
-
-        Raises:
-            Conflict: meant for another line or revision, or the execution has ended, or is not paused (patch,
-                migrate), or the request is not open (answer), or the other version lacks a node (migrate).
-            InvalidInput: a patch or an answer that breaks a schema.
-        """
-        if not self.started:
-            raise Conflict("the execution is starting", code="not_started")
-        if self.lineage is None:
-            raise Conflict("a reset of the execution is landing", code="reset_in_progress")
-        if command.lineage not in self._line:
-            raise Conflict("the command was meant for a line of the execution that a reset ended", code="stale_lineage")
-        self.check_revision(command.expected_revision)
-        if self.phase not in (Phase.RUNNING, Phase.PAUSED):
-            raise Conflict(f"the execution is {self.phase}", code="execution_closed")
-        if isinstance(command, Patch | Migrate) and self.phase is not Phase.PAUSED:
-            raise Conflict("only a paused execution can be changed", code="not_paused")
-        match command:
-            case Patch() | Resume():
-                check_patches(self.graph, self.state, command.input_patch, command.state_patch)
-            case Answer():
-                _, wait = waits.find(self.state, command.request_id, now)
-                waits.check_answer(wait, command.value)
-            case Migrate():
-                check_migration(self.state, self.graph, command.definition)
-            case _:
-                pass
-
-    def check_revision(self, expected: int | None) -> None:
-        """Refuse a stale revision.
-
-        Raises:
-            Conflict: the execution is at another revision.
-        """
-        if expected is not None and expected != self.revision:
-            raise Conflict(
-                f"the execution is at revision {self.revision}, not {expected}",
-                code="stale_revision",
-                extra={"revision": self.revision},
-            )
+    # Commands that were accepted (see :mod:`cairn.graph.commands`).
 
     def pause(self, command: Pause) -> Accepted:
         """Stop before the next node."""
@@ -265,7 +218,10 @@ class Engine:
         """Apply the patches and stay paused."""
         self._apply_patches(command.input_patch, command.state_patch)
         self._keep(command)
-        return self._accepted()
+        # What a reset hands over with it is no change of a caller's.
+        handed_over = bool(command.done or command.seeds)
+        patched = command.input_patch is not None or command.state_patch is not None
+        return self._accepted(changed=patched or not handed_over)
 
     def answer(self, command: Answer, now: datetime) -> Accepted:
         """Take a person's answer; a paused execution keeps it."""
@@ -309,7 +265,7 @@ class Engine:
             self._grant = self._over_limit = False
             step.grant(self.graph, self.state, now)
         line = step.Line(now, self.lineage, self.temporal_id, self.ref)
-        again = [step.redo(self.state, key, line) for key in self._parked_in_order()]
+        again = [step.redo(self.graph, self.state, key, line) for key in self._parked_in_order()]
         self._parked.clear()
         works, over = step.advance(self.graph, self.state, line)
         while over is None and step.pass_time(self.graph, self.state, now):  # what it waits for is there already
@@ -380,7 +336,7 @@ class Engine:
         said, self._said = self._said, []
         for answer in said:
             with contextlib.suppress(CairnError):
-                self.check(answer, now)
+                check_command(self, answer, now)
                 self.answer(answer, now)
 
     def _obey_parent(self) -> None:

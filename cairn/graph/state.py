@@ -212,6 +212,21 @@ class Notice:
 
 
 @dataclass(slots=True)
+class Turn:
+    """What an execution is to do now.
+
+    Attributes:
+        works: work to start.
+        notices: what to tell people about requests.
+        go_on: it should go on in a new run, as soon as no activity is under way.
+    """
+
+    works: list[Work] = field(default_factory=list[Work])
+    notices: list[Notice] = field(default_factory=list[Notice])
+    go_on: bool = False
+
+
+@dataclass(slots=True)
 class Spent:
     """What an execution has used of its limits."""
 

@@ -119,10 +119,19 @@ def fail(graph: Graph, state: ExecutionState, key: str, failure: NodeFailure) ->
     failed(graph, state, graph.nodes[work.run.node_id], work.token, failure)
 
 
-def redo(state: ExecutionState, key: str, line: Line) -> Work | None:
-    """Command work anew that a reset had parked; returns None when it is not under way."""
+def redo(graph: Graph, state: ExecutionState, key: str, line: Line) -> Work | None:
+    """Command work anew that a reset had parked, unless the line that the reset ended has left its result.
+
+    Returns None when the work is not under way, or is done.
+    """
     work = state.in_flight.pop(key, None)
     if work is None:
+        return None
+    kept = state.done.get(f"{work.run.node_id}#{work.run.visit}") if work.loop is None else None
+    works = isinstance(work.run, Run) and work.run.activity != MARK_CHECKPOINT.name
+    if kept is not None and works and kept.digest == digest(work.run.data):
+        del state.done[f"{work.run.node_id}#{work.run.visit}"]
+        _returns(graph, state, work, NodeResult.model_validate(kept.result).value)
         return None
     run = replace(work.run, key=agents.next_key(state, work.run.node_id, work.run.visit))
     if isinstance(run, Wait) and run.request_id is not None:

@@ -10,14 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.expressions import SCOPE_NAMES, Expression, ExpressionError, compile_expression
+from cairn.graph.expressions import ITEM_NAMES, SCOPE_NAMES, Expression, ExpressionError, compile_expression
 from cairn.graph.issues import Kind, issue, shape_issues
 from cairn.graph.model import Definition, GraphIssue, Node, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
+from cairn.graph.nodes.map import MapData
 from cairn.graph.nodes.voice import START_CALL, AgentNodeData
 from cairn.graph.reducers import ReducerError, reduce
 from cairn.graph.schema import check_schema, validate_json
 from cairn.graph.templates import TemplateError, compile_text
+from cairn.graph.validate_body import body_issues
 from cairn.graph.validate_edges import label_of, validate_edges
 
 MAX_EXPRESSIONS = 524_288
@@ -49,11 +51,13 @@ def validate(definition: Definition, context: ValidationContext | None = None) -
 
 
 class _Validation:
-    """One pass over a graph."""
+    """One pass over a graph, or over an inline definition in it (``nesting`` says how deep)."""
 
-    def __init__(self, definition: Definition, context: ValidationContext) -> None:
+    def __init__(self, definition: Definition, context: ValidationContext, nesting: int = 0) -> None:
         self.definition = definition
         self.context = context
+        self.nesting = nesting
+        self.names = ITEM_NAMES if nesting else SCOPE_NAMES
         self.node_ids = frozenset(node.id for node in definition.nodes)
         self.expressions = 0
         self.texts = 0
@@ -113,10 +117,19 @@ class _Validation:
             yield issue("node", node_id, f"data.{path}", said)
         yield from self._compensation(node_id, data)
         yield from self._references(node_id, data)
+        if isinstance(data, MapData) and data.body is not None:
+            yield from body_issues(node_id, data.body, self._body, nesting=self.nesting + 1)
         for field in ("input_schema", "output_schema"):
             schema = getattr(data, field, None)
             if schema is not None:
                 yield from _schema("node", node_id, f"data.{field}", schema)
+
+    def _body(self, definition: Definition) -> Iterator[GraphIssue]:
+        """Check an inline definition; the limits on expressions and texts hold for the whole graph."""
+        inner = _Validation(definition, self.context, self.nesting + 1)
+        inner.expressions, inner.texts = self.expressions, self.texts
+        yield from inner.issues()
+        self.expressions, self.texts = inner.expressions, inner.texts
 
     def _compensation(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
         if data.compensate is None:
@@ -126,7 +139,7 @@ class _Validation:
         for key, source in data.compensate.arguments.items():
             if isinstance(source, str):
                 field = f"data.compensate.arguments.{key}"
-                yield from self._expression("node", node_id, field, source, names=SCOPE_NAMES | {"result"})
+                yield from self._expression("node", node_id, field, source, names=self.names | {"result"})
 
     def _references(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
         if isinstance(data, AgentNodeData):
@@ -142,13 +155,13 @@ class _Validation:
         source: str,
         *,
         condition: bool = False,
-        names: frozenset[str] = SCOPE_NAMES,
+        names: frozenset[str] | None = None,
     ) -> Iterator[GraphIssue]:
         self.expressions += len(source)
         if self.expressions > MAX_EXPRESSIONS:
             return
         try:
-            expression = compile_expression(source, names=names)
+            expression = compile_expression(source, names=names or self.names)
         except ExpressionError as error:
             yield issue(kind, subject, field, f"Expression is not valid: {error}")
             return

@@ -113,7 +113,7 @@ class _Task:
     now: datetime
     suggested: bool
     commands: list[Command]
-    landings: list[Landing]
+    landings: list[Landed]
 
 
 class Projection:
@@ -328,7 +328,7 @@ class Projection:
             case TaskCompleted():
                 self._task = _Task(event, self._now or event.at, self._suggested, [], [])
             case Landed() if self._task is not None:
-                self._task.landings.append(event.landing)
+                self._task.landings.append(event)
             case Commanded() if self._task is not None:
                 self._task.commands.append(event.command)
                 self.updates.add(event.update_id)
@@ -424,7 +424,8 @@ class Projection:
     def _go_on(self, task: _Task) -> None:
         if self.engine.started:
             self._turn(task)
-        for landing in task.landings:
+        for landed in task.landings:
+            landing, task.now = landed.landing, max(task.now, landed.clock or task.now)
             if landing.definition is not None and not self.engine.started:
                 try:
                     self.engine.begin(compile_graph(landing.definition), landing)
@@ -465,6 +466,10 @@ class Projection:
         if work is None:
             return None
         result, failure = outcome(event, work)
+        if failure is not None and isinstance(work.run, Child) and self.engine.stopped(failure):
+            if state is self.engine.state:
+                self.engine.park(key)
+            return None
         state.trace = [] if self._capture is not None else None
         if result is not None:
             step.complete(self.engine.graph, state, key, result)

@@ -83,9 +83,8 @@ class Aftermath:
         self._later = later + ([(self.now.run_id, work) for work in self._unseen] if len(runs) > 1 else [])
         snapshot = runs[0].state_at(checkpoint)
         then: JsonObject = snapshot.engine["state"] if snapshot is not None else {"in_flight": {}, "loops": {}}
-        flights: list[JsonObject] = [flight["run"] for flight in then["in_flight"].values()]
         self._keys_then = frozenset(then["in_flight"])
-        self._visits_then = {f"{run['node_id']}#{run['visit']}" for run in flights} | set(then["loops"])
+        self._loops_then = frozenset(then["loops"])
         self._branch = next((work for work in first if work.event_id == checkpoint.event_id and work.activity), None)
 
     def runs_again(self, *, reuse_completed: bool) -> list[Visit]:
@@ -206,13 +205,13 @@ class Aftermath:
     def _siblings(self) -> list[Done]:
         """Return the nodes that began and ended after the point, in other branches of the parallels around it.
 
-        What was under way at the point is dispatched by the reset itself, and so done again.
+        An agent that was in the middle of its turns at the point goes on from there, and so does its work again.
         """
         if self._branch is None:
             return []
         here = list(zip(self._branch.forks, self._branch.labels, strict=True))
         whole = (work for work in self.work if work.whole is not None and _apart(here, work))
-        return [work for work in whole if f"{work.node_id}#{work.visit}" not in self._visits_then]
+        return [work for work in whole if f"{work.node_id}#{work.visit}" not in self._loops_then]
 
     def _under_way(self) -> list[InFlight]:
         ended = {work.key for work in self._unseen}

@@ -210,10 +210,10 @@ def test_work_that_a_reset_parked_is_done_anew_under_a_new_key() -> None:
     m = Machine(sequence(noting("a")))
     m.advance()
     first = m.key("a")
-    again = step.redo(m.state, first, step.Line(NOW))
+    again = step.redo(m.graph, m.state, first, step.Line(NOW))
     assert again.key != first
     assert (again.node_id, again.visit, again.data) == ("a", 1, m.runs[0].data)
-    assert step.redo(m.state, first, step.Line(NOW)) is None
+    assert step.redo(m.graph, m.state, first, step.Line(NOW)) is None
 
 
 def test_ten_thousand_steps_keep_no_trace_but_the_state() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from graph.definitions import edge, node, told
+from graph.definitions import edge, issues, node, told
 
 from cairn.graph.model import Definition, GraphIssue
 from cairn.graph.validate import validate
@@ -47,3 +47,17 @@ def test_nesting_ends_somewhere() -> None:
     assert list(check(Definition.model_validate(nested(MAX_NESTING)))) == []
     (found,) = check(Definition.model_validate(nested(50)))
     assert found.message == f"Inline definitions are nested more than {MAX_NESTING} deep"
+
+
+def test_the_body_of_a_map_is_checked_with_its_graph() -> None:
+    inner = node("t", "transform", set={"x": "item + index", "y": "nothing"})
+    body = {"nodes": [node("s", "start"), inner, node("z", "end")], "edges": [edge("s>t"), edge("t>z")]}
+    each = node("each", "map", items="[1]", body=body)
+    found = issues([node("s", "start"), each, node("z", "end")], [edge("s>each"), edge("each>z")])
+    assert {(i.kind, i.id, i.field) for i in found} == {("node", "each", "data.body.nodes.t.data.set.y")}
+
+
+def test_items_are_unknown_outside_of_a_body() -> None:
+    outside = node("t", "transform", set={"x": "item"})
+    (found,) = issues([node("s", "start"), outside, node("z", "end")], [edge("s>t"), edge("t>z")])
+    assert found.field == "data.set.x"

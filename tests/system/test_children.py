@@ -246,3 +246,124 @@ async def test_a_child_that_was_at_work_at_a_checkpoint_stays_attached(cairn: Ca
 
 async def _resettable(cairn: Cairn, execution_id: str, name: str) -> bool:
     return any(c.name == name and c.resettable for c in (await cairn.get(execution_id)).checkpoints)
+
+
+async def test_a_failing_parent_cancels_its_children(cairn: Cairn, world) -> None:
+    below = await cairn.publish(sequence(waiting("gate")))
+    graph = {
+        "nodes": [
+            node("start", "start"),
+            node("fan", "parallel"),
+            node("sub", "subgraph", workflow_id=below),
+            waiting("before"),
+            noting("bad"),
+            node("meet", "join"),
+            node("end", "end"),
+        ],
+        "edges": [
+            edge("start", "fan"),
+            edge("fan", "sub", "left"),
+            edge("fan", "before", "right"),
+            edge("before", "bad"),
+            edge("bad", "meet"),
+            edge("sub", "meet"),
+            edge("meet", "end"),
+        ],
+    }
+    world.failing.add("bad")
+    execution = await cairn.run(graph)
+    await until(lambda: world.waiting["gate"] and world.waiting["before"])
+    world.gate("before").set()
+    await cairn.reach(execution.id, "failed")
+    (child,) = await children(cairn, execution.id)
+    await cairn.reach(child.id, "cancelled")
+
+
+async def test_a_branch_that_is_not_waited_for_any_more_stops_its_child(cairn: Cairn, world) -> None:
+    below = await cairn.publish(sequence(waiting("gate")))
+    graph = {
+        "nodes": [
+            node("start", "start"),
+            node("fan", "parallel"),
+            node("sub", "subgraph", workflow_id=below),
+            waiting("quick"),
+            node("meet", "join", mode="any"),
+            waiting("after"),
+            node("end", "end"),
+        ],
+        "edges": [
+            edge("start", "fan"),
+            edge("fan", "sub", "left"),
+            edge("fan", "quick", "right"),
+            edge("quick", "meet"),
+            edge("sub", "meet"),
+            edge("meet", "after"),
+            edge("after", "end"),
+        ],
+    }
+    execution = await cairn.run(graph)
+    await until(lambda: world.waiting["gate"] and world.waiting["quick"])
+    world.gate("quick").set()
+    await until(lambda: world.waiting["after"])
+    (child,) = await children(cairn, execution.id)
+    await cairn.reach(child.id, "cancelled")
+    world.gate("after").set()
+    await cairn.reach(execution.id, "completed")
+
+
+async def test_a_replay_of_a_cancelled_parent_starts_its_child_anew(cairn: Cairn, world) -> None:
+    below = await cairn.publish(sequence(waiting("gate")))
+    execution = await cairn.run(sequence(noting("a"), node("sub", "subgraph", workflow_id=below)))
+    await until(lambda: world.waiting["gate"])
+    async with cairn.executions() as service:
+        await service.cancel(execution.id)
+    await cairn.reach(execution.id, "cancelled")
+    (child,) = await children(cairn, execution.id)
+    await cairn.reach(child.id, "cancelled")
+    for each in ("a", "start"):
+        await cairn.reset(execution.id, "replay", each, force=True)
+        await until(lambda: world.waiting["gate"] >= 2)
+    world.gate("gate").set()
+    await cairn.reach(execution.id, "completed")
+
+
+async def test_a_child_that_was_cancelled_while_it_ran_is_started_anew_when_the_checkpoint_lies_within_its_life(
+    cairn: Cairn, world
+) -> None:
+    below = await cairn.publish(sequence(waiting("gate")))
+    graph = {
+        "nodes": [
+            node("start", "start"),
+            node("fan", "parallel"),
+            node("sub", "subgraph", workflow_id=below),
+            waiting("first"),
+            noting("b"),
+            waiting("second"),
+            node("meet", "join"),
+            node("end", "end"),
+        ],
+        "edges": [
+            edge("start", "fan"),
+            edge("fan", "sub", "left"),
+            edge("fan", "first", "right"),
+            edge("first", "b"),
+            edge("b", "second"),
+            edge("second", "meet"),
+            edge("sub", "meet"),
+            edge("meet", "end"),
+        ],
+    }
+    execution = await cairn.run(graph)
+    await until(lambda: world.waiting["gate"] and world.waiting["first"])
+    world.gate("first").set()
+    await until(lambda: world.waiting["second"])
+    async with cairn.executions() as service:
+        await service.cancel(execution.id)
+    await cairn.reach(execution.id, "cancelled")
+    (child,) = await children(cairn, execution.id)
+    await cairn.reach(child.id, "cancelled")
+    await cairn.reset(execution.id, "replay", "b")
+    await until(lambda: world.waiting["gate"] >= 2)
+    for gate in ("gate", "second"):
+        world.gate(gate).set()
+    await cairn.reach(execution.id, "completed")

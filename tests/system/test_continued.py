@@ -100,3 +100,31 @@ async def test_a_paused_execution_is_not_continued_and_commands_reach_the_later_
     world.gate("gate").set()
     done = await cairn.reach(execution.id, "completed")
     assert (done.output_data["n"], done.revision) == (30, 2)
+
+
+async def test_children_outlive_the_run_they_began_in(cairn: Cairn, world) -> None:
+    below = await cairn.publish(
+        {
+            "nodes": [node("start", "start"), waiting("gate"), node("end", "end", output={"got": "input.word"})],
+            "edges": [edge("start", "gate"), edge("gate", "end")],
+        }
+    )
+    body = {
+        "nodes": [node("start", "start"), waiting("item"), node("end", "end", output={"got": "item"})],
+        "edges": [edge("start", "item"), edge("item", "end")],
+    }
+    graph = looping(
+        30,
+        node("sub", "subgraph", workflow_id=below, input={"word": "'hello'"}),
+        node("each", "map", items="[1, 2]", body=body, on_error="collect"),
+    )
+    execution = await cairn.run(graph)
+    first = (await cairn.temporal.require(execution.id)).run_id
+    await until(lambda: len(world.of(execution.id)) == 30)
+    assert (await cairn.temporal.require(execution.id)).run_id != first
+    world.gate("gate").set()
+    world.gate("item").set()
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data["all"]["sub"] == {"got": "hello"}
+    assert done.output_data["all"]["each"] == [{"value": {"got": 1}}, {"value": {"got": 2}}]
+    assert (world.waiting["gate"], world.waiting["item"]) == (1, 2)

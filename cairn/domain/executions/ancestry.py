@@ -73,7 +73,13 @@ async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObje
         parent, now = await executions.located(row.parent_execution_id)
         projection = await executions.temporal.project(now)
         checkpoint = await _before(executions, projection, parent.temporal_id, row.parent_map_id or row.temporal_id)
-        seed = ChildSeed(node_id=row.parent_node_id, visit=row.parent_visit, index=row.parent_index, state=state)
+        seed = ChildSeed(
+            node_id=row.parent_node_id,
+            visit=row.parent_visit,
+            index=row.parent_index,
+            state=state,
+            map_id=row.parent_map_id,
+        )
         if await is_awaited(executions, parent, now):
             return Target(parent, now, checkpoint, [seed])
         snapshot = await executions.temporal.state_at(now, checkpoint)

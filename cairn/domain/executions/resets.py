@@ -14,6 +14,7 @@ from cairn.domain.executions.model import ResetCommand, ResetResult
 from cairn.domain.executions.patches import check_patches, patched
 from cairn.domain.executions.reset_records import compensations_of
 from cairn.domain.executions.service import ExecutionService, found
+from cairn.graph.commands import check_revision
 from cairn.persistence.tables import ExecutionRow
 from cairn.temporal.checkpoints import Checkpoint, Projection
 from cairn.temporal.executions import Description
@@ -172,7 +173,7 @@ def named_checkpoint(projection: Projection, checkpoint_id: str | None, name: st
 
 
 def _allow(now: Description, projection: Projection, command: ResetCommand, checkpoint: Checkpoint) -> None:
-    projection.engine.check_revision(command.expected_revision)
+    check_revision(projection.engine, command.expected_revision)
     if command.kind == "replay" and now.phase is Phase.RUNNING and not command.force:
         raise errors.Conflict("The execution is running; pause it first, or send force: true", code="execution_running")
     if not checkpoint.resettable:
