@@ -40,6 +40,10 @@ async def running_worker(client: Client, database: Database, settings: Settings)
             activities=activities(Dependencies(settings, database, client, closing)),
             workflow_runner=workflow_runner(settings),
             deployment_config=worker_config(settings),
+            max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
+            max_concurrent_activities=settings.worker_activities,
+            # Who bounds them wants tenants to take turns, and an eager activity never is in the queue where they do.
+            disable_eager_activity_execution=settings.worker_activities is not None,
             max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
             graceful_shutdown_timeout=timedelta(seconds=10),
         )

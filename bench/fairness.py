@@ -136,9 +136,11 @@ def main() -> int:
     parser.add_argument("--backlog", type=int, default=500, help="executions that tenant A starts at once")
     parser.add_argument("--steps", type=int, default=3, help="nodes of each execution")
     parser.add_argument("--rounds", type=int, default=5, help="executions of tenant B in each part")
+    parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a setting to measure with")
     given = parser.parse_args()
+    settings = dict(each.split("=", 1) for each in given.set)
     with tempfile.TemporaryDirectory(prefix="cairn-fairness-") as folder:
-        installation = Installation(Path(folder))
+        installation = Installation(Path(folder), settings)
         installation.start()
         try:
             figures = asyncio.run(measure(installation, given.backlog, given.steps, given.rounds))

@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-
 SandboxName: TypeAlias = Literal["eryx", "monty"]
 
 
@@ -61,6 +60,15 @@ class Settings(BaseSettings):
     )
     build_id: str | None = Field(
         default=None, description="Version of this worker's code, for Worker Versioning; none: versioning is off."
+    )
+    worker_workflow_tasks: int = Field(
+        default=100, ge=2, description="How many executions a worker moves on at a time."
+    )
+    worker_activities: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many nodes a worker runs at a time, each in its tenant's turn; none: 100, and the next "
+        "node of an execution starts at once where there is room.",
     )
     fairness_weights: dict[str, float] = Field(
         default_factory=dict[str, float], description="Share of a tenant in busy times, by tenant; JSON object; else 1."

@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from graphs import node, sequence
-from installation import Cairn
+from graphs import node, sequence, waiting
+from installation import Cairn, until
+from system_tools import World
+from temporalio.api.enums.v1 import EventType
 from temporalio.common import Priority
-from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
-from activities.registry import Dependencies, activities
 from cairn.settings import Settings
 from cairn.temporal.priority import priority_of
-from workflows.registry import WORKFLOWS
 
 
 @pytest.fixture
@@ -25,6 +24,7 @@ def settings(tmp_path: Path, sqlite_url: str, temporal_port: int, task_queue: st
         task_queue=task_queue,
         tool_modules=["system_tools"],
         fairness_weights={"acme": 2.5},
+        worker_activities=1,  # so all have been in the queue: what never was in one is not told its priority
     )
 
 
@@ -41,14 +41,24 @@ async def test_an_execution_and_its_activities_carry_priority_and_tenant(idle_ca
     described = await idle_cairn.client.get_workflow_handle(execution.id).describe()
     wanted = Priority(priority_key=1, fairness_key="acme", fairness_weight=2.5)
     assert described.raw_info.priority == wanted._to_proto()
-    dependencies = Dependencies(settings=idle_cairn.settings, database=idle_cairn.database, client=idle_cairn.client)
-    async with Worker(
-        idle_cairn.client,
-        task_queue=idle_cairn.settings.task_queue,
-        workflows=WORKFLOWS,
-        activities=activities(dependencies),
-        workflow_runner=UnsandboxedWorkflowRunner(),
-        disable_eager_activity_execution=True,  # what never was in a queue is not told its priority
-    ):
+    async with idle_cairn.worker():
         done = await idle_cairn.reach(execution.id, "completed")
     assert done.output_data == {"seen": {"key": 1, "fairness": "acme", "weight": 2.5}}
+
+
+async def test_a_worker_runs_no_more_nodes_at_a_time_than_it_is_told(idle_cairn: Cairn, world: World) -> None:
+    workflow = await idle_cairn.publish(sequence(waiting("one")))
+    executions = [await idle_cairn.start(workflow) for _ in range(2)]
+
+    async def asked_for() -> bool:
+        histories = [await idle_cairn.history(execution.id) for execution in executions]
+        types = [event.event_type for history in histories for event in history.events]
+        return types.count(EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED) == 2
+
+    async with idle_cairn.worker():
+        await until(asked_for)
+        await until(lambda: world.waiting["one"])
+        assert world.waiting["one"] == 1
+        world.gate("one").set()
+        for execution in executions:
+            await idle_cairn.reach(execution.id, "completed")
