@@ -120,9 +120,10 @@ class TaskCutOff(Event):
 
 @dataclass(frozen=True, slots=True)
 class Landed(Event):
-    """The workflow found out in which run it stands."""
+    """The workflow found out in which run it stands; ``clock`` is the workflow's after that, which took some time."""
 
     landing: Landing
+    clock: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,9 @@ async def _landed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> 
     if marker.marker_name == _LOCAL_ACTIVITY and not marker.HasField("failure"):
         data: list[Any] = await converter.decode(marker.details["data"].payloads) if "data" in marker.details else []
         if data and data[0].get("activity_type") == LAND.name and "result" in marker.details:
-            return Landed(raw.event_id, at, await _one(converter, marker.details["result"], Landing))
+            landing = await _one(converter, marker.details["result"], Landing)
+            ended = data[0].get("complete_time")
+            return Landed(raw.event_id, at, landing, _clock(Timestamp(**ended)) if ended else None)
     return None
 
 

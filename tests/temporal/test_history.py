@@ -6,11 +6,14 @@ from datetime import datetime
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio import workflow
+from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
+from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
-from cairn.temporal.history import TaskStarted, read
+from cairn.contracts.operations import LAND, Landing
+from cairn.temporal.history import Landed, TaskStarted, read
 
 
 async def test_the_clock_of_a_workflow_task_is_the_workflows(monkeypatch) -> None:
@@ -20,6 +23,23 @@ async def test_the_clock_of_a_workflow_task_is_the_workflows(monkeypatch) -> Non
         (started,) = await read([event], DataConverter.default)
         assert isinstance(started, TaskStarted)
         assert started.at == now_in_workflow(stamp, monkeypatch)
+
+
+async def test_landing_takes_time_also_by_the_workflows_clock(monkeypatch) -> None:
+    stamp = Timestamp(seconds=1795326291, nanos=851314600)
+    ended = {"seconds": stamp.seconds, "nanos": stamp.nanos}
+    converter = pydantic_data_converter
+    told = {
+        "data": Payloads(payloads=await converter.encode([{"activity_type": LAND.name, "complete_time": ended}])),
+        "result": Payloads(payloads=await converter.encode([Landing(run_id="r1")])),
+    }
+    marker = MarkerRecordedEventAttributes(marker_name="core_local_activity", details=told)
+    kind = EventType.EVENT_TYPE_MARKER_RECORDED
+    (landed,) = await read(
+        [HistoryEvent(event_id=5, event_type=kind, marker_recorded_event_attributes=marker)], converter
+    )
+    assert isinstance(landed, Landed)
+    assert (landed.landing.run_id, landed.clock) == ("r1", now_in_workflow(stamp, monkeypatch))
 
 
 def now_in_workflow(stamp: Timestamp, monkeypatch) -> datetime:
