@@ -7,34 +7,22 @@ the results in history; no worker and no query is asked.
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from cairn.contracts.executions import (
-    Answer,
-    Cancel,
-    Command,
-    Migrate,
     NodeFailure,
-    OutsideEvent,
-    ParentCommand,
-    Patch,
-    Pause,
-    Resume,
     execution_tag,
 )
-from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import RUN_SEGMENT, NodeResult
-from cairn.contracts.operations import Landing
-from cairn.errors import CairnError
 from cairn.graph import step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
+from cairn.temporal.checkpoint import Checkpoint, Snapshot
 from cairn.temporal.ended import Done, Ended, done_of, outcome, watched
 from cairn.temporal.history import (
     ChildCompleted,
@@ -54,66 +42,10 @@ from cairn.temporal.history import (
     WorkScheduled,
     WorkStarted,
 )
+from cairn.temporal.task import Task, command, signal
 from workflows.failures import is_parked
 
 START = "start"
-
-
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
-    """One place that an execution can go back to.
-
-    Attributes:
-        id: the same over every reset to a later place; never means anything else.
-        name: the author's.
-        node_id: the node that completed; None for ``start``.
-        created_at: when it completed.
-        step: number of the checkpoint in the execution, from 0 for ``start``.
-        event_id: the completion's event.
-        point: the event to reset to; None while no workflow task has seen the completion.
-        run_id: the run of the execution that it is in.
-        shared: an earlier checkpoint has the same point, so a reset to it keeps both.
-    """
-
-    id: str
-    name: str
-    node_id: str | None
-    created_at: datetime
-    step: int
-    event_id: int
-    point: int | None = None
-    shared: bool = False
-    run_id: str = ""
-
-    @property
-    def resettable(self) -> bool:
-        """Whether a reset can go there at this moment."""
-        return self.point is not None
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What the execution knew at a checkpoint.
-
-    Attributes:
-        engine: all of it, as another execution can go on from it (``ExecutionInput.seed``).
-    """
-
-    input: Json
-    state: JsonObject
-    outputs: JsonObject
-    engine: JsonObject
-
-
-@dataclass(slots=True)
-class _Task:
-    """A workflow task that completed, and what was written with it."""
-
-    completed: TaskCompleted
-    now: datetime
-    suggested: bool
-    commands: list[Command]
-    landings: list[Landed]
 
 
 class Projection:
@@ -163,7 +95,7 @@ class Projection:
         self._unseen: list[Ended] = []
         self._signals: list[Signalled] = []
         self._suggested = False
-        self._task: _Task | None = None
+        self._task: Task | None = None
         self._now: datetime | None = None
         self._reset_due = False
         self._cut_off: int | None = None
@@ -252,11 +184,10 @@ class Projection:
 
     def made_by(self, event: WorkCompleted) -> Checkpoint | None:
         """Return the checkpoint that a completion made, if it made one."""
-        for checkpoint in reversed(self._made):
-            if checkpoint.event_id <= event.id:
-                made = checkpoint if checkpoint.event_id == event.id else self._checkpoint_of_unseen(event)
-                return replace(made, step=made.step + self._steps_before) if made is not None else None
-        return self._checkpoint_of_unseen(event)
+        made = next((c for c in reversed(self._made) if c.event_id <= event.id), None)
+        if made is None or made.event_id != event.id:
+            made = self._checkpoint_of_unseen(event)
+        return replace(made, step=made.step + self._steps_before) if made is not None else None
 
     def key_of(self, scheduled_id: int) -> str | None:
         """Return the key of the work that the event commanded."""
@@ -326,7 +257,7 @@ class Projection:
             case TaskStarted():
                 self._now, self._suggested = event.at, event.suggested
             case TaskCompleted():
-                self._task = _Task(event, self._now or event.at, self._suggested, [], [])
+                self._task = Task(event, self._now or event.at, self._suggested, [], [])
             case Landed() if self._task is not None:
                 self._task.landings.append(event)
             case Commanded() if self._task is not None:
@@ -335,7 +266,7 @@ class Projection:
             case _:
                 pass
 
-    def _carry_out(self, task: _Task) -> None:
+    def _carry_out(self, task: Task) -> None:
         """Do in the engine what the workflow did in this task."""
         point = task.completed
         seen = [event for event in self._unseen if event.id < point.started_id]
@@ -353,10 +284,10 @@ class Projection:
             self.snapshot = self._after(seen)
         if self._capture is not None and self.engine.started:
             self.engine.state.trace = []
-        self._take_signals(point.started_id)
-        for command in task.commands:
-            with contextlib.suppress(CairnError):  # it was accepted and then refused: its caller was told so
-                self._command(command, task.now)
+        signals = [event for event in self._signals if event.id < point.started_id]
+        self._signals = self._signals[len(signals) :]
+        signal(self.engine, signals)
+        command(self.engine, task)
         self._take_trace(task)
         for event in self._in_order(seen):
             ended = self._end_work(self.engine.state, event)
@@ -365,7 +296,7 @@ class Projection:
         self._go_on(task)
         self._take_trace(task)
 
-    def _take_trace(self, task: _Task) -> None:
+    def _take_trace(self, task: Task) -> None:
         """Take what ended without an event of its own: by a command, by time, or by a result that was kept."""
         if self._capture is None or not self.engine.started:
             return
@@ -392,18 +323,6 @@ class Projection:
         compensated = self.engine.graph.nodes[done.node_id].data.compensate is not None
         return replace(done, scope=copy.deepcopy(state.scope())) if done.whole is not None and compensated else done
 
-    def _take_signals(self, before: int) -> None:
-        signals = [event.signal for event in self._signals if event.id < before]
-        self._signals = self._signals[len(signals) :]
-        for signal in signals:
-            match signal:
-                case OutsideEvent():
-                    self.engine.hear(signal)
-                case Answer():
-                    self.engine.said(signal)
-                case ParentCommand():
-                    self.engine.told(signal)
-
     def _in_order(self, events: Iterable[Ended]) -> list[Ended]:
         """Return what one workflow task saw in the order in which the engine takes it (``Engine.settle``)."""
         events = list(events)
@@ -421,7 +340,7 @@ class Projection:
             (k for k, w in in_flight if isinstance(w.run, Child) and w.run.temporal_id == event.temporal_id), ""
         )
 
-    def _go_on(self, task: _Task) -> None:
+    def _go_on(self, task: Task) -> None:
         if self.engine.started:
             self._turn(task)
         for landed in task.landings:
@@ -439,25 +358,8 @@ class Projection:
                 self.line_revision = landing.revision
             self._turn(task)
 
-    def _turn(self, task: _Task) -> None:
+    def _turn(self, task: Task) -> None:
         self.engine.turn(task.now, task.completed.started_id, task.suggested)
-
-    def _command(self, command: Command, now: datetime) -> None:
-        match command:
-            case Pause():
-                self.engine.pause(command)
-            case Resume():
-                self.engine.resume(command)
-            case Patch():
-                self.engine.patch(command)
-            case Cancel():
-                self.engine.cancelling()
-            case Answer():
-                self.engine.answer(command, now)
-            case Migrate():
-                self.engine.migrate(command)
-            case _:
-                pass
 
     def _end_work(self, state: ExecutionState, event: Ended) -> Done | None:
         """Take the end of a piece of work; return what ended, if it was under way and did not merely stop."""
