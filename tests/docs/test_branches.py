@@ -7,11 +7,12 @@ import re
 from pathlib import Path
 
 import pytest
-from graphs import edge, node, noting
+from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
 from people import answer
 
 from cairn.contracts.json import Json, JsonObject
+from cairn.domain.executions.model import ExecutionFilter
 from cairn.domain.requests.model import Request, RequestFilter
 from cairn.domain.requests.service import RequestService
 from cairn.domain.tools import load_tools
@@ -130,3 +131,31 @@ async def test_an_end_that_fails_is_not_collected(cairn: Cairn, world, status: s
         ],
     }
     await cairn.reach((await cairn.run(graph)).id, status)
+
+
+async def test_a_child_in_a_branch_that_is_not_waited_for_is_cancelled(cairn: Cairn, world) -> None:
+    graph = {
+        "nodes": [
+            node("start", "start"),
+            node("fan", "parallel"),
+            waiting("quick"),
+            node("sub", "subgraph", workflow_id=await cairn.publish(sequence(waiting("slow"), noting("late")))),
+            node("meet", "join", mode="any"),
+            node("end", "end", output={"first": "outputs.meet"}),
+        ],
+        "edges": [
+            edge("start", "fan"),
+            edge("fan", "quick", "quick"),
+            edge("fan", "sub", "slow"),
+            edge("quick", "meet"),
+            edge("sub", "meet"),
+            edge("meet", "end"),
+        ],
+    }
+    execution = await cairn.run(graph)
+    await until(lambda: world.waiting["slow"])
+    world.gate("quick").set()
+    assert (await cairn.reach(execution.id, "completed")).output_data == {"first": {"quick": "quick"}}
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(parent_execution_id=execution.id), 1, 10)
+    await cairn.reach(page.items[0].id, "cancelled")
