@@ -1,0 +1,79 @@
+"""One workflow task as history tells it: what it told the workflow besides the work that ended, and the commands."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from cairn.contracts.executions import (
+    Answer,
+    Cancel,
+    Command,
+    Migrate,
+    OutsideEvent,
+    ParentCommand,
+    Patch,
+    Pause,
+    Resume,
+)
+from cairn.errors import CairnError
+from cairn.graph.engine import Engine
+from cairn.temporal.history import Landed, Signalled, TaskCompleted
+
+
+@dataclass(slots=True)
+class Task:
+    """A workflow task that completed, and what was written with it.
+
+    Attributes:
+        completed: its end; what stands before the event that it was started by, it saw.
+        now: the workflow's clock in it.
+        suggested: Temporal suggested to continue in a new run.
+        commands: commands that were accepted in it.
+        landings: landings that were made in it.
+    """
+
+    completed: TaskCompleted
+    now: datetime
+    suggested: bool
+    commands: list[Command]
+    landings: list[Landed]
+
+
+def signal(engine: Engine, signals: Iterable[Signalled]) -> None:
+    """Tell an engine of signals."""
+    for event in signals:
+        match event.signal:
+            case OutsideEvent():
+                engine.hear(event.signal)
+            case Answer():
+                engine.said(event.signal)
+            case ParentCommand():
+                engine.told(event.signal)
+
+
+def command(engine: Engine, task: Task) -> None:
+    """Have an engine carry out the commands that a task accepted."""
+    for each in task.commands:
+        with contextlib.suppress(CairnError):  # it was accepted and then refused: its caller was told so
+            _carry_out(engine, each, task.now)
+
+
+def _carry_out(engine: Engine, command: Command, now: datetime) -> None:
+    match command:
+        case Pause():
+            engine.pause(command)
+        case Resume():
+            engine.resume(command)
+        case Patch():
+            engine.patch(command)
+        case Cancel():
+            engine.cancelling()
+        case Answer():
+            engine.answer(command, now)
+        case Migrate():
+            engine.migrate(command)
+        case _:
+            pass
