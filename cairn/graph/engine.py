@@ -29,7 +29,7 @@ from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
 from cairn.errors import CairnError
-from cairn.graph import step, waits
+from cairn.graph import limits, step, waits
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph
 from cairn.graph.migrate import check_migration
@@ -263,7 +263,7 @@ class Engine:
             return Turn(notices=self._notices(), go_on=self._drained())
         if self._grant:
             self._grant = self._over_limit = False
-            step.grant(self.graph, self.state, now)
+            limits.grant(self.graph, self.state, now)
         line = step.Line(now, self.lineage, self.temporal_id, self.ref)
         again = [step.redo(self.graph, self.state, key, line) for key in self._parked_in_order()]
         self._parked.clear()
@@ -277,7 +277,8 @@ class Engine:
         elif self.state.ended:
             self._finish()
         works = [work for work in again if work is not None] + works
-        return Turn(works, self._notices())
+        # What was commanded may have been dropped again in the same turn.
+        return Turn([work for work in works if work.key in self.state.in_flight], self._notices())
 
     def open_children(self) -> list[Work]:
         """Return the children under way."""
@@ -319,7 +320,9 @@ class Engine:
         self._over_limit, self._grant = dumped["over_limit"], dumped["grant"]
 
     def _drained(self) -> bool:
-        return not any(isinstance(work.run, Run) for work in self.state.in_flight.values())
+        """Whether no activity is under way; what a reset parked is none, and is commanded anew by the next run."""
+        in_flight = self.state.in_flight.items()
+        return not any(isinstance(work.run, Run) for key, work in in_flight if key not in self._parked)
 
     def _notices(self) -> list[Notice]:
         notices, self.state.notices = self.state.notices, []

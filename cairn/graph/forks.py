@@ -14,7 +14,7 @@ from cairn.graph.state import ExecutionState, Fork, Notice, Token, Wait
 def fork(state: ExecutionState, node: GraphNode, token: Token) -> None:
     """Send a token down every branch of a parallel."""
     ways = [way for way in node.ways if way.on == "success"]
-    fork_id = f"{node.id}#{state.visits[node.id]}"
+    fork_id = f"{node.id}#{token.visit or state.visits[node.id]}"
     state.forks[fork_id] = Fork(open=[way.label for way in ways], origin=token)
     for way in ways:
         state.ready.append(
@@ -107,6 +107,11 @@ def drop(state: ExecutionState, fork_id: str) -> None:
         work = state.in_flight.pop(key)
         if isinstance(work.run, Wait) and work.run.request_id is not None:
             state.notices.append(Notice(work.run, "cancelled"))
+
+
+def stands(state: ExecutionState, token: Token) -> bool:
+    """Whether the parallels that a token is inside of are all still under way."""
+    return all(fork_id in state.forks for fork_id in token.forks)
 
 
 def _needed(join: GraphNode | None) -> int | None:

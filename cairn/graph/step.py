@@ -9,12 +9,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from cairn.contracts.executions import DoneWork, NodeFailure, Usage
+from cairn.contracts.executions import DoneWork, NodeFailure
 from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import MARK_CHECKPOINT, RUN_SEGMENT, NodeResult
 from cairn.graph import agents, children, forks, segments, waits
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
+from cairn.graph.limits import over_budget, over_limit, used
 from cairn.graph.nodes.agent import AgentData
 from cairn.graph.results import (
     NODE_ERRORS,
@@ -60,29 +61,18 @@ def advance(graph: Graph, state: ExecutionState, line: Line) -> tuple[list[Work]
 def step_once(graph: Graph, state: ExecutionState, line: Line, works: list[Work]) -> str | None:
     """Let one token enter or leave its node, or one agent go on; return the reason to pause instead."""
     if not state.ready:
-        reason = _over_budget(graph, state, line.now)
+        reason = over_budget(graph, state, line.now)
         if reason is None:
             works += _drive(graph, state, state.due.pop(0), line)
         return reason
     token = state.ready[0]
     node = graph.nodes[token.node_id]
-    reason = None if token.done else _over_limit(graph, state, node, line.now)
+    reason = None if token.done else over_limit(graph, state, node, line.now)
     if reason is None:
         state.ready.popleft()
         work = _finish(graph, state, node, token) if token.done else _enter(graph, state, node, token, line)
         works += [work] if work is not None else []
     return reason
-
-
-def grant(graph: Graph, state: ExecutionState, now: datetime) -> None:
-    """Grant the limits anew: what a person does who resumes an execution that paused over one."""
-    state.spent.steps = state.spent.tokens = 0
-    state.spent.cost = 0.0
-    state.spent.since = now
-    for token in state.ready:
-        node = graph.nodes[token.node_id]
-        if not token.done and state.visits.get(node.id, 0) >= node.data.max_visits + state.allowance.get(node.id, 0):
-            state.allowance[node.id] = state.allowance.get(node.id, 0) + node.data.max_visits
 
 
 def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) -> None:
@@ -93,7 +83,7 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
     if work.run.kind == "run" and work.run.activity == RUN_SEGMENT.name:
         segments.take(state, work.token, result)
         return
-    _used(state, result.usage)
+    used(state, result.usage)
     node = graph.nodes[work.run.node_id]
     try:
         if work.loop is not None:
@@ -148,6 +138,8 @@ def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
     overdue = waits.expire(state, now)
     for work, failure in overdue:
         node = graph.nodes[work.run.node_id]
+        if not forks.stands(state, work.token):
+            continue  # the one before took its branch along
         if failure is None:
             _returns(graph, state, work, None)
         elif work.loop is not None:
@@ -157,7 +149,8 @@ def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
     waits.escalate(state, now)
     met = waits.deliver(graph, state)
     for work, payload in met:
-        _returns(graph, state, work, payload)
+        if forks.stands(state, work.token):
+            _returns(graph, state, work, payload)
     return bool(overdue or met)
 
 
@@ -189,13 +182,6 @@ def failed(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, f
         forks.fail_branch(graph, state, node, token, failure)
         return
     state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last={"error": error}))
-
-
-def _used(state: ExecutionState, usage: Usage | None) -> None:
-    if usage is not None:
-        state.usage = state.usage.plus(usage)
-        state.spent.tokens += usage.input_tokens + usage.output_tokens
-        state.spent.cost += usage.cost or 0.0
 
 
 def _returns(graph: Graph, state: ExecutionState, work: InFlight, value: Json) -> None:
@@ -231,25 +217,6 @@ def _drive(graph: Graph, state: ExecutionState, owner: str, line: Line) -> list[
     return works
 
 
-def _over_limit(graph: Graph, state: ExecutionState, node: GraphNode, now: datetime) -> str | None:
-    if state.visits.get(node.id, 0) >= node.data.max_visits + state.allowance.get(node.id, 0):
-        return f"node {node.name!r} reached its limit of {node.data.max_visits} visits"
-    if graph.limits.steps is not None and state.spent.steps >= graph.limits.steps:
-        return f"the execution reached its limit of {graph.limits.steps} steps"
-    return _over_budget(graph, state, now)
-
-
-def _over_budget(graph: Graph, state: ExecutionState, now: datetime) -> str | None:
-    limits, spent = graph.limits, state.spent
-    if limits.tokens is not None and spent.tokens >= limits.tokens:
-        return f"the execution reached its limit of {limits.tokens} tokens"
-    if limits.cost is not None and spent.cost >= limits.cost:
-        return f"the execution reached its limit of {limits.cost} US dollars"
-    if limits.seconds is not None and spent.since is not None and (now - spent.since).total_seconds() >= limits.seconds:
-        return f"the execution reached its limit of {limits.seconds} seconds"
-    return None
-
-
 def _enter(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, line: Line) -> Work | None:
     """Do what a node does when a token arrives; return the work that must be done outside."""
     if node.kind.type == "join" and not token.joined:
@@ -258,7 +225,7 @@ def _enter(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, l
     coming = f"{node.id}#{state.visits.get(node.id, 0) + 1}"
     if segments.starts(graph, state, node) and line.graph and coming not in state.segment and coming not in state.done:
         return segments.begin(state, node, token, f"{coming}#{agents.next_number(state)}", line.graph)
-    visit = state.visits[node.id] = state.visits.get(node.id, 0) + 1
+    visit = token.visit = state.visits[node.id] = state.visits.get(node.id, 0) + 1
     state.spent.steps += 1
     try:
         if node.kind.works:
@@ -317,7 +284,7 @@ def _take_inside(graph: Graph, state: ExecutionState, node: GraphNode, token: To
         failed(graph, state, node, token, done.failure)
         return
     result = NodeResult.model_validate(done.result)
-    _used(state, result.usage)
+    used(state, result.usage)
     returned(graph, state, node, result.value)
     traced(state, run, token, result.value, result.usage)
     token.last = result.value

@@ -9,7 +9,7 @@ from machine import NOW, Machine
 
 from cairn.contracts.executions import NodeFailure, Usage
 from cairn.contracts.nodes import NodeResult
-from cairn.graph import step
+from cairn.graph import limits, step
 from cairn.graph.state import ExecutionState
 
 
@@ -78,7 +78,7 @@ def test_the_budget_of_the_execution_pauses_an_agent_between_turns() -> None:
     m.graph.limits.tokens = 10
     m.done("ask", calls("look"), usage=Usage(requests=1, input_tokens=11))
     assert m.reason is not None
-    step.grant(m.graph, m.state, NOW)
+    limits.grant(m.graph, m.state, NOW)
     assert m.advance() == ["ask"]
     assert m.runs[-1].activity == "run_tool"
 

@@ -9,7 +9,7 @@ from machine import NOW, Machine, diamond
 
 from cairn.contracts.executions import Usage
 from cairn.contracts.nodes import NodeResult
-from cairn.graph import step
+from cairn.graph import limits, step
 
 
 def test_a_sequence_is_one_piece_of_work_at_a_time() -> None:
@@ -190,7 +190,7 @@ def test_limits_hold_the_execution_and_are_granted_anew() -> None:
     m.done("a")
     assert m.reason is not None
     assert "3 steps" in m.reason
-    step.grant(m.graph, m.state, NOW)
+    limits.grant(m.graph, m.state, NOW)
     assert m.advance() == ["a"]
 
     m = Machine({**loop, "limits": {"tokens": 100}})
