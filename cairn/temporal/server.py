@@ -51,6 +51,9 @@ _DYNAMIC_CONFIG = {
     "history.visibilityProcessorMaxPollRPS": 5000,
     # Tenants take turns: without it, who comes after another tenant's thousand executions waits for all of them.
     "matching.enableFairness": "true",
+    # Turns are taken within a partition, of which a queue has four else. Reads stay as they are: partitions that hold
+    # tasks of an earlier run of the server would be forgotten.
+    "matching.numTaskqueueWritePartitions": 1,
 }
 
 _ADVICE = (
