@@ -6,8 +6,10 @@ import json
 import re
 from pathlib import Path
 
+from graphs import node, sequence
 from installation import Cairn
 
+from cairn.domain.executions.model import ExecutionFilter
 from cairn.graph.children import MAX_DEPTH
 from cairn.graph.nodes.map import MAX_ITEMS, MapData
 from cairn.graph.validate_body import MAX_NESTING
@@ -31,3 +33,17 @@ def test_its_limits_are_those_of_the_code() -> None:
     assert MAX_DEPTH == 10 and "At ten executions deep" in GUIDE
     assert MAX_NESTING == 8 and "up to eight deep" in GUIDE
     assert f"| `concurrency` | {MapData.model_fields['concurrency'].default} |" in GUIDE
+
+
+async def test_a_replay_of_one_item_keeps_the_others(cairn: Cairn, world) -> None:
+    body = sequence(node("n", "tool", tool="note", arguments={"entry": "item"}))
+    graph = sequence(node("each", "map", items="input.words", body=body, on_error="collect"))
+    world.failing.add("bad")
+    execution = await cairn.run(graph, {"words": ["good", "bad"]})
+    await cairn.reach(execution.id, "completed")
+    world.failing.clear()
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(parent_execution_id=execution.id, status="failed"), 1, 10)
+    await cairn.reset(page.items[0].id, "replay", "start")
+    await cairn.reach(execution.id, "completed")
+    assert [len(world.effects(entry)) for entry in ("good", "bad")] == [1, 1]
