@@ -8,9 +8,7 @@ from cairn.graph.nodes.base import RetryPolicy
 from cairn.graph.state import Run
 from workflows.failures import node_failure
 
-RUN = Run(
-    key="a#1#1", node_id="a", visit=1, summary="A", activity="run_tool", data={}, timeout=5, retry=RetryPolicy()
-)
+RUN = Run(key="a#1#1", node_id="a", visit=1, summary="A", activity="run_tool", data={}, timeout=5, retry=RetryPolicy())
 
 
 def test_a_worker_that_cannot_read_its_arguments_is_told_apart() -> None:
