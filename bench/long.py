@@ -95,11 +95,11 @@ async def measure(installation: Installation, steps: int, branches: int) -> Json
         started = await api.post("/api/v1/executions", json={"workflow_id": made["uuid"]})
         execution = started.raise_for_status().json()
         handle = client.get_workflow_handle(execution["temporal"]["workflow_id"])
-        memory = [_memory(running["worker"])]
+        memory = [memory_of(running["worker"])]
         while (await handle.describe()).close_time is None:
             await asyncio.sleep(POLL)
-            memory.append(_memory(running["worker"]))
-        before = _memory(running["api"])
+            memory.append(memory_of(running["worker"]))
+        before = memory_of(running["api"])
         path = f"/api/v1/executions/{execution['id']}"
         first, again = await timed(api, path), await timed(api, path)
         status = (await api.get(path)).json()
@@ -119,13 +119,14 @@ async def measure(installation: Installation, steps: int, branches: int) -> Json
         "bytes_started_with": {"first": carries[0], "second": carries[min(1, len(runs) - 1)], "last": carries[-1]},
         "get_ms": {"nothing_read_yet": first, "again": again},
         "worker_mb": {"begin": memory[0], "middle": memory[len(memory) // 2], "end": memory[-1]},
-        "api_mb": {"before_get": before, "after": _memory(running["api"])},
+        "api_mb": {"before_get": before, "after": memory_of(running["api"])},
         "cores": len(os.sched_getaffinity(0)),
         "load": round(os.getloadavg()[0], 1),
     }
 
 
-def _memory(process: psutil.Process) -> float:
+def memory_of(process: psutil.Process) -> float:
+    """Return the resident memory of a process in MB."""
     return round(process.memory_info().rss / 1e6, 1)
 
 
