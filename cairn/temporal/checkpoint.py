@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
+from cairn.contracts.executions import ExecutionInput, execution_tag
 from cairn.contracts.json import Json, JsonObject
+from cairn.temporal.history import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,10 @@ class Snapshot:
     state: JsonObject
     outputs: JsonObject
     engine: JsonObject
+
+
+def checkpoint_id(start: ExecutionInput, original_run_id: str, event: Event) -> str:
+    """Return the id of the checkpoint that an event makes: the same in every run that a reset copies the event to."""
+    place = f"{original_run_id}/{event.id}/{event.at.isoformat()}"
+    digest = hashlib.sha256(place.encode()).hexdigest()[:16]
+    return f"chk_{execution_tag(start.tenant, start.execution_id)}{digest}"

@@ -8,22 +8,29 @@ the results in history; no worker and no query is asked.
 from __future__ import annotations
 
 import copy
-import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
 from cairn.contracts.executions import (
     NodeFailure,
-    execution_tag,
 )
-from cairn.contracts.nodes import RUN_SEGMENT, NodeResult
 from cairn.graph import step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
-from cairn.temporal.checkpoint import Checkpoint, Snapshot
-from cairn.temporal.ended import Done, Ended, done_of, outcome, watched
+from cairn.temporal.checkpoint import Checkpoint, Snapshot, checkpoint_id
+from cairn.temporal.ended import (
+    Done,
+    Ended,
+    done_of,
+    done_without_event,
+    in_order,
+    key_of,
+    name_of,
+    outcome,
+    watched,
+)
 from cairn.temporal.history import (
     ChildCompleted,
     ChildFailed,
@@ -133,12 +140,8 @@ class Projection:
         An execution may have any number of runs, and their projections are kept together.
         """
         brief = Projection(run_id=self.run_id)
-        brief.previous, brief.continued_run_id, brief.line_revision = (
-            self.previous,
-            self.continued_run_id,
-            self.line_revision,
-        )
-        brief.events_before = self.events_before
+        brief.previous, brief.continued_run_id = self.previous, self.continued_run_id
+        brief.line_revision, brief.events_before = self.line_revision, self.events_before
         brief.last_event_id, brief.original_run_id = self.last_event_id, self.original_run_id
         brief.resets, brief.updates, brief.closed = self.resets, self.updates, self.closed
         brief._made = self._numbered()
@@ -301,21 +304,7 @@ class Projection:
         if self._capture is None or not self.engine.started:
             return
         for whole in self.engine.state.trace or []:
-            result = NodeResult(value=whole.result, usage=whole.usage)
-            made = Done(
-                event_id=task.completed.id,
-                key=whole.key,
-                node_id=whole.node_id,
-                visit=whole.visit,
-                at=task.completed.at,
-                activity="",
-                data=whole.data,
-                forks=whole.forks,
-                labels=whole.labels,
-                lineage=self.engine.lineage or "",
-                result=result,
-                whole=whole,
-            )
+            made = done_without_event(whole, task.completed, self.engine.lineage or "")
             self.done.append(self._with_scope(made, self.engine.state))
         self.engine.state.trace = []
 
@@ -324,21 +313,10 @@ class Projection:
         return replace(done, scope=copy.deepcopy(state.scope())) if done.whole is not None and compensated else done
 
     def _in_order(self, events: Iterable[Ended]) -> list[Ended]:
-        """Return what one workflow task saw in the order in which the engine takes it (``Engine.settle``)."""
-        events = list(events)
-        if not self.engine.started or self.engine.state.engine == 1:
-            return events
-        return sorted(events, key=lambda event: int(self._key(event).rsplit("#", 1)[-1] or 0))
+        return in_order(events, self.engine, self._key) if self.engine.started else list(events)
 
     def _key(self, event: Ended) -> str:
-        """Return the key of the work that ended; "" when it is none of the engine's."""
-        if isinstance(event, WorkCompleted | WorkFailed):
-            key = self._keys.get(event.scheduled_id, "")
-            return key if "#" in key else ""
-        in_flight = self.engine.state.in_flight.items() if self.engine.started else ()
-        return next(
-            (k for k, w in in_flight if isinstance(w.run, Child) and w.run.temporal_id == event.temporal_id), ""
-        )
+        return key_of(event, self._keys, self.engine)
 
     def _go_on(self, task: Task) -> None:
         if self.engine.started:
@@ -413,15 +391,10 @@ class Projection:
         if not isinstance(event, WorkCompleted) or not self.engine.started:
             return None
         work = self.engine.state.in_flight.get(self._key(event))
-        name, node_id = (work.run.checkpoint, work.run.node_id) if work is not None else (None, "")
-        if work is not None and isinstance(work.run, Run) and work.run.activity == RUN_SEGMENT.name:
-            name, node_id = event.result.value["checkpoint"], event.result.value["node_id"]
+        name, node_id = name_of(work, event.result) if work is not None else (None, "")
         if name is None:
             return None
         return Checkpoint(self._id(event), name, node_id, event.at, 0, event.id, run_id=self.run_id)
 
     def _id(self, event: Event) -> str:
-        start = self.engine.start
-        place = f"{self.original_run_id}/{event.id}/{event.at.isoformat()}"
-        digest = hashlib.sha256(place.encode()).hexdigest()[:16]
-        return f"chk_{execution_tag(start.tenant, start.execution_id)}{digest}"
+        return checkpoint_id(self.engine.start, self.original_run_id, event)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
 from cairn.contracts.executions import NodeFailure
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import NodeResult
+from cairn.contracts.nodes import RUN_SEGMENT, NodeResult
+from cairn.graph.engine import Engine
 from cairn.graph.state import Child, InFlight, Run
 from cairn.graph.state import Done as Finished
-from cairn.temporal.history import ChildCompleted, ChildFailed, WorkCompleted, WorkFailed
+from cairn.temporal.history import ChildCompleted, ChildFailed, TaskCompleted, WorkCompleted, WorkFailed
 from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
 
 Ended: TypeAlias = WorkCompleted | WorkFailed | ChildCompleted | ChildFailed
@@ -102,3 +104,50 @@ def done_of(event: Ended, work: InFlight, lineage: str, result: NodeResult | Non
 def watched(key: str) -> str:
     """Return the key of the child that an activity waits for, else the activity's own."""
     return key.removeprefix("watch:").rsplit(":", 1)[0] if key.startswith("watch:") else key
+
+
+def done_without_event(whole: Finished, task: TaskCompleted, lineage: str) -> Done:
+    """Return the end of a node's work that has no event of its own: by a command, by time, or by a kept result."""
+    return Done(
+        event_id=task.id,
+        key=whole.key,
+        node_id=whole.node_id,
+        visit=whole.visit,
+        at=task.at,
+        activity="",
+        data=whole.data,
+        forks=whole.forks,
+        labels=whole.labels,
+        lineage=lineage,
+        result=NodeResult(value=whole.result, usage=whole.usage),
+        whole=whole,
+    )
+
+
+def key_of(event: Ended, keys: Mapping[int, str], engine: Engine) -> str:
+    """Return the key of the work that ended; "" when it is none of the engine's.
+
+    Args:
+        event: its end.
+        keys: of the work that was scheduled, by event.
+        engine: of the execution.
+    """
+    if isinstance(event, WorkCompleted | WorkFailed):
+        key = keys.get(event.scheduled_id, "")
+        return key if "#" in key else ""
+    in_flight = engine.state.in_flight.items() if engine.started else ()
+    return next((k for k, w in in_flight if isinstance(w.run, Child) and w.run.temporal_id == event.temporal_id), "")
+
+
+def in_order(events: Iterable[Ended], engine: Engine, key: Callable[[Ended], str]) -> list[Ended]:
+    """Return what one workflow task saw in the order in which the engine takes it (``Engine.settle``)."""
+    if engine.state.engine == 1:
+        return list(events)
+    return sorted(events, key=lambda event: int(key(event).rsplit("#", 1)[-1] or 0))
+
+
+def name_of(work: InFlight, result: NodeResult) -> tuple[str | None, str]:
+    """Return the name and the node of the checkpoint that a completion makes; no name when it makes none."""
+    if isinstance(work.run, Run) and work.run.activity == RUN_SEGMENT.name:
+        return result.value["checkpoint"], result.value["node_id"]
+    return work.run.checkpoint, work.run.node_id
