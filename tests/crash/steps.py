@@ -31,6 +31,13 @@ def before(owner: Any, name: str) -> None:
     setattr(owner, name, dead)
 
 
+def outright(owner: Any, name: str) -> None:
+    def dead(*_: Any, **__: Any) -> None:
+        die()
+
+    setattr(owner, name, dead)
+
+
 def after(owner: Any, name: str) -> None:
     original = getattr(owner, name)
 
@@ -53,6 +60,8 @@ def _steps() -> dict[str, tuple[Wrap, Any, str]]:
     from cairn.domain.schedules import firing
     from cairn.temporal.executions import ExecutionClient
     from cairn.temporal.resets import ResetClient
+    from workflows.graph_execution import GraphExecution
+    from workflows.work import WorkRunner
 
     return {
         "before the commit": (before, UnitOfWork, "commit"),
@@ -68,6 +77,8 @@ def _steps() -> dict[str, tuple[Wrap, Any, str]]:
         "after an undo, before it is kept": (before, reset_records, "note_compensation"),
         "after an undo was kept, before its activity ends": (after, ResetActivities, "undo"),
         "after the undos, before the reset": (before, ResetClient, "make"),
+        "before it goes on in a new run": (outright, GraphExecution, "_go_on"),
+        "in a new run, before it takes up what it carries": (outright, WorkRunner, "rejoin"),
         "before the row of a firing": (before, firing, "prepare"),
         "after the row of a firing, before its activity ends": (after, ScheduleActivities, "prepare_scheduled"),
         "after the execution of a firing was started, before that is noted": (before, schedules, "note_start"),
