@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chaos.ledger import Entry, effects
-from chaos.records import ENDS, RESETS, Asked, Shown, Story
+from chaos.records import ENDS, RESETS, STARTS, Asked, Shown, Story
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ def answered(story: Story) -> Iterator[tuple[str, str]]:
 
 def started_once(story: Story) -> Iterator[tuple[str, str]]:
     """An acknowledged start is one execution; one that was refused or never answered is at most one."""
-    found = Counter(f.tag for f in story.found)
-    starts = {a.tag: a for a in story.asked if a.kind == "start"}
+    found = Counter(f.tag for f in story.found if f.parent is None)
+    starts = {a.tag: a for a in story.asked if a.kind in STARTS}
     for tag in found.keys() - starts.keys():
         yield tag, "an execution that nobody asked for"
     for tag, start in starts.items():
@@ -100,7 +100,7 @@ def _growth(asked: Asked, before: Shown) -> tuple[int, ...]:
             return (0,) if before.status == "paused" else (1,)
         case "resume":
             return (1,) if before.status == "paused" else (0,)
-        case "cancel" | "rollback":
+        case "cancel" | "rollback" | "answer":
             return (1,)
         case "replay":
             return (2,)
@@ -116,7 +116,7 @@ def resets_once(story: Story) -> Iterator[tuple[str, str]]:
         for operation, times in operations.items():
             if times > 1:
                 yield found.execution_id, f"reset {operation} was made {times} times"
-        wanted, made = acknowledged[found.execution_id], len(found.runs) - 1
+        wanted, made = acknowledged[found.execution_id], sum(operations.values())
         if made != wanted:
             yield found.execution_id, f"{wanted} resets were acknowledged, {made} were made"
 
@@ -159,6 +159,8 @@ def results_are_effects(story: Story) -> Iterator[tuple[str, str]]:
                     yield found.execution_id, f"history has a result of {key}, which did not happen"
         for name, key in (found.got.output or {}).items():
             entry: Entry | None = happened.get((found.execution_id, key))
+            if entry is None and found.source is not None:  # done before the fork
+                entry = happened.get((found.source, key))
             if entry is None or entry.name != name:
                 yield found.execution_id, f"the output says {name} was done as {key}; it was not"
 
@@ -183,7 +185,7 @@ def histories_replay(story: Story) -> Iterator[tuple[str, str]]:
 def _by_execution(asked: list[Asked]) -> dict[str, list[Asked]]:
     chains: dict[str, list[Asked]] = defaultdict(list)
     for request in asked:
-        if request.execution_id is not None and request.kind != "start":
+        if request.execution_id is not None and request.kind not in STARTS:
             chains[request.execution_id].append(request)
     return chains
 

@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.contracts.json import JsonObject
 from chaos.faults import Storm
-from chaos.graphs import GRAPHS
+from chaos.graphs import GRAPHS, calling
 from chaos.installation import Installation
 from chaos.records import RESETS, Asked, Shown
 
@@ -23,9 +23,9 @@ SETTLE = 150.0
 _API = "/api/v1/executions"
 _AGAIN = ("idempotency_in_flight", "reset_in_progress")
 _CHOICES = {
-    "running": {"pause": 5, "replay": 2, "rollback": 3, "cancel": 1, "terminate": 1},
-    "paused": {"resume": 5, "replay": 2, "rollback": 3, "cancel": 1},
-    "completed": {"replay": 3, "rollback": 2},
+    "running": {"pause": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1, "terminate": 1},
+    "paused": {"resume": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1},
+    "completed": {"replay": 3, "rollback": 2, "fork": 1},
     "failed": {"replay": 3, "rollback": 2},
     "cancelled": {"replay": 2, "rollback": 1},
 }
@@ -36,11 +36,15 @@ async def publish(site: Installation) -> dict[str, str]:
     async with httpx2.AsyncClient(base_url=site.urls[0], headers={"X-API-Key": site.key}, timeout=30) as http:
         found: dict[str, str] = {}
         for name, definition in GRAPHS.items():
-            body = {"name": name, "definition": definition}
-            reply = await http.post("/api/v1/workflow/create/definition", json=body)
-            assert reply.status_code == 200 and not reply.json()["errors"], reply.text
-            found[name] = reply.json()["uuid"]
+            found[name] = await _publish(http, name, definition)
+        found["outer"] = await _publish(http, "outer", calling(found["inner"]))
         return found
+
+
+async def _publish(http: httpx2.AsyncClient, name: str, definition: JsonObject) -> str:
+    reply = await http.post("/api/v1/workflow/create/definition", json={"name": name, "definition": definition})
+    assert reply.status_code == 200 and not reply.json()["errors"], reply.text
+    return str(reply.json()["uuid"])
 
 
 @dataclass
@@ -98,11 +102,49 @@ class Actor:
             return
         choices = _CHOICES[now.status]
         kind = self._chance.choices(list(choices), list(choices.values()))[0]
-        await self._do(kind, tag, execution_id, now, checkpoints)
+        if kind == "fork":
+            await self._fork(tag, execution_id, checkpoints)
+        else:
+            await self._do(kind, tag, execution_id, now, checkpoints)
 
-    async def _do(self, kind: str, tag: str, execution_id: str, now: Shown, checkpoints: list[dict[str, Any]]) -> None:
+    async def _fork(self, tag: str, execution_id: str, checkpoints: list[dict[str, Any]]) -> None:
+        """Start another execution from a checkpoint, and see it to its rest."""
+        asked = Asked("fork", f"{tag}-fork{len(self.asked)}")
+        body: JsonObject = {
+            "checkpoint_id": self._chance.choice(checkpoints)["id"],
+            "metadata": {"tag": asked.tag},
+        }
+        answer = await self._ask(asked, f"{_API}/{execution_id}/fork", body)
+        if answer is not None and asked.done:
+            asked.execution_id = str(answer["id"])
+            await self._rest(asked.tag, asked.execution_id)
+
+    async def _give(self, tag: str, execution_id: str, now: Shown, checkpoints: list[dict[str, Any]]) -> None:
+        """Give what an execution may wait for: the event, and answers of people."""
+        asked = Asked("event", tag, execution_id)
+        await self._ask(asked, f"{_API}/{execution_id}/events", {"name": "go", "event_id": tag})
+        try:
+            http = self._chance.choice(self._clients)
+            reply = await http.get("/api/v1/questions/pending", params={"execution_id": execution_id})
+        except httpx2.HTTPError:
+            return
+        for question in reply.json()["questions"] if reply.status_code == 200 else []:
+            await self._do("answer", tag, execution_id, now, checkpoints, question["id"])
+
+    async def _do(
+        self,
+        kind: str,
+        tag: str,
+        execution_id: str,
+        now: Shown,
+        checkpoints: list[dict[str, Any]],
+        question: str | None = None,
+    ) -> None:
         asked = Asked(kind, tag, execution_id, before=now)
         body: JsonObject = {}
+        path = f"{_API}/{execution_id}/{kind}"
+        if question is not None:
+            path, body = f"/api/v1/questions/{question}/respond", {"answer": "yes"}
         if kind in RESETS:
             targets = [number for number, c in enumerate(checkpoints) if c["resettable"]]
             if not targets:
@@ -115,14 +157,18 @@ class Actor:
         if kind == "terminate":
             await self._terminate(asked, execution_id)
         else:
-            await self._ask(asked, f"{_API}/{execution_id}/{kind}", body)
+            await self._ask(asked, path, body)
         asked.after, _ = await self._see(execution_id)
 
     async def _rest(self, tag: str, execution_id: str) -> None:
         """Let the execution go on until it has ended, or leave it paused; open what blocks it, or leave it failed."""
         while not self._late:
             now, checkpoints = await self._see(execution_id)
-            if now is None or now.status == "running":
+            if now is None:
+                continue
+            if now.status == "running":
+                if self._chance.random() < 0.3:
+                    await self._give(tag, execution_id, now, checkpoints)
                 await asyncio.sleep(0.3)
             elif now.status == "paused" and self._chance.random() < 0.8:
                 await self._do("resume", tag, execution_id, now, checkpoints)

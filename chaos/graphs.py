@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 from cairn.contracts.json import Json, JsonObject
 
@@ -34,10 +35,11 @@ def _end(*names: str) -> JsonObject:
     return _node("end", "end", output={name: f"outputs.{name}.key" for name in names})
 
 
-def _sequence(*nodes: JsonObject) -> JsonObject:
+def _sequence(*nodes: JsonObject, gives: Sequence[str] | None = None) -> JsonObject:
     names = [str(node["id"]) for node in nodes]
     edges = [_edge(a, b) for a, b in itertools.pairwise(["start", *names, "end"])]
-    return {"nodes": [_node("start", "start"), *nodes, _end(*names)], "edges": edges}
+    end = _end(*(names if gives is None else gives))
+    return {"nodes": [_node("start", "start"), *nodes, end], "edges": edges}
 
 
 def _loop() -> JsonObject:
@@ -75,11 +77,59 @@ def _fork() -> JsonObject:
     }
 
 
+def _race() -> JsonObject:
+    """The first of two branches goes on; the other one, and what it waits for, is dropped."""
+    return {
+        "nodes": [
+            _node("start", "start"),
+            _node("fork", "parallel"),
+            _spend("quick", 0.1),
+            _spend("slow", 1.0),
+            _node("nap", "wait", seconds=0.5),
+            _node("meet", "join", mode="any"),
+            _spend("z", 0.1),
+            _end("z"),
+        ],
+        "edges": [
+            _edge("start", "fork"),
+            _edge("fork", "quick", "quick"),
+            _edge("fork", "nap", "nap"),
+            _edge("nap", "slow"),
+            _edge("quick", "meet"),
+            _edge("slow", "meet"),
+            _edge("meet", "z"),
+            _edge("z", "end"),
+        ],
+    }
+
+
+def _each() -> JsonObject:
+    body: JsonObject = {
+        "nodes": [_node("start", "start"), _spend("one", 0.2), _end("one")],
+        "edges": [_edge("start", "one"), _edge("one", "end")],
+    }
+    each = _node("each", "map", items="[1, 2, 3]", body=body, concurrency=2)
+    return _sequence(_spend("a", 0.1), each, _spend("z", 0.1), gives=("a", "z"))
+
+
 GRAPHS: dict[str, JsonObject] = {
     "line": _sequence(_spend("a", 0.1), _tool("b", "stumble", times="1"), _spend("c", 0.5), _spend("d", 0.1)),
     "long": _sequence(_spend("a", 0.1), _spend("b", 6.0), _spend("c", 0.1)),
     "blocked": _sequence(_spend("a", 0.1), _tool("b", "refuse", gate="input.gate"), _spend("c", 0.1)),
     "loop": _loop(),
     "fork": _fork(),
+    "race": _race(),
+    "each": _each(),
+    "inner": _sequence(_spend("inside", 0.3), _node("nap", "wait", seconds=0.2), gives=("inside",)),
+    "outside": _sequence(
+        _spend("a", 0.1), _node("go", "wait", event={"name": "go"}), _spend("z", 0.1), gives=("a", "z")
+    ),
+    "people": _sequence(_spend("a", 0.1), _node("ask", "question", prompt="?"), _spend("z", 0.1), gives=("a", "z")),
 }
-"""By name. ``blocked`` fails until the gate that its input names is open."""
+"""By name. ``blocked`` fails until the gate that its input names is open; ``outside`` waits for the event ``go``."""
+
+
+def calling(inner: str) -> JsonObject:
+    """Return a graph that runs another one, given by its id, as a child."""
+    below = _node("below", "subgraph", workflow_id=inner, input={"gate": "input.gate"})
+    return _sequence(_spend("a", 0.1), below, _spend("z", 0.1), gives=("a", "z"))

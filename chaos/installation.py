@@ -43,6 +43,7 @@ class Installation:
             temporal_ui_port=find_free(),
             task_queue=f"chaos-{uuid.uuid4().hex}",
             tool_modules=["chaos.tools"],
+            history_limit=90,
         )
         if self.cluster is not None:
             self.temporal = self.cluster.program

@@ -45,7 +45,16 @@ class Observer:
         histories = await self._histories()
         runs = {id_: [await _run(history, self.site.client) for history in histories.get(id_, [])] for id_ in listed}
         found = [
-            Found(id_, item["metadata"]["tag"], shown(item), shown(got[id_]), temporal[id_], tuple(runs[id_]))
+            Found(
+                id_,
+                item["metadata"]["tag"],
+                shown(item),
+                shown(got[id_]),
+                temporal[id_],
+                tuple(runs[id_]),
+                parent=item["parent_execution_id"],
+                source=(item["forked_from"] or {}).get("execution_id"),
+            )
             for id_, item in listed.items()
         ]
         unreplayable = await self._replay(h for every in histories.values() for h in every)
@@ -66,6 +75,7 @@ class Observer:
         end = time.monotonic() + AGREEMENT
         while True:
             listed = {item["id"]: item async for item in _all(http)}
+            listed |= {item["id"]: item for id_ in listed for item in [i async for i in _all(http, id_)]}
             temporal = {id_: await self._described(id_) for id_ in listed}
             agree = all(item["status"] == temporal[id_].status for id_, item in listed.items())
             if agree or time.monotonic() > end:
@@ -103,10 +113,12 @@ class Observer:
         return failed
 
 
-async def _all(http: httpx2.AsyncClient) -> AsyncIterator[dict[str, Any]]:
+async def _all(http: httpx2.AsyncClient, parent: str | None = None) -> AsyncIterator[dict[str, Any]]:
+    """Yield the executions of a list, or the children of one of them."""
     page = 1
     while True:
-        reply = await http.get("/api/v1/executions", params={"page": page, "page_size": 100})
+        which = {"parent_execution_id": parent} if parent is not None else {}
+        reply = await http.get("/api/v1/executions", params={"page": page, "page_size": 100, **which})
         found = reply.raise_for_status().json()
         for item in found["items"]:
             yield item

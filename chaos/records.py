@@ -8,6 +8,7 @@ from chaos.ledger import Entry
 
 ENDS = ("completed", "failed", "cancelled")
 RESETS = ("replay", "rollback")
+STARTS = ("start", "fork")
 
 
 @dataclass(slots=True)
@@ -15,7 +16,8 @@ class Asked:
     """One request of a client, over all its tries; requests to one execution follow each other.
 
     Attributes:
-        kind: start, pause, resume, cancel, replay, rollback, or terminate (an operator's, in Temporal).
+        kind: start, fork, pause, resume, cancel, replay, rollback, answer, event, or terminate (an operator's, in
+            Temporal).
         tag: of the execution: metadata that the client chose.
         execution_id: None until the start is answered.
         tries: how often it was sent, all with one idempotency key.
@@ -76,7 +78,12 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An execution as it was found when the storm was over."""
+    """An execution as it was found when the storm was over.
+
+    Attributes:
+        parent: the execution whose child it is.
+        source: the execution that it was forked from.
+    """
 
     execution_id: str
     tag: str
@@ -84,6 +91,8 @@ class Found:
     got: Shown
     temporal: Shown
     runs: tuple[Run, ...]
+    parent: str | None = None
+    source: str | None = None
 
 
 @dataclass(slots=True)

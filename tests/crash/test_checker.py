@@ -59,6 +59,22 @@ def test_a_story_without_a_fault_has_no_violation() -> None:
     assert check(story()) == []
 
 
+def test_children_and_forks_are_executions_of_their_own() -> None:
+    told = story()
+    child = Shown("completed", 0, None, {"c": "e2/c/1/r3"}, None, "r3")
+    fork = Shown("completed", 1, None, {"a": A1}, None, "r4")
+    told.asked.append(Asked("fork", "t1-fork", "e3", 1, 201))
+    before, after = replace(fork, status="running", revision=0), fork
+    told.asked.append(Asked("answer", "t1-fork", "e3", 1, 200, before=before, after=after))
+    made = Run("r3", None, None, frozenset({"e2/c/1/r3"}), frozenset({"e2/c/1/r3"}))
+    told.found.append(Found("e2", "t1", child, child, child, (made,), parent="e1"))
+    told.found.append(Found("e3", "t1-fork", fork, fork, fork, (Run("r4"), Run("r5")), source="e1"))
+    told.ledger.append(entry("effect", "c", "e2/c/1/r3", execution_id="e2"))
+    assert check(told) == []
+    told.found[-1] = replace(told.found[-1], source=None)
+    assert {violation.rule for violation in check(told)} == {"results_are_effects"}
+
+
 def found(told: Story, **changes) -> None:
     told.found[0] = replace(told.found[0], **changes)
 
