@@ -57,9 +57,9 @@ class Supervisor:
 
     async def run_once(self, program: Program) -> int:
         """Run a program to its end and return its status; cancelled, it ends the program."""
-        process = await self._spawn(program)
+        process, output = await self._spawn(program)
         try:
-            await self._read(process, lambda line: self._write(program.name, line))
+            await self._read(output, lambda line: self._write(program.name, line))
             return await process.wait()
         finally:
             await self._end(program, process)
@@ -90,13 +90,13 @@ class Supervisor:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     async def _run_until(self, program: Program, stop: asyncio.Event) -> int:
-        process = await self._spawn(program)
+        process, output = await self._spawn(program)
 
         def write(line: str) -> None:
             if not (program.quiet_end and stop.is_set()):
                 self._write(program.name, line)
 
-        reading = asyncio.create_task(self._read(process, write))
+        reading = asyncio.create_task(self._read(output, write))
         stopping = asyncio.create_task(stop.wait())
         ending = asyncio.create_task(process.wait())
         await asyncio.wait({stopping, ending}, return_when=asyncio.FIRST_COMPLETED)
@@ -107,21 +107,44 @@ class Supervisor:
         reading.cancel()
         return await ending
 
-    async def _spawn(self, program: Program) -> asyncio.subprocess.Process:
-        return await asyncio.create_subprocess_exec(
-            *program.command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            env={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment, PARENT_VARIABLE: str(os.getpid())},
-            # Its own group: Ctrl-C reaches this process alone, which ends the programs in order.
-            start_new_session=True,
-        )
+    async def _spawn(self, program: Program) -> tuple[asyncio.subprocess.Process, int]:
+        """Start a program; return it and the end of a pipe with its output.
 
-    async def _read(self, process: asyncio.subprocess.Process, write: Callable[[str], None]) -> None:
-        assert process.stdout
+        The pipe is not asyncio's: until Python 3.13, ``wait`` of a process with one waits for its end, too, and what a
+        killed program leaves behind may hold it for minutes.
+        """
+        output, pipe = os.pipe()
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *program.command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=pipe,
+                stderr=asyncio.subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **program.environment, PARENT_VARIABLE: str(os.getpid())},
+                # Its own group: Ctrl-C reaches this process alone, which ends the programs in order.
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(output)
+            raise
+        finally:
+            os.close(pipe)
+        return process, output
+
+    async def _read(self, output: int, write: Callable[[str], None]) -> None:
+        """Read what a program writes to the end of its output, and close that."""
+        stream = asyncio.StreamReader(limit=_LINE_LIMIT)
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(output, "rb", buffering=0)
+        )
+        try:
+            await self._read_lines(stream, write)
+        finally:
+            transport.close()
+
+    async def _read_lines(self, stream: asyncio.StreamReader, write: Callable[[str], None]) -> None:
         rest = b""
-        while chunk := await process.stdout.read(_LINE_LIMIT):
+        while chunk := await stream.read(_LINE_LIMIT):
             *lines, rest = (rest + chunk).split(b"\n")
             if len(rest) > _LINE_LIMIT:
                 lines, rest = [*lines, rest], b""

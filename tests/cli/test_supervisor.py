@@ -91,6 +91,30 @@ async def test_a_killed_program_starts_again(lines: Lines, monkeypatch: pytest.M
     assert not psutil.pid_exists(int(lines.of("a")[1]))
 
 
+async def test_a_killed_program_starts_again_though_its_child_holds_the_pipe(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "FIRST_PAUSE", 0.01)
+    script = (
+        "import os, subprocess, sys, time\n"
+        "child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        "print(os.getpid(), child.pid)\n"
+        "time.sleep(60)\n"
+    )
+    supervisor = Supervisor(lines)
+    supervisor.keep(python("a", script))
+    await until(lambda: len(lines.of("a")) == 1)
+    program, child = map(int, lines.of("a")[0].split())
+    os.kill(program, signal.SIGKILL)
+    try:
+        await until(lambda: len(lines.of("a")) == 2)
+    finally:
+        await supervisor.stop()
+        for pid in (child, *(int(line.split()[1]) for line in lines.of("a")[1:])):
+            os.kill(pid, signal.SIGKILL)
+    assert lines.of("cairn") == ["a ended (SIGKILL); it starts again in 0.01 s"]
+
+
 async def test_programs_end_in_reverse_order(lines: Lines) -> None:
     script = (
         "import signal, sys, time\n"
