@@ -189,18 +189,30 @@ class ExecutionClient:
         """Return the projection of the run as described, reading only what is new since the last time."""
         projection = await self._project(description.temporal_id, description.run_id, description.length)
         if projection.continued_run_id is not None and projection.previous is None:
-            projection.follow(await self._left_by(description.temporal_id, projection.continued_run_id))
+            left = await self._left_by(description.temporal_id, projection.continued_run_id)
+            if left is not None:
+                projection.follow(left)
         return projection
 
-    async def _left_by(self, temporal_id: str, run_id: str) -> Projection:
-        """Return what a run left to the one that continues it; each run is read once, the oldest first."""
+    async def _left_by(self, temporal_id: str, run_id: str) -> Projection | None:
+        """Return what a run left to the one that continues it; each run is read once, the oldest first.
+
+        The oldest runs may be gone, as retention removes closed runs one by one; None when all are.
+        """
         lock = self._locks.setdefault(temporal_id, asyncio.Lock())
         async with lock:
             unread: list[str] = []
             older: str | None = run_id
             while older is not None and older not in self._past:
+                try:
+                    before = await self.reader.continued_from(temporal_id, older)
+                except RPCError as error:
+                    if error.status != RPCStatusCode.NOT_FOUND:
+                        raise
+                    older = None
+                    break
                 unread.append(older)
-                older = await self.reader.continued_from(temporal_id, older)
+                older = before
             past = self._past[older] if older is not None else None
             for each in reversed(unread):
                 run = await self._project(temporal_id, each, None)
@@ -210,7 +222,6 @@ class ExecutionClient:
                 self._projections.pop(each, None)
         while len(self._past) > _CACHED_PAST:
             self._past.popitem(last=False)
-        assert past is not None
         return past
 
     async def _project(self, temporal_id: str, run_id: str, length: int | None) -> Projection:

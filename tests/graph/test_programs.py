@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from programs import Block, Model, definition_of, programs, value_of
@@ -64,6 +65,7 @@ def go_on(simulation: Simulation, most: int = 100) -> None:
     simulation.task(*answers)
 
 
+@pytest.mark.timeout(600)
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(program=programs(), seed=st.integers(0, 2**32), data=st.data())
 def test_whatever_happens_on_the_way_the_same_comes_of_it(program: Block, seed: int, data: st.DataObject) -> None:

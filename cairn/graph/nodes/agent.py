@@ -65,6 +65,12 @@ class Agent(NodeKind[AgentData]):
         if data.system:
             yield "system", data.system
 
+    def problems(self, data: AgentData) -> Iterable[tuple[str, str]]:
+        """A name that is misspelt would let the tool run without approval."""
+        for i, name in enumerate(data.require_approval):
+            if name not in data.tools:
+                yield f"require_approval.{i}", f"'{name}' is none of the agent's tools"
+
     def tools(self, data: AgentData) -> Iterable[tuple[str, str]]:
         """The tools that the model may call."""
         return [(f"tools.{i}", name) for i, name in enumerate(data.tools)]

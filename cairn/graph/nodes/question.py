@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import ConfigDict, Field
 
 from cairn.contracts.json import JsonObject
 from cairn.graph.nodes.approval import RequestData, asked, texts_of
 from cairn.graph.nodes.base import NodeKind, Scope, Sources
+from cairn.graph.schema import check_schema
 
 
 class QuestionData(RequestData):
@@ -27,6 +30,11 @@ class Question(NodeKind[QuestionData]):
     def resolve(self, data: QuestionData, scope: Scope) -> JsonObject:
         """Render the prompt."""
         return {**asked(data, scope), "schema": data.answer_schema}
+
+    def problems(self, data: QuestionData) -> Iterable[tuple[str, str]]:
+        """The schema has to be one."""
+        for problem in check_schema(data.answer_schema) if data.answer_schema is not None else ():
+            yield "schema", f"Schema is not valid: {problem}"
 
     def texts(self, data: QuestionData) -> Sources:
         """The prompt and the URL."""
