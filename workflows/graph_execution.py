@@ -233,7 +233,8 @@ class GraphExecution:
             elif self._cancel_asked:
                 await self._request_cancel()
             await self._publish()
-            if self._wake or going:
+            # A cancellation may have come while this workflow asked for it: what woke it then is past.
+            if self._wake or going or (self._cancelled and engine.phase not in CLOSED):
                 continue
             if engine.phase in CLOSED:
                 return await self._close()

@@ -7,7 +7,7 @@ import shutil
 from datetime import timedelta
 
 import pytest
-from graphs import noting, sequence, waiting
+from graphs import node, noting, sequence, waiting
 from installation import Cairn, until
 from temporalio.api.sdk.v1 import WorkflowMetadata
 
@@ -94,6 +94,20 @@ async def test_a_cancellation_that_a_reset_brings_along_is_not_heeded(cairn: Cai
     async with cairn.executions() as service:
         await service.cancel(execution.id)
     await cairn.reach(execution.id, "cancelled")
+
+
+async def test_what_a_reset_keeps_of_a_cancellation_is_not_heeded_and_another_one_is(idle_cairn: Cairn) -> None:
+    cairn = idle_cairn
+    execution = await cairn.run(sequence(node("w", "wait", event={"name": "go"})))
+    # Before any worker has seen it, so that it is in history before the checkpoint's point.
+    await cairn.client.get_workflow_handle(execution.id).cancel()
+    async with cairn.worker():
+        cancelled = await cairn.reach(execution.id, "cancelled")
+        await reset(cairn, cancelled, "start")
+        await cairn.reach(execution.id, "paused")
+        async with cairn.executions() as service:
+            await service.cancel(execution.id)
+        await cairn.reach(execution.id, "cancelled")
 
 
 async def test_a_termination_shows_as_cancelled_in_the_row(cairn: Cairn, world) -> None:
