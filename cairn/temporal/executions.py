@@ -5,21 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
 from weakref import WeakValueDictionary
 
-from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.enums.v1 import (
-    PendingActivityState,
-    PendingWorkflowTaskState,
     TaskQueueType,
 )
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
     DescribeTaskQueueRequest,
-    DescribeWorkflowExecutionResponse,
 )
 from temporalio.client import (
     Client,
@@ -39,6 +34,7 @@ from cairn.contracts.operations import MEMO_DETAIL
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
+from cairn.temporal.description import Description, waits_for_worker
 from cairn.temporal.impact import Aftermath
 from cairn.temporal.priority import priority_of
 from cairn.temporal.reading import HistoryReader
@@ -55,7 +51,6 @@ _LANDING = ("not_started", "reset_in_progress")
 
 _CACHED_RUNS = 256
 _CACHED_PAST = 4096
-_TAKEN_WITHIN = timedelta(seconds=3)
 _POLL = timedelta(seconds=70)  # a poll waits for a minute; a poller that is gone is listed for some time
 
 _PHASES = {
@@ -73,32 +68,6 @@ class Ended(NamedTuple):
     temporal_id: str
     run_id: str
     phase: Phase | None
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """An execution as Temporal describes it at this moment.
-
-    Attributes:
-        run_id: the current run; as long as no reset comes it is also the lineage.
-        phase: from Temporal's own status when closed, else from the search attribute that the workflow keeps.
-        detail: why it is paused.
-        revision: +1 for each accepted command or observed reset.
-        length: number of events in the run's history.
-        closed_at: when the run ended.
-        waiting: some work of it has waited for a worker for a while.
-        pinned: the version of the workers that alone may go on with it.
-    """
-
-    temporal_id: str
-    run_id: str
-    phase: Phase
-    detail: str | None
-    revision: int
-    length: int
-    closed_at: datetime | None
-    waiting: bool = False
-    pinned: WorkerDeploymentVersion | None = None
 
 
 class ExecutionClient:
@@ -169,7 +138,7 @@ class ExecutionClient:
             revision=attributes.get(REVISION) or 0,
             length=found.history_length,
             closed_at=found.close_time,
-            waiting=_waits(found.raw_description),
+            waiting=waits_for_worker(found.raw_description),
             pinned=pinned_version(found.raw_info.versioning_info),
         )
 
@@ -387,17 +356,6 @@ class ExecutionClient:
         listed = self.client.list_workflows(query, rpc_timeout=RPC_TIMEOUT)
         async for run in answered_all(listed):
             yield Ended(run.id, run.run_id, _PHASES.get(run.status) if run.status else None)
-
-
-def _waits(raw: DescribeWorkflowExecutionResponse) -> bool:
-    """Whether a task of the workflow has been offered to workers for longer than they need to take one."""
-    offered: list[Timestamp] = []
-    if raw.pending_workflow_task.state == PendingWorkflowTaskState.PENDING_WORKFLOW_TASK_STATE_SCHEDULED:
-        offered.append(raw.pending_workflow_task.scheduled_time)
-    scheduled = PendingActivityState.PENDING_ACTIVITY_STATE_SCHEDULED
-    offered += [pending.scheduled_time for pending in raw.pending_activities if pending.state == scheduled]
-    now = datetime.now(UTC)
-    return any(now - at.ToDatetime(tzinfo=UTC) > _TAKEN_WITHIN for at in offered)
 
 
 def from_application(cause: BaseException | None) -> errors.CairnError:

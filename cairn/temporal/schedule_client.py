@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -303,7 +303,7 @@ class ScheduleClient:
 
 
 @contextmanager
-def _refusing_times() -> Iterator[None]:
+def _refusing_times() -> Generator[None]:
     try:
         yield
     except RPCError as error:
