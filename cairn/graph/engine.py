@@ -106,6 +106,7 @@ class Engine:
             self.state = ExecutionState.load(start.seed["state"])
             self.state.execution, self.state.pins = execution, start.pins or self.state.pins
             self._parked = list(self.state.in_flight)
+            self.state.spent.since = None  # its time begins now
         else:
             self.state = step.begin(graph, execution, start.input)
             self.state.engine = landing.engine
@@ -281,8 +282,8 @@ class Engine:
         return Turn([work for work in works if work.key in self.state.in_flight], self._notices())
 
     def open_children(self) -> list[Work]:
-        """Return the children under way."""
-        return [work.run for work in self.state.in_flight.values() if work.run.kind == "child"]
+        """Return the children under way: none that was stopped, none of the execution that was forked."""
+        return [w.run for key, w in self.state.in_flight.items() if w.run.kind == "child" and key not in self._parked]
 
     def carried(self) -> list[Work]:
         """Return the waits and children that were under way when the execution went on in this run."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from graphs import edge, node, noting
+from graphs import edge, node, noting, sequence
 from machine import NOW, Machine, diamond
 
 from cairn.contracts.executions import ExecutionInput, GraphRef, NodeFailure, Resume
@@ -141,3 +141,30 @@ def test_a_parallel_that_two_branches_enter_at_once_has_two_passages() -> None:
         works = made.turn(NOW).works
     assert made.phase == "completed"
     assert set(made.state.output["all"]) == {"a", "b"}
+
+
+def test_children_of_the_execution_that_was_forked_are_not_the_forks() -> None:
+    source = engine(sequence(node("sub", "subgraph", workflow_id="other", input={})))
+    (theirs,) = source.turn(NOW).works
+    fork = Engine(source.start.model_copy(update={"seed": {"state": source.state.dump()}}), "f")
+    fork.begin(source.graph, Landing(run_id="r1", engine=2))
+    fork.landed(Landing(run_id="r2", reset=True, revision=1))  # reset to its start, it is paused
+    assert fork.open_children() == []
+    fork.resume(Resume(lineage="r2"))
+    (own,) = fork.turn(NOW).works
+    assert isinstance(theirs, Child)
+    assert isinstance(own, Child)
+    assert own.temporal_id != theirs.temporal_id
+    assert fork.open_children() == [own]
+
+
+def test_the_time_of_a_fork_begins_with_it() -> None:
+    source = engine(sequence(noting("a"), limits={"seconds": 3600}))
+    source.turn(NOW)
+    fork = Engine(source.start.model_copy(update={"seed": {"state": source.state.dump()}}), "f")
+    fork.begin(source.graph, Landing(run_id="r1", engine=2))
+    fork.landed(Landing(run_id="r1"))
+    (work,) = fork.turn(NOW + timedelta(days=1)).works
+    fork.complete(work.key, NodeResult(value=1))
+    fork.turn(NOW + timedelta(days=1, seconds=1))
+    assert fork.phase == "completed"
