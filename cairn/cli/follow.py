@@ -29,6 +29,9 @@ MARKS = {
 }
 _NAME_WIDTH = 28
 
+_Key = tuple[str, int, str]
+"""Names work: node, visit, and the turn or the tool call of an agent."""
+
 
 def follow(client: ApiClient, execution_id: str, console: Console | None, lineage: str | None = None) -> str:
     """Follow an execution until it has ended, or is paused; return its status.
@@ -61,7 +64,7 @@ class Progress:
         """Take where to show them."""
         self._console = console
         self._live = Live(console=console, transient=True, auto_refresh=console.is_terminal)
-        self._running: dict[tuple[str, int], tuple[datetime, Spinner]] = {}
+        self._running: dict[_Key, tuple[datetime, Spinner]] = {}
         self._begun: datetime | None = None
 
     def __enter__(self) -> Progress:
@@ -81,7 +84,7 @@ class Progress:
         at = datetime.fromisoformat(event["at"])
         self._begun = self._begun or at
         data: dict[str, Any] = event["data"]
-        key = (str(event.get("node_id")), int(data.get("visit", 0)))
+        key = (str(event.get("node_id")), int(data.get("visit", 0)), str(data.get("call", "")))
         match event["type"]:
             case "node_started":
                 spinner = Spinner("dots", Text(_node_name(data), style="cyan"), style="cyan")
@@ -110,11 +113,12 @@ class Progress:
         line.rstrip()
         self._console.print(line, soft_wrap=True)
 
-    def _took(self, key: tuple[str, int], at: datetime, data: dict[str, Any]) -> str:
+    def _took(self, key: _Key, at: datetime, data: dict[str, Any]) -> str:
         begun, _ = self._running.pop(key, (None, None))
         took = "" if begun is None else f"{(at - begun).total_seconds():6.2f} s"
         return took if data.get("attempt", 1) == 1 else f"{took}  attempt {data['attempt']}"
 
 
 def _node_name(data: dict[str, Any]) -> str:
-    return str(data["name"]) if data["visit"] == 1 else f"{data['name']} (visit {data['visit']})"
+    name = f"{data['name']}: {data['tool']}" if "tool" in data else str(data["name"])
+    return name if data["visit"] == 1 else f"{name} (visit {data['visit']})"

@@ -202,6 +202,25 @@ async def test_the_turns_of_an_agent_with_tools_are_told_each_for_itself(someone
     assert [m["content"] for m in told if m["role"] == "tool"] == ["rope", "axe"]
 
 
+async def test_each_turn_and_each_tool_call_of_an_agent_says_which_it_is(someone: Caller, server: OpenAIServer) -> None:
+    server.will(said_and_asked("I shall ask. ", ("echo", {"value": "rope"})), text("A rope."))
+    execution = await someone.start(sequence(agent("a", tools=["echo"])))
+    async with events(someone, execution, tokens="false") as stream:
+        told = [(e["type"], e["data"].get("call"), e["data"].get("tool")) async for _, e in stream if "node_id" in e]
+    assert told == [
+        ("node_started", "turn1", None),
+        ("node_completed", "turn1", None),
+        ("node_started", "turn1.0", "echo"),
+        ("node_completed", "turn1.0", "echo"),
+        ("checkpoint", None, None),
+        ("node_started", "turn2", None),
+        ("node_completed", "turn2", None),
+        ("node_started", None, None),
+        ("node_completed", None, None),
+        ("checkpoint", None, None),
+    ]
+
+
 async def test_a_client_may_do_without_tokens(someone: Caller, server: OpenAIServer) -> None:
     server.will(text(STORY))
     execution = await someone.start(sequence(agent("a")))

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cairn.contracts.executions import Phase
 from cairn.contracts.json import JsonObject
+from cairn.graph.state import Run
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.history import (
     Closed,
@@ -164,7 +165,15 @@ class Narrator:
         node = self.projection.node_of(key)
         if node is not None and key is not None:
             visit = int(key.rsplit("#", 2)[1])
-            yield self._event(kind, at, node.id, {"name": node.name, "visit": visit, **data})
+            yield self._event(kind, at, node.id, {"name": node.name, "visit": visit, **self._call(key), **data})
+
+    def _call(self, key: str) -> JsonObject:
+        """Say which turn of an agent, or which call of a tool, the work under way is; nothing of other work."""
+        work = self.projection.engine.state.in_flight.get(key)
+        if work is None or not isinstance(work.run, Run) or not work.run.call:
+            return {}
+        tool = {} if work.call is None else {"tool": work.run.data["tool"]}
+        return {"call": work.run.call, **tool}
 
     def _settled(self, at: datetime) -> Iterator[ExecutionEvent]:
         """Tell what the last workflow task changed."""
