@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cairn.contracts.executions import ExecutionInput, execution_tag
 from cairn.contracts.json import Json, JsonObject
+from cairn.graph.compiled import Graph
 from cairn.temporal.history import Event
 
 
@@ -49,12 +50,14 @@ class Snapshot:
 
     Attributes:
         engine: all of it, as another execution can go on from it (``ExecutionInput.seed``).
+        graph: the graph that ran.
     """
 
     input: Json
     state: JsonObject
     outputs: JsonObject
     engine: JsonObject
+    graph: Graph
 
 
 def checkpoint_id(start: ExecutionInput, original_run_id: str, event: Event) -> str:

@@ -377,7 +377,7 @@ class Projection:
         state = copy.deepcopy(self.engine.state)
         for event in self._in_order(seen):
             self._end_work(state, event)
-        return Snapshot(state.input, state.values, state.outputs, {"state": state.dump()})
+        return Snapshot(state.input, state.values, state.outputs, {"state": state.dump()}, self.engine.graph)
 
     def _checkpoint_of_unseen(self, event: WorkCompleted) -> Checkpoint | None:
         unseen = [made for other in self._unseen if (made := self._checkpoint(other)) is not None]

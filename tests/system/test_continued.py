@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from graphs import edge, node, noting, waiting
 from installation import Cairn, until
 from people import answer, asked, send
+from system.test_lineage import forked
 
+from cairn.domain.executions import workflow_side
+from cairn.errors import Unavailable
 from cairn.settings import Settings
 
 
@@ -43,6 +48,7 @@ def looping(rounds: int, *beside: dict, mode="all") -> dict:
     }
 
 
+@pytest.mark.history("continued")
 async def test_an_execution_of_many_steps_crosses_runs_and_keeps_one_timeline(cairn: Cairn, world) -> None:
     execution = await cairn.run(looping(60))
     done = await cairn.reach(execution.id, "completed")
@@ -128,3 +134,23 @@ async def test_children_outlive_the_run_they_began_in(cairn: Cairn, world) -> No
     assert done.output_data["all"]["sub"] == {"got": "hello"}
     assert done.output_data["all"]["each"] == [{"value": {"got": 1}}, {"value": {"got": 2}}]
     assert (world.waiting["gate"], world.waiting["item"]) == (1, 2)
+
+
+async def test_an_execution_is_forked_before_its_newest_run_has_landed(cairn: Cairn, world, monkeypatch) -> None:
+    landed, gate = workflow_side.land, asyncio.Event()
+    first: list[str] = []
+
+    async def land(session, executions, request, run_id):
+        first.append(run_id)
+        if run_id != first[0] and not gate.is_set():
+            raise Unavailable("not now")
+        return await landed(session, executions, request, run_id)
+
+    monkeypatch.setattr(workflow_side, "land", land)
+    execution = await cairn.run(looping(20))
+    await until(lambda: len(set(first)) == 2)
+    made = await forked(cairn, execution.id, checkpoint_name="step", state_patch={"n": 19})
+    gate.set()
+    done = await cairn.reach(made.id, "completed")
+    assert done.output_data["n"] == 20
+    await cairn.reach(execution.id, "completed")

@@ -40,7 +40,7 @@ async def fork(
         raise errors.Conflict(
             "An item of a map that runs a part of its parent's graph cannot be forked", code="not_forkable"
         )
-    check_patches(projection.engine.graph, snapshot, command.input_patch, command.state_patch)
+    check_patches(snapshot, command.input_patch, command.state_patch)
     seed = patched(snapshot, command.input_patch, command.state_patch)
     chosen = command.execution_id
     new_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"

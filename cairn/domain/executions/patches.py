@@ -6,17 +6,17 @@ from typing import cast
 
 from cairn import errors
 from cairn.contracts.json import Json, JsonObject, merge_patch
-from cairn.graph.compiled import Graph
 from cairn.graph.schema import validate_json
-from cairn.temporal.checkpoints import Snapshot
+from cairn.temporal.checkpoint import Snapshot
 
 
-def check_patches(graph: Graph, snapshot: Snapshot, input_patch: Json, state_patch: Json) -> None:
+def check_patches(snapshot: Snapshot, input_patch: Json, state_patch: Json) -> None:
     """Refuse patches that would break a schema.
 
     Raises:
         InvalidInput: with one error a value.
     """
+    graph = snapshot.graph  # the execution's present run knows none before it has landed
     found = _broken("/input_patch", graph.input_schema, snapshot.input, input_patch)
     if state_patch is not None and not isinstance(state_patch, dict):
         found.append(errors.FieldError("/state_patch", "a state patch is an object"))

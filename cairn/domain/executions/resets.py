@@ -124,7 +124,7 @@ class ResetService:
         projection = await self.executions.temporal.project(now)
         checkpoint = named_checkpoint(projection, command.checkpoint_id, command.checkpoint_name)
         _allow(now, projection, command, checkpoint)
-        await self._check_patches(now, projection, command, checkpoint)
+        await self._check_patches(now, command, checkpoint)
         assert checkpoint.point is not None  # _allow has seen to it
         return ResetRequest(
             operation_id=operation_id or f"op_{uuid.uuid4().hex}",
@@ -146,16 +146,14 @@ class ResetService:
             reuse_completed=command.reuse_completed,
         )
 
-    async def _check_patches(
-        self, now: Description, projection: Projection, command: ResetCommand, checkpoint: Checkpoint
-    ) -> None:
+    async def _check_patches(self, now: Description, command: ResetCommand, checkpoint: Checkpoint) -> None:
         """Refuse patches that would break a schema before anything is reset."""
         if command.input_patch is None and command.state_patch is None:
             return
         snapshot = await self.executions.temporal.state_at(now, checkpoint)
         if snapshot is None:
             return
-        check_patches(projection.engine.graph, snapshot, command.input_patch, command.state_patch)
+        check_patches(snapshot, command.input_patch, command.state_patch)
 
 
 def named_checkpoint(projection: Projection, checkpoint_id: str | None, name: str | None) -> Checkpoint:
