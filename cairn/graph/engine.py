@@ -31,7 +31,7 @@ from cairn.contracts.operations import Landing
 from cairn.errors import CairnError
 from cairn.graph import limits, step, waits
 from cairn.graph.commands import check_command
-from cairn.graph.compiled import Graph
+from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.migrate import check_migration
 from cairn.graph.schema import validate_json
 from cairn.graph.state import ExecutionState, Notice, Run, Turn, Wait, Work
@@ -52,6 +52,7 @@ class Engine:
         revision: +1 for each accepted command or observed reset.
         ref: the version of the graph that it runs.
         graph: the graph, known from the first landing on.
+        former: nodes of the versions that it ran before in this run.
         state: all that the next step depends on.
     """
 
@@ -74,6 +75,7 @@ class Engine:
         self.revision = 0
         self.started = False
         self.failure: NodeFailure | None = None
+        self.former: dict[str, GraphNode] = {}
         self._line: list[str] = []
         self._parked: list[str] = []
         self._over_limit = False
@@ -234,7 +236,8 @@ class Engine:
     def migrate(self, command: Migrate) -> Accepted:
         """Go on by another version of the graph."""
         self.settle()
-        self.graph = check_migration(self.state, self.graph, command.definition)
+        before, self.graph = self.graph, check_migration(self.state, self.graph, command.definition)
+        self.former |= before.nodes
         self.ref, self.state.pins = command.graph, command.pins
         return self._accepted()
 

@@ -72,6 +72,8 @@ class Aftermath:
         """Take the run that holds the checkpoint and those that continue it, each made to capture the checkpoint."""
         self.checkpoint = checkpoint
         self.now = runs[-1]
+        # A migration may have taken away nodes whose work has ended.
+        self._nodes = {node.id: node for run in runs for node in _nodes_of(run)}
         self._unseen = self.now.ended_unseen()
         first = runs[0].done + (self._unseen if len(runs) == 1 else [])
         point = checkpoint.point if checkpoint.point is not None else checkpoint.event_id
@@ -218,7 +220,7 @@ class Aftermath:
         return [flight for key, flight in self.now.engine.state.in_flight.items() if key not in ended]
 
     def _node(self, node_id: str) -> GraphNode:
-        return self.now.engine.graph.nodes[node_id]
+        return self._nodes[node_id]
 
     def _visit(self, node_id: str, visit: int) -> Visit:
         return Visit(node_id, visit, self._node(node_id).name)
@@ -239,8 +241,14 @@ class Aftermath:
 
 
 def compensates(projection: Projection) -> bool:
-    """Whether a node of the graph declares a compensation."""
-    return any(node.data.compensate is not None for node in projection.engine.graph.nodes.values())
+    """Whether a node of the graph declares a compensation, or of a version that was left."""
+    return any(node.data.compensate is not None for node in _nodes_of(projection))
+
+
+def _nodes_of(run: Projection) -> list[GraphNode]:
+    """Return the nodes of all versions that a run has gone by, those of the latest last."""
+    engine = run.engine
+    return [*engine.former.values(), *engine.graph.nodes.values()] if engine.started else []
 
 
 def undoable_under_way(projection: Projection) -> bool:
