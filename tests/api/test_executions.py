@@ -32,6 +32,16 @@ async def test_an_execution_is_started_and_read_with_its_checkpoints(caller: Cal
     assert done["revision"] == 0 and done["error"] is None and done["parent_execution_id"] is None
 
 
+async def test_reading_an_execution_that_has_ended_does_not_change_it(caller: Caller, world) -> None:
+    started = await caller.start(sequence(noting("a")))
+    listed = started
+    while listed["status"] != "completed":
+        await asyncio.sleep(0.05)
+        listed = (await caller.http.get("/api/v1/executions")).json()["items"][0]
+    shown = await caller.get(started["id"])
+    assert shown["updated_at"] == listed["updated_at"]
+
+
 async def test_a_failed_execution_tells_where_and_why(caller: Caller, world) -> None:
     world.failing.add("b")
     started = await caller.start(sequence(noting("a"), noting("b")))

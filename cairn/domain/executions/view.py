@@ -88,7 +88,8 @@ def repair(row: ExecutionRow, values: JsonObject) -> bool:
     changed = {name: value for name, value in values.items() if getattr(row, name) != value}
     for name, value in changed.items():
         setattr(row, name, value)
-    if changed:
+    # When it ended, Temporal knows to the millisecond; that alone is no news for callers.
+    if changed.keys() - {"closed_at"}:
         row.updated_at = utc_now()
     return bool(changed)
 
