@@ -79,7 +79,7 @@ class WatchedChild(BaseModel):
         temporal_id: the child's Temporal workflow id.
         map: it is a map.
         collect: of a map: its errors are collected.
-        after_reset: a child that was cancelled before, with the line that a reset ended, fails as ``stopped``: the
+        after_reset: a child that was cancelled before, with the line that a reset ended, fails as ``STOPPED``: the
             engine starts another.
     """
 
@@ -89,7 +89,7 @@ class WatchedChild(BaseModel):
     after_reset: bool = False
 
 
-STOPPED = "stopped"
+STOPPED = "cairn:stopped"
 """Error type of the watch over a child that was cancelled with the line that a reset has ended."""
 
 

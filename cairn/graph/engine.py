@@ -257,9 +257,11 @@ class Engine:
             suggested: Temporal suggests to continue in a new run.
         """
         self.settle()
+        if self.lineage is None:
+            return Turn()
         self._obey_parent()
         self._heed_answers(now)
-        if self.phase is not Phase.RUNNING or self.lineage is None:
+        if self.phase is not Phase.RUNNING:
             return Turn()
         step.pass_time(self.graph, self.state, now)
         self._draining = self._draining or suggested or (self._history_limit or length + 1) <= length

@@ -58,6 +58,13 @@ def take(state: ExecutionState, token: Token, result: NodeResult) -> None:
     state.ready.append(token)
 
 
+def go_through(graph: Graph, state: ExecutionState) -> None:
+    """Step through what segments have brought, as far as it leads: what a reset to a segment's end finds."""
+    while state.segment and state.ready and state.failure is None:
+        if step.step_once(graph, state, step.Line(_NO_TIME), []) is not None:
+            return
+
+
 class Segment:
     """One segment as its activity runs it.
 

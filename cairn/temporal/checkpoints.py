@@ -15,7 +15,7 @@ from datetime import datetime
 from cairn.contracts.executions import (
     NodeFailure,
 )
-from cairn.graph import step
+from cairn.graph import segments, step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
@@ -104,9 +104,8 @@ class Projection:
         self._suggested = False
         self._task: Task | None = None
         self._now: datetime | None = None
-        self._reset_due = False
+        self._reset_due = self._broken = False
         self._cut_off: int | None = None
-        self._broken = False
 
     @property
     def checkpoints(self) -> list[Checkpoint]:
@@ -304,8 +303,8 @@ class Projection:
         if self._capture is None or not self.engine.started:
             return
         for whole in self.engine.state.trace or []:
-            made = done_without_event(whole, task.completed, self.engine.lineage or "")
-            self.done.append(self._with_scope(made, self.engine.state))
+            done = done_without_event(whole, task.completed, self.engine.lineage or "")
+            self.done.append(self._with_scope(done, self.engine.state))
         self.engine.state.trace = []
 
     def _with_scope(self, done: Done, state: ExecutionState) -> Done:
@@ -377,6 +376,7 @@ class Projection:
         state = copy.deepcopy(self.engine.state)
         for event in self._in_order(seen):
             self._end_work(state, event)
+        segments.go_through(self.engine.graph, state)
         return Snapshot(state.input, state.values, state.outputs, {"state": state.dump()}, self.engine.graph)
 
     def _checkpoint_of_unseen(self, event: WorkCompleted) -> Checkpoint | None:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from graphs import edge, node, noting, sequence
 from machine import NOW, Machine, diamond
 
+from cairn.contracts.children import STOPPED
 from cairn.contracts.executions import ExecutionInput, GraphRef, NodeFailure, Resume
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
@@ -96,7 +97,7 @@ def test_a_child_that_would_begin_anew_and_is_dropped_at_once_is_not_begun() -> 
     made.complete(works["r"].key, NodeResult(value=1))
     made.reset()
     made.landed(Landing(run_id="r2", reset=True, revision=1))
-    made.child_failed(works["l"].key, NodeFailure(code="stopped", message="", node_id="l"))
+    made.child_failed(works["l"].key, NodeFailure(code=STOPPED, message="", node_id="l"))
     made.resume(Resume(lineage="r2"))
     turn = made.turn(NOW)
     under_way = made.state.in_flight

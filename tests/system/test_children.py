@@ -23,6 +23,7 @@ async def children(cairn: Cairn, execution_id: str) -> list[Execution]:
     return list(page.items)[::-1]
 
 
+@pytest.mark.history("subgraph")
 async def test_a_subgraph_is_an_execution_of_its_own_below_its_parent(cairn: Cairn, world) -> None:
     below = await cairn.publish(
         sequence(
@@ -47,6 +48,7 @@ async def test_a_subgraph_is_an_execution_of_its_own_below_its_parent(cairn: Cai
     assert [item.id for item in top.items] == [done.id]
 
 
+@pytest.mark.history("map")
 async def test_a_map_runs_its_body_once_for_each_item(cairn: Cairn, world) -> None:
     body = sequence(
         node("n", "tool", tool="note", arguments={"entry": "item", "value": "index + input.add"}),
@@ -279,6 +281,7 @@ async def test_a_failing_parent_cancels_its_children(cairn: Cairn, world) -> Non
     await cairn.reach(child.id, "cancelled")
 
 
+@pytest.mark.history("join_any")
 async def test_a_branch_that_is_not_waited_for_any_more_stops_its_child(cairn: Cairn, world) -> None:
     below = await cairn.publish(sequence(waiting("gate")))
     graph = {
@@ -311,6 +314,7 @@ async def test_a_branch_that_is_not_waited_for_any_more_stops_its_child(cairn: C
     await cairn.reach(execution.id, "completed")
 
 
+@pytest.mark.history("child_anew")
 async def test_a_replay_of_a_cancelled_parent_starts_its_child_anew(cairn: Cairn, world) -> None:
     below = await cairn.publish(sequence(waiting("gate")))
     execution = await cairn.run(sequence(noting("a"), node("sub", "subgraph", workflow_id=below)))

@@ -48,7 +48,6 @@ def looping(rounds: int, *beside: dict, mode="all") -> dict:
     }
 
 
-@pytest.mark.history("continued")
 async def test_an_execution_of_many_steps_crosses_runs_and_keeps_one_timeline(cairn: Cairn, world) -> None:
     execution = await cairn.run(looping(60))
     done = await cairn.reach(execution.id, "completed")
@@ -59,6 +58,7 @@ async def test_an_execution_of_many_steps_crosses_runs_and_keeps_one_timeline(ca
     assert len({c.id for c in done.checkpoints}) == 61
 
 
+@pytest.mark.history("continued")
 async def test_waits_answers_and_events_outlive_the_run_they_began_in(cairn: Cairn, world) -> None:
     graph = looping(
         30,

@@ -30,6 +30,7 @@ async def paused_at_the_gate(cairn: Cairn, world, definition: dict) -> tuple[str
     return graph, execution.id
 
 
+@pytest.mark.history("migrated")
 async def test_it_goes_on_by_the_other_version(cairn: Cairn, world) -> None:
     graph, execution = await paused_at_the_gate(cairn, world, sequence(noting("a"), waiting("gate"), noting("b")))
     version = await publish_next(cairn, graph, sequence(noting("a"), waiting("gate"), noting("c"), noting("d")))
