@@ -161,7 +161,7 @@ async def test_whatever_happens_on_the_way_the_same_comes_of_it(idle_cairn: Cair
 
 @pytest.mark.chaos
 @pytest.mark.timeout(1200)
-@pytest.mark.parametrize("batch", range(6))
+@pytest.mark.parametrize("batch", range(12))
 async def test_whatever_happens_to_programs_that_nobody_has_seen(idle_cairn: Cairn, world, batch: int) -> None:
     seed = random.SystemRandom().randrange(2**31)
     await play(idle_cairn, world, drawn(25, seed), seed)
