@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import cast
 
 from temporalio.exceptions import (
@@ -91,6 +93,15 @@ def application_error(error: CairnError, *, retryable: bool = False) -> Applicat
         "extra": error.extra,
     }
     return ApplicationError(error.message, details, type=error.code, non_retryable=not retryable)
+
+
+@contextmanager
+def refusals_told() -> Generator[None]:
+    """Have callers hear the domain's errors of the block as ``application_error`` says them."""
+    try:
+        yield
+    except CairnError as error:
+        raise application_error(error) from error
 
 
 def _failure(run: Run, code: str, message: str, attempt: int, cause: str | None) -> NodeFailure:

@@ -43,12 +43,11 @@ from cairn.contracts.executions import (
     Resume,
 )
 from cairn.contracts.json import digest
-from cairn.errors import CairnError
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Wait
-from workflows.failures import application_error
+from workflows.failures import refusals_told
 from workflows.work import WorkRunner
 
 STATE = SearchAttributeKey.for_keyword(operations.SEARCH_STATE)
@@ -121,19 +120,15 @@ class GraphExecution:
     def answer(self, command: Answer) -> Accepted:
         """Take a person's answer."""
         self._wake = True
-        try:
+        with refusals_told():
             return self._engine.answer(command, workflow.now())
-        except CairnError as error:
-            raise application_error(error) from error
 
     @workflow.update(name=UPDATE_MIGRATE)
     def migrate(self, command: Migrate) -> Accepted:
         """Go on by another version of the graph."""
         self._wake = True
-        try:
+        with refusals_told():
             return self._engine.migrate(command)
-        except CairnError as error:
-            raise application_error(error) from error
 
     @workflow.signal(name=SIGNAL_EVENT)
     def hear(self, event: OutsideEvent) -> None:
@@ -196,10 +191,8 @@ class GraphExecution:
         return {wait.request_id: wait.data["prompt"] for wait in waits if wait.request_id is not None}
 
     def _check(self, command: Command) -> None:
-        try:
+        with refusals_told():
             check_command(self._engine, command, workflow.now())
-        except CairnError as error:
-            raise application_error(error) from error
 
     # The loop.
 
@@ -213,11 +206,14 @@ class GraphExecution:
 
     async def _drive(self, start: ExecutionInput) -> ExecutionResult:
         engine = self._engine
+        gathered = False
         while True:
             while engine.lineage is None:
                 await self._land(start)
-            if engine.state.engine > 1:
-                # All that this workflow task tells is taken before the one turn that answers to it.
+                gathered = False
+            if engine.state.engine > 1 and not gathered:
+                # All that this workflow task tells is taken before the one turn that answers to it: a condition is
+                # looked at when nothing else can go on.
                 self._wake = True
                 await self._sleep()
             info = workflow.info()
@@ -235,10 +231,12 @@ class GraphExecution:
             await self._publish()
             # A cancellation may have come while this workflow asked for it: what woke it then is past.
             if self._wake or going or (self._cancelled and engine.phase not in CLOSED):
+                gathered = False
                 continue
             if engine.phase in CLOSED:
                 return await self._close()
             await self._sleep()
+            gathered = True
 
     async def _sleep(self) -> None:
         """Wait until something happens."""

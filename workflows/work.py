@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, ApplicationError, ChildWorkflowError, WorkflowAlreadyStartedError
 from temporalio.workflow import ParentClosePolicy
 
@@ -29,6 +29,7 @@ from cairn.contracts.requests import CLOSE_REQUEST, OPEN_REQUEST, CloseRequest, 
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, Notice, Run, Wait, Work
 from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
+from workflows.search_attributes import execution_attributes
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 UNLIMITED = timedelta(days=365)
@@ -79,7 +80,7 @@ class WorkRunner:
         """Wait for open children in a way that a reset cannot break: Temporal may lose the end of one over a reset."""
         for child in self.engine.open_children():
             name = f"watch:{child.key}"
-            if isinstance(child, Child) and name not in self.tasks:
+            if name not in self.tasks:
                 self._children[child.key] = child
                 self.tasks[name] = asyncio.create_task(self._watch(child, name, after_reset))
 
@@ -90,18 +91,16 @@ class WorkRunner:
             self.tasks.pop(name).cancel()
         self.stop([self._children.pop(key) for key in list(self._children) if key not in in_flight])
 
-    def stop(self, children: Iterable[Work]) -> None:
+    def stop(self, children: Iterable[Child]) -> None:
         """Cancel children that nobody waits for any more."""
         for child in children:
-            if isinstance(child, Child):
-                self.aside(self._cancel_child(child))
+            self.aside(self._cancel_child(child))
 
     def tell_children(self, kind: Phase) -> None:
         """Pause or resume the open children with their parent."""
         command = ParentCommand(kind="pause" if kind is Phase.PAUSED else "resume")
         for child in self.engine.open_children():
-            if isinstance(child, Child):
-                self.aside(self._signal_child(child, command))
+            self.aside(self._signal_child(child, command))
 
     def tell(self, notices: Iterable[Notice]) -> None:
         """Tell people of their requests. What is over need not be told any more, however long its URL is silent."""
@@ -253,14 +252,15 @@ class WorkRunner:
 
     async def _child(self, child: Child) -> None:
         """Run a child and tell the engine what came of it. Cancelling this does not cancel the child: see ``stop``."""
+        start = self._child_input(child)
         try:
             handle: workflow.ChildWorkflowHandle[Any, Any] = await workflow.start_child_workflow(
                 MAP_WORKFLOW_TYPE if child.map else WORKFLOW_TYPE,
-                self._map_input(child) if child.map else self._child_input(child),
+                self._map_input(child, start) if child.map else start,
                 id=child.temporal_id,
                 result_type=MapResult if child.map else ExecutionResult,
                 parent_close_policy=ParentClosePolicy.ABANDON,
-                search_attributes=self._attributes(child),
+                search_attributes=execution_attributes(start),
                 static_summary=child.summary,
             )
             self._acknowledged.add(child.key)
@@ -272,7 +272,6 @@ class WorkRunner:
             self._children.pop(child.key, None)
             self.engine.child_failed(child.key, child_failure(child, error.cause))
         except WorkflowAlreadyStartedError:
-            self._acknowledged.add(child.key)
             self.watch_children()
         finally:
             self._acknowledged.add(child.key)
@@ -350,9 +349,9 @@ class WorkRunner:
             seed=child.seeds[0].state if child.seeds and not child.map else None,
         )
 
-    def _map_input(self, child: Child) -> MapInput:
+    def _map_input(self, child: Child, start: ExecutionInput) -> MapInput:
         return MapInput(
-            execution=self._child_input(child),
+            execution=start,
             items=child.data["items"],
             by_item=not child.graph.body,
             concurrency=child.data["concurrency"],
@@ -362,16 +361,4 @@ class WorkRunner:
             seeds=child.seeds,
             previous=next((seed.map_id for seed in child.seeds if seed.map_id is not None), None),
             name=child.summary,
-        )
-
-    def _attributes(self, child: Child) -> TypedSearchAttributes:
-        start, words = self.engine.start, SearchAttributeKey.for_keyword
-        return TypedSearchAttributes(
-            [
-                SearchAttributePair(words(operations.SEARCH_STATE), Phase.RUNNING.value),
-                SearchAttributePair(SearchAttributeKey.for_int(operations.SEARCH_REVISION), 0),
-                SearchAttributePair(words(operations.SEARCH_TENANT), start.tenant),
-                SearchAttributePair(words(operations.SEARCH_WORKFLOW), child.graph.workflow_id),
-                SearchAttributePair(words(operations.SEARCH_SURFACE), start.surface),
-            ]
         )

@@ -80,9 +80,8 @@ def fail(state: ExecutionState, work: InFlight, failure: NodeFailure) -> bool:
     if work.call is None:
         state.loops.pop(owner, None)
         return False
-    if isinstance(work.run, Wait):
-        failure = replace_message(failure, "nobody approved the call in time")
-    _ended(state, owner, work.call, {"error": failure.message})
+    in_vain = isinstance(work.run, Wait)
+    _ended(state, owner, work.call, {"error": "nobody approved the call in time" if in_vain else failure.message})
     return True
 
 
@@ -98,11 +97,6 @@ def answered(state: ExecutionState, work: InFlight, value: JsonObject) -> None:
     if value["modified_arguments"] is not None:
         call.arguments = value["modified_arguments"]
     state.due.append(owner)
-
-
-def replace_message(failure: NodeFailure, message: str) -> NodeFailure:
-    """Return the failure with another message."""
-    return failure.model_copy(update={"message": message})
 
 
 def _ended(state: ExecutionState, owner: str, index: int, result: Json) -> None:

@@ -34,7 +34,7 @@ from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.migrate import check_migration
 from cairn.graph.schema import validate_json
-from cairn.graph.state import ExecutionState, Notice, Run, Turn, Wait, Work
+from cairn.graph.state import Child, ExecutionState, Notice, Run, Turn, Wait, Work
 
 RESET_DETAIL = "reset to a checkpoint"
 PARENT_DETAIL = "the parent is paused"
@@ -286,9 +286,10 @@ class Engine:
         # What was commanded may have been dropped again in the same turn.
         return Turn([work for work in works if work.key in self.state.in_flight], self._notices())
 
-    def open_children(self) -> list[Work]:
+    def open_children(self) -> list[Child]:
         """Return the children under way: none that was stopped, none of the execution that was forked."""
-        return [w.run for key, w in self.state.in_flight.items() if w.run.kind == "child" and key not in self._parked]
+        flights = self.state.in_flight.items()
+        return [w.run for key, w in flights if isinstance(w.run, Child) and key not in self._parked]
 
     def carried(self) -> list[Work]:
         """Return the waits and children that were under way when the execution went on in this run."""
