@@ -2,6 +2,7 @@
 
 from cairn.persistence.tables.api_keys import ApiKeyRow
 from cairn.persistence.tables.base import METADATA, TenantRow
+from cairn.persistence.tables.calls import CallRow
 from cairn.persistence.tables.compensations import CompensationRow
 from cairn.persistence.tables.executions import ExecutionRow
 from cairn.persistence.tables.graph_triggers import GraphTriggerRow
@@ -16,6 +17,7 @@ from cairn.persistence.tables.stream_chunks import StreamChunkRow
 __all__ = [
     "METADATA",
     "ApiKeyRow",
+    "CallRow",
     "CompensationRow",
     "ExecutionRow",
     "GraphRow",
