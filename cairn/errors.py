@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,18 @@ class FieldError:
 
     pointer: str
     message: str
+
+
+_PYDANTICS_OWN = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}
+
+
+def plain_message(error: Mapping[str, Any]) -> str:
+    """Return what one of pydantic's errors says, without what pydantic puts before the messages of validators.
+
+    Args:
+        error: one of ``ValidationError.errors()``.
+    """
+    return str(error["msg"]).removeprefix(_PYDANTICS_OWN.get(error["type"], ""))
 
 
 class CairnError(Exception):

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
-from cairn.errors import CairnError, FieldError
+from cairn.errors import CairnError, FieldError, plain_message
 
 Location = Literal["body", "query", "path", "header", "cookie"]
 
@@ -127,7 +127,7 @@ def _from_pointer(error: FieldError) -> InputError:
 def _input_errors(errors: Iterable[Mapping[str, Any]]) -> Iterable[InputError]:
     for error in errors:
         location, *path = error["loc"]
-        yield InputError(cast(Location, location), tuple(path), str(error["msg"]), str(error["type"]))
+        yield InputError(cast(Location, location), tuple(path), plain_message(error), str(error["type"]))
 
 
 def _summary(errors: Sequence[InputError]) -> str:

@@ -101,7 +101,7 @@ def _issues(definition: JsonObject) -> list[GraphIssue]:
     from pydantic import ValidationError
 
     from cairn.domain.tools import load_tools
-    from cairn.errors import FieldError, InvalidInput
+    from cairn.errors import FieldError, InvalidInput, plain_message
     from cairn.graph.model import Definition
     from cairn.graph.validate import ValidationContext, validate
     from cairn.providers.mcp import server_names
@@ -113,7 +113,9 @@ def _issues(definition: JsonObject) -> list[GraphIssue]:
             known_tools=frozenset(load_tools(get_settings()).names()), known_mcp_servers=server_names(get_settings())
         )
     except ValidationError as error:
-        fields = [FieldError("".join(f"/{part}" for part in each["loc"]), each["msg"]) for each in error.errors()]
+        fields = [
+            FieldError("".join(f"/{part}" for part in each["loc"]), plain_message(each)) for each in error.errors()
+        ]
         raise InvalidInput("The file does not have the form of a graph.", errors=fields) from error
     except ValueError as error:  # a tool module, or the file of MCP servers, that cannot be loaded
         raise InvalidInput(str(error)) from error

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from cairn.contracts.json import Json, JsonObject
+from cairn.errors import plain_message
 from cairn.graph.model import Definition, Edge, EdgeData, Limits, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
 
@@ -79,7 +80,7 @@ def compile_graph(definition: JsonObject) -> Graph:
         segmented = model.durability == "segment"
         nodes = {n.id: _node(n.id, n.type, n.data, ways.get(n.id, ()), segmented) for n in model.nodes}
     except ValidationError as error:
-        raise GraphNotExecutable(f"the definition is not valid: {error.errors()[0]['msg']}") from error
+        raise GraphNotExecutable(f"the definition is not valid: {plain_message(error.errors()[0])}") from error
     starts = [node.id for node in nodes.values() if node.kind.type == "start"]
     if len(starts) != 1:
         raise GraphNotExecutable("the definition has no start node")

@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from pydantic import ValidationError
 
 from cairn.contracts.json import Json
+from cairn.errors import plain_message
 from cairn.graph.model import GraphIssue
 
 Kind = Literal["node", "edge", "workflow"]
@@ -36,7 +37,7 @@ def shape_issues(kind: Kind, subject: str, data: Json, error: ValidationError) -
     found: dict[str, list[str]] = {}
     for single in error.errors(include_url=False, include_context=False):
         path, exists = _path(data, single["loc"])
-        message = _message(path, exists, single["type"], single["msg"], single["input"])
+        message = _message(path, exists, single["type"], plain_message(single), single["input"])
         messages = found.setdefault(".".join(["data", *path]), [])
         if message not in messages:
             messages.append(message)
@@ -65,6 +66,8 @@ def _message(path: Sequence[str], exists: bool, error_type: str, message: str, v
     name = leaf.replace("_", " ").capitalize()
     if not exists or value is None or error_type == "string_too_short":
         return f"{name} is required"
+    if not name:
+        return message
     return _OWN_MESSAGES.get((leaf, error_type)) or f"{name}: {message[:1].lower()}{message[1:]}"
 
 

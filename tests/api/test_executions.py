@@ -84,6 +84,15 @@ async def test_a_body_that_breaks_a_rule_names_each_value(caller: Caller) -> Non
     assert found == {"/query/page", "/query/page_size", "/query/status", "/query/created_after"}
 
 
+async def test_a_rule_of_our_own_is_told_in_plain_words(caller: Caller) -> None:
+    reply = await caller.http.post("/api/v1/executions/x/replay", json={})
+    assert reply.json()["errors"] == [
+        {"pointer": "", "message": "give exactly one of checkpoint_id and checkpoint_name"}
+    ]
+    reply = await caller.http.get("/api/v1/executions?created_after=5")
+    assert reply.json()["detail"].startswith("query.created_after: must be an ISO 8601 time"), reply.text
+
+
 async def test_metadata_have_a_limit(caller: Caller, world) -> None:
     workflow = await caller.publish(sequence(noting("a")))
     body = {"workflow_id": workflow["uuid"], "metadata": {"text": "x" * 16 * 1024}}

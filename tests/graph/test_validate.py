@@ -130,6 +130,13 @@ def test_every_error_at_once() -> None:
     } <= fields
 
 
+def test_what_our_own_rules_say_stands_alone() -> None:
+    nodes = [START, node("m", "map", items="[1]"), node("w", "wait", seconds=1, until="now"), END]
+    found = {each.message for each in issues(nodes, [edge("s>m"), edge("m>w"), edge("w>z")])}
+    assert "A map has exactly one of workflow_id and body" in found
+    assert "A wait has exactly one of seconds, until and event" in found
+
+
 def test_tools_are_checked_only_where_they_are_known() -> None:
     nodes, edges = [START, node("t", "tool", tool="anything"), END], [edge("s>t"), edge("t>z")]
     assert issues(nodes, edges) == []

@@ -6,8 +6,11 @@ import asyncio
 import contextlib
 import json
 import os
+import signal
 import socket
+import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +223,7 @@ async def test_code_cannot_lie_about_its_end(sandbox: Sandbox) -> None:
 
 
 async def test_a_cancelled_run_leaves_no_process(sandbox: Sandbox) -> None:
+    await run(sandbox, "def run(input, state): pass")  # starts what there is one of a worker
     before = set(psutil.Process().children(recursive=True))
 
     def started() -> list[psutil.Process]:
@@ -231,6 +235,27 @@ async def test_a_cancelled_run_leaves_no_process(sandbox: Sandbox) -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     await until(lambda: not started())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the kernel must see to it")
+@pytest.mark.parametrize("name", HERE)
+async def test_code_does_not_outlive_a_killed_worker(name: str) -> None:
+    worker = textwrap.dedent(f"""
+        import asyncio
+        from cairn.providers.sandbox import Program, open_sandbox
+        from cairn.settings import Settings
+        program = Program("def run(input, state):\\n    while True: pass", None, {{}}, {{}})
+        asyncio.run(open_sandbox(Settings(sandbox={name!r})).run(program, 100))
+    """)
+    process = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", worker])
+
+    def computing() -> list[psutil.Process]:
+        return [each for each in psutil.Process(process.pid).children() if each.cpu_times().user > 0.3]
+
+    code = (await until(computing))[0]
+    process.send_signal(signal.SIGKILL)
+    await asyncio.to_thread(process.wait)
+    await until(lambda: not code.is_running())
 
 
 async def test_many_run_side_by_side(sandbox: Sandbox) -> None:

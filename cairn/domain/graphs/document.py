@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from cairn.contracts.json import JsonObject, digest
 from cairn.domain.graphs.triggers import fill_paths
-from cairn.errors import FieldError, InvalidInput
+from cairn.errors import FieldError, InvalidInput, plain_message
 from cairn.graph.model import Definition
 
 
@@ -32,7 +32,7 @@ class Document:
             raw = fill_paths(definition, model)
             return cls(raw, model if raw is definition else Definition.model_validate(raw), digest(raw))
         except ValidationError as error:
-            errors = [FieldError(_pointer(e["loc"]), e["msg"]) for e in error.errors(include_url=False)]
+            errors = [FieldError(_pointer(e["loc"]), plain_message(e)) for e in error.errors(include_url=False)]
             raise InvalidInput("The definition is malformed.", code="malformed_definition", errors=errors) from None
         except (ValueError, RecursionError):
             raise InvalidInput(

@@ -23,6 +23,7 @@ from pydantic.errors import PydanticUserError
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from cairn.contracts.json import Json, JsonObject
+from cairn.errors import plain_message
 
 _THREADS = 64
 
@@ -131,7 +132,9 @@ class Tool:
         try:
             valid = self.arguments.model_validate(dict(arguments))
         except ValidationError as error:
-            problems = "; ".join(f"{_path(item['loc'])}: {item['msg']}" for item in error.errors(include_url=False))
+            problems = "; ".join(
+                f"{_path(item['loc'])}: {plain_message(item)}" for item in error.errors(include_url=False)
+            )
             raise InvalidArguments(f"Tool {self.name!r} refuses its arguments: {problems}") from error
         return {str(field.alias): getattr(valid, name) for name, field in type(valid).model_fields.items()}
 

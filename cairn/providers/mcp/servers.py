@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
+from cairn.errors import plain_message
 from cairn.settings import Settings
 
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -122,7 +123,7 @@ def _told(error: Exception) -> str:
         return str(error)
     # Without the values: they may be secrets.
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    return f"{'.'.join(str(part) for part in first['loc'])}: {plain_message(first)}"
 
 
 def _expanded(value: Any, server: str) -> Any:

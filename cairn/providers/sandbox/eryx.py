@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -44,4 +45,6 @@ class Eryx:
     async def run(self, program: Program, seconds: float) -> str:
         """See :class:`Sandbox`."""
         async with self._places:
-            return await exchange([sys.executable, "-I", str(_CHILD)], program.to_json().encode(), seconds)
+            return await exchange(
+                [sys.executable, "-I", str(_CHILD), str(os.getpid())], program.to_json().encode(), seconds
+            )

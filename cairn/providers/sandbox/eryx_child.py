@@ -1,6 +1,6 @@
 """The process in which eryx runs one program: reads it from standard input, writes the reply to standard output.
 
-It is started as a script, so that it loads nothing of Cairn.
+It is started as a script, so that it loads nothing of Cairn. Its argument is the process id of the worker.
 """
 
 import contextlib
@@ -40,6 +40,8 @@ def _seal() -> int:
     """Give up what the guest could reach of this process; return the descriptor for the reply."""
     if sys.platform.startswith("linux"):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != int(sys.argv[1]):  # the worker died before the line above
+            os._exit(1)
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY + _RUNTIME, _MEMORY + _RUNTIME))
     for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
         resource.setrlimit(limit, (0, 0))

@@ -13,7 +13,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from cairn.providers.sandbox.model import MEMORY_LIMIT, CodeFailure, FailureCode, Program, Sandbox
-from cairn.providers.sandbox.process import processes_at_once
+from cairn.providers.sandbox.process import end_with_worker, processes_at_once
 
 if TYPE_CHECKING:
     from pydantic_monty import AsyncMonty, AsyncMontySession, MontyRuntimeError
@@ -74,8 +74,16 @@ class Monty:
             if self._pool is None:
                 await asyncio.to_thread(importlib.import_module, "pydantic_monty")
                 from pydantic_monty import AsyncMonty
+                from pydantic_monty._binary import find_monty_binary
 
-                pool = AsyncMonty(min_processes=0, max_processes=processes_at_once(), max_checkouts_per_worker=1)
+                binary = find_monty_binary()
+                end_with_worker(binary)
+                pool = AsyncMonty(
+                    binary_path=binary,
+                    min_processes=0,
+                    max_processes=processes_at_once(),
+                    max_checkouts_per_worker=1,
+                )
                 self._pool = await pool.__aenter__()
             return self._pool
 

@@ -7,7 +7,10 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from cairn.providers.sandbox.model import RESULT_LIMIT, CodeFailure, FailureCode
@@ -20,6 +23,35 @@ _FAILURES: dict[str, FailureCode] = {
     "memory_limit": "memory_limit",
     "invalid_result": "invalid_result",
 }
+
+
+_ORPHANS = Path(__file__).with_name("orphans.py")
+
+
+@cache
+def end_with_worker(program: str) -> int | None:
+    """See to it that processes of a program, started by this one, do not outlive it; once is enough.
+
+    Returns:
+        The end of a pipe whose other end knows by it that this process is there; None where the kernel is not Linux.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    life, sign_of_life = os.pipe()
+    try:
+        os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-I", "-S", str(_ORPHANS), str(os.getpid()), str(os.getpgrp()), program],
+            {},
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, life, 0),
+                *((os.POSIX_SPAWN_OPEN, output, os.devnull, os.O_WRONLY, 0) for output in (1, 2)),
+            ],
+            setsid=True,
+        )
+    finally:
+        os.close(life)
+    return sign_of_life
 
 
 def processes_at_once() -> int:
