@@ -42,6 +42,11 @@ class Settings(BaseSettings):
         "decrypt; plain first: new payloads are not encrypted. None: off.",
     )
     payload_keys_file: Path | None = Field(default=None, description="File with the list of CAIRN_PAYLOAD_KEYS.")
+    credential_keys: SecretStr | None = Field(
+        default=None,
+        description="Keys that encrypt the secrets of credentials, in the form of CAIRN_PAYLOAD_KEYS; default: one "
+        "derived from CAIRN_SECRET.",
+    )
     codec_origins: list[str] = Field(
         default_factory=list,
         description="Origins whose pages may call the codec endpoint, JSON list; default: the Temporal Web UI's.",

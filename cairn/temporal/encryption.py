@@ -84,17 +84,12 @@ class PayloadKeys:
 
     @classmethod
     def parse(cls, text: str, where: str) -> PayloadKeys:
-        """Read ``id:key,id:key``: keys of 32 bytes in base64; line ends separate as commas do.
+        """Read a list as :func:`parse_keys` does.
 
         Raises:
             InvalidInput: the list is wrong.
         """
-        entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
-        keys = [_entry(entry, f"{where}: entry {number}") for number, entry in enumerate(entries, 1)]
-        names = [name for name, _ in keys]
-        if len(set(names)) != len(names):
-            raise InvalidInput(f"{where}: an id stands there twice.")
-        return cls(keys)
+        return cls(parse_keys(text, where))
 
     def encrypt(self, payload: Payload) -> Payload:
         """Return the payload encrypted with the first key, unless that is ``plain``."""
@@ -149,6 +144,20 @@ class EncryptionCodec(PayloadCodec):
             PayloadDamaged: a payload does not decrypt.
         """
         return [self.keys.decrypt(payload) for payload in payloads]
+
+
+def parse_keys(text: str, where: str) -> list[tuple[str, bytes]]:
+    """Read ``id:key,id:key``: keys of 32 bytes in base64; line ends separate as commas do.
+
+    Raises:
+        InvalidInput: the list is wrong; the message says where, and nothing of what stands there.
+    """
+    entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
+    keys = [_entry(entry, f"{where}: entry {number}") for number, entry in enumerate(entries, 1)]
+    names = [name for name, _ in keys]
+    if len(set(names)) != len(names):
+        raise InvalidInput(f"{where}: an id stands there twice.")
+    return keys
 
 
 def _associated(name: bytes) -> bytes:

@@ -4,7 +4,10 @@ from cairn.persistence.tables.api_keys import ApiKeyRow
 from cairn.persistence.tables.base import METADATA, TenantRow
 from cairn.persistence.tables.calls import CallRow
 from cairn.persistence.tables.compensations import CompensationRow
+from cairn.persistence.tables.credentials import CredentialRow
+from cairn.persistence.tables.draft_definitions import DraftDefinitionRow
 from cairn.persistence.tables.executions import ExecutionRow
+from cairn.persistence.tables.folders import FolderRow
 from cairn.persistence.tables.graph_triggers import GraphTriggerRow
 from cairn.persistence.tables.graph_versions import GraphVersionRow
 from cairn.persistence.tables.graphs import GraphRow
@@ -19,7 +22,10 @@ __all__ = [
     "ApiKeyRow",
     "CallRow",
     "CompensationRow",
+    "CredentialRow",
+    "DraftDefinitionRow",
     "ExecutionRow",
+    "FolderRow",
     "GraphRow",
     "GraphTriggerRow",
     "GraphVersionRow",

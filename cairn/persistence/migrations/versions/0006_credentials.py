@@ -15,8 +15,28 @@ JSON = sa.JSON()
 
 
 def upgrade() -> None:
-    pass
+    op.create_table(
+        "credentials",
+        sa.Column("tenant", TEXT, nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("uuid", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=True),
+        sa.Column("kind", TEXT, nullable=False),
+        sa.Column("key_id", TEXT, nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.CheckConstraint(
+            "kind IN ('none', 'api_key', 'bearer_token', 'basic_auth', 'custom_header')",
+            name=op.f("ck_credentials_kind"),
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_credentials")),
+        sa.UniqueConstraint("tenant", "live", "name", name=op.f("uq_credentials_tenant_live_name")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_credentials_uuid")),
+    )
 
 
 def downgrade() -> None:
-    pass
+    op.drop_table("credentials")

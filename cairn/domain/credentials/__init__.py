@@ -1,0 +1,7 @@
+"""Credentials: secrets that nodes and tools send along to outside services, named by uuid and never shown again."""
+
+from cairn.domain.credentials.model import Credential, CredentialKind, Secret
+from cairn.domain.credentials.sealing import Sealer
+from cairn.domain.credentials.service import CredentialService
+
+__all__ = ["Credential", "CredentialKind", "CredentialService", "Sealer", "Secret"]
