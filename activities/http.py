@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from typing import NoReturn
 from urllib.parse import urlencode
 
@@ -17,6 +18,8 @@ from activities.failures import node_error
 from activities.guard import guard, heartbeating
 from cairn.contracts.json import Json, JsonObject, parse
 from cairn.contracts.nodes import HTTP_REQUEST, NodeCall, NodeResult
+from cairn.domain.credentials import CredentialHeaders
+from cairn.errors import CairnError, Unavailable
 from cairn.providers.http import AddressRefused, open_client, retry_after
 from cairn.settings import Settings
 
@@ -36,8 +39,9 @@ _JSON_TYPE = re.compile(r"application/(?:[\w.+-]+\+)?json\b", re.IGNORECASE)
 class HttpActivities:
     """Sends requests for ``http`` nodes; without ``http_allow_private`` only to public addresses."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, credentials: CredentialHeaders) -> None:
         self._allow_private = settings.http_allow_private
+        self._credentials = credentials
 
     @activity.defn(name=HTTP_REQUEST.name)
     async def http_request(self, call: NodeCall) -> NodeResult:
@@ -47,13 +51,15 @@ class HttpActivities:
 
         Raises:
             ApplicationError: retryable: ``timeout``, ``connection_error``, ``rate_limited`` (429) and ``http_status``
-                for 408, 425 and 5xx; not retryable: ``http_status`` for others, ``address_refused``,
-                ``invalid_request``, ``invalid_reply``.
+                for 408, 425 and 5xx, ``unavailable`` and ``credential_key_unknown``; not retryable: ``http_status`` for
+                others, ``address_refused``, ``invalid_request``, ``invalid_reply``, ``credential_not_found``.
         """
         guard(call)
         async with heartbeating():
             try:
                 return NodeResult(value=await self._exchange(call))
+            except CairnError as error:
+                raise node_error(error.code, error.message, retryable=isinstance(error, Unavailable)) from error
             except AddressRefused as error:
                 raise node_error("address_refused", str(error), retryable=False) from error
             except httpx2.HTTPError as error:
@@ -61,9 +67,10 @@ class HttpActivities:
 
     async def _exchange(self, call: NodeCall) -> JsonObject:
         timeout = httpx2.Timeout(call.timeout or _TIMEOUT, connect=_CONNECT_TIMEOUT)
+        secret = await self._credentials.of(call.tenant, call.live, call.data.get("credential_uuid"))
         # One client a call: executions share neither cookies nor connections.
         async with open_client(allow_private=self._allow_private, timeout=timeout) as client:
-            response = await client.send(_request(client, call), stream=True)
+            response = await client.send(_request(client, call, secret), stream=True)
             try:
                 content = await _read(response, call)
             finally:
@@ -72,12 +79,13 @@ class HttpActivities:
         return {"status": response.status_code, "headers": dict(response.headers), "body": _body(response, content)}
 
 
-def _request(client: httpx2.AsyncClient, call: NodeCall) -> httpx2.Request:
+def _request(client: httpx2.AsyncClient, call: NodeCall, secret: Mapping[str, str]) -> httpx2.Request:
     data = call.data
     method = str(data.get("method") or "GET").upper()
     try:
         given: JsonObject = data.get("headers") or {}
         headers = httpx2.Headers({name: str(value) for name, value in given.items()})
+        headers.update(secret)
         headers.setdefault("accept-encoding", "gzip, deflate")
         if method not in _SAFE_METHODS:
             headers.setdefault("idempotency-key", _header_safe(call.idempotency_key))

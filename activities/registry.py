@@ -26,6 +26,7 @@ from activities.segment import SegmentActivities
 from activities.tools import ToolActivities
 from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
 from cairn.domain.conversations import Conversations
+from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools.registry import load_tools
 from cairn.persistence.session import Database
@@ -59,6 +60,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     schedules = ScheduleActivities(deps.database, client, deps.settings)
     children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
+    credentials = CredentialHeaders(deps.database, Sealer.of(deps.settings))
     codes, scores = CodeActivities(deps.settings), ScoreActivities(models)
     inside = {RUN_AGENT.name: agents.run_agent, RUN_CODE.name: codes.run_code, RUN_SCORE.name: scores.run_score}
     return [
@@ -67,7 +69,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         agents.run_agent,
         TurnActivities(models, known, conversations, tokens).call_model,
         tools.run_tool,
-        HttpActivities(deps.settings).http_request,
+        HttpActivities(deps.settings, credentials).http_request,
         codes.run_code,
         McpActivities(deps.settings).call_mcp,
         scores.run_score,

@@ -15,10 +15,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, RedirectRespons
 from starlette.routing import Route
 
 from activities.http import REPLY_LIMIT, HttpActivities
+from cairn.domain.credentials import CredentialHeaders, CredentialService, Sealer
+from cairn.persistence.repository import Scope
+from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings
 
-ANY = HttpActivities(Settings(http_allow_private=True)).http_request
-PUBLIC = HttpActivities(Settings()).http_request
+# Opened by no call that names no credential.
+NO_DATABASE = CredentialHeaders(Database(create_engine("sqlite+aiosqlite:///none.db")), Sealer([("k", bytes(32))]))
+ANY = HttpActivities(Settings(http_allow_private=True), NO_DATABASE).http_request
+PUBLIC = HttpActivities(Settings(), NO_DATABASE).http_request
 
 
 async def show(request: Request) -> Response:
@@ -76,6 +81,29 @@ async def test_a_reply_has_status_headers_and_body(base: str) -> None:
     assert value["status"] == 201
     assert value["headers"]["content-type"] == "application/json"
     assert value["body"]["headers"]["x-name"] == "v"
+
+
+async def test_a_credential_of_the_tenant_is_sent_and_one_of_another_is_not(base: str, sqlite_url: str) -> None:
+    database, sealer = Database(create_engine(sqlite_url)), Sealer([("k", bytes(32))])
+    uuids = {}
+    async with database.transaction() as session:
+        for tenant, live in (("t", True), ("t", False), ("other", True)):
+            service = CredentialService(session, Scope(tenant, live), sealer)
+            uuids[tenant, live] = (await service.create("n", "bearer_token", {"token": f"{tenant}-{live}"})).uuid
+    request = HttpActivities(Settings(http_allow_private=True), CredentialHeaders(database, sealer)).http_request
+    call = {"url": f"{base}/show", "headers": {"authorization": "mine", "X-Kept": "v"}}
+    reply = (await run(request, node_call(**call, credential_uuid=uuids["t", True]))).value
+    sent = reply["body"]["headers"]
+    assert (sent["authorization"], sent["x-kept"]) == ("Bearer t-True", "v")
+    for uuid in (uuids["t", False], uuids["other", True], "\ud800", "nonsense"):
+        error = await fail(request, node_call(**call, credential_uuid=uuid))
+        assert (error.type, error.non_retryable) == ("credential_not_found", True)
+    elsewhere = HttpActivities(
+        Settings(http_allow_private=True), CredentialHeaders(database, Sealer([("b", bytes(32))]))
+    )
+    error = await fail(elsewhere.http_request, node_call(**call, credential_uuid=uuids["t", True]))
+    assert (error.type, error.non_retryable) == ("credential_key_unknown", False)
+    await database.dispose()
 
 
 @pytest.mark.parametrize(

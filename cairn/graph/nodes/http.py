@@ -20,6 +20,7 @@ class HttpData(NodeData):
         headers: texts by header name.
         body: expression of the JSON body; absent for none.
         expect: statuses that are success; None for 200-299.
+        credential_uuid: credential whose headers the request carries.
     """
 
     method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] = "GET"
@@ -27,6 +28,7 @@ class HttpData(NodeData):
     headers: dict[str, str] = Field(default_factory=dict)
     body: Json = None
     expect: list[int] | None = None
+    credential_uuid: Name | None = None
 
 
 class Http(NodeKind[HttpData]):
@@ -41,6 +43,8 @@ class Http(NodeKind[HttpData]):
             "body": evaluate(data.body, scope),
             "has_body": data.body is not None,
             "expect": data.expect,
+            # Only where there is one: the digests of what nodes did without stay as they were.
+            **({"credential_uuid": data.credential_uuid} if data.credential_uuid else {}),
         }
 
     def expressions(self, data: HttpData) -> Sources:
