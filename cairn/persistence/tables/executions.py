@@ -21,6 +21,7 @@ class ExecutionRow(TenantRow, table=True):
         run_id: the Temporal run that was current when the row was written.
         workflow_uuid: uuid of the graph.
         version_id: the pinned version; ``version`` is its number.
+        digest: of the definition that it was started with; None for the version's.
         surface: the surface that started it.
         status_detail: the finer state, for a person.
         metadata_: the caller's metadata (column ``metadata``).
@@ -65,6 +66,7 @@ class ExecutionRow(TenantRow, table=True):
     workflow_uuid: str
     version_id: int = Field(foreign_key="graph_versions.id", index=True, sa_type=BigId)
     version: int
+    digest: str | None = None
     surface: str
     status: str = "pending"
     status_detail: str | None = None

@@ -17,6 +17,7 @@ class GraphRow(TenantRow, table=True):
         id: number that callers see.
         uuid: the other id that callers see.
         status: active or archived.
+        folder_id: the folder that it is in; emptied when that is deleted.
         configuration: settings that hold for all versions.
         revision: +1 for each change of the graph or its versions.
     """
@@ -31,7 +32,7 @@ class GraphRow(TenantRow, table=True):
     uuid: str = Field(unique=True)
     name: str
     status: str = "active"
-    folder_id: int | None = Field(default=None, sa_type=BigId)
+    folder_id: int | None = Field(default=None, index=True, sa_type=BigId)
     configuration: JsonObject = Field(default_factory=dict, sa_type=JsonDocument)
     revision: int = 1
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime)
