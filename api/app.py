@@ -7,6 +7,9 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
@@ -18,6 +21,7 @@ from api.kit.application import surface_app
 from api.kit.context import Context
 from api.kit.rate_limit import RateLimiter
 from api.kit.request_log import RequestLog
+from api.kit.route import respond
 from api.omium.conventions import OMIUM
 from api.omium.routes import checkpoints, commands, events, executions, resets, schedules
 from api.omniflow.conventions import OMNIFLOW
@@ -87,6 +91,10 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
         await database.dispose()
 
 
+def _on_reference_error(request: Request, error: Exception) -> Response:
+    return respond(request, error)
+
+
 def create_app(settings: Settings | None = None) -> ASGIApp:
     """Return the application. Connections are made when it starts (ASGI lifespan); Temporal may be away."""
     settings = settings or get_settings()
@@ -99,7 +107,10 @@ def create_app(settings: Settings | None = None) -> ASGIApp:
                 app.state.context = context
             yield
 
-    app = Starlette(routes=Reference(apps).routes(), lifespan=lifespan)
+    app = Starlette(
+        routes=Reference(apps).routes(), lifespan=lifespan, exception_handlers={HTTPException: _on_reference_error}
+    )
+    app.state.surface = AGENTFLOW
     # Not a mount: its pattern finds no path with a line break in it.
     app.router.default = Dispatcher(apps, fallback=AGENTFLOW.name)
     app.router.redirect_slashes = False

@@ -1,4 +1,4 @@
-"""What is particular to voice: errors are ``{"detail": "..."}``, wrong values a list of ``{loc, msg, type}`` in it."""
+"""What is particular to voice: errors are ``{"detail", "code", "request_id"}``, ``detail`` may be a list of wrong values."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Error(BaseModel):
     """Any error."""
 
     detail: str
+    code: str
     request_id: str
 
 
@@ -25,6 +26,7 @@ class ValidationError(BaseModel):
     """The error of a body that is malformed, or of a graph that is not valid."""
 
     detail: list[WrongValue] | Validation | str
+    code: str
     request_id: str
 
 
@@ -36,7 +38,7 @@ def render(problem: Problem) -> JsonObject:
         detail = Validation.of(GraphIssue(**issue) for issue in issues).model_dump()
     elif problem.errors:
         detail = [error.wrong_value.model_dump() for error in problem.errors]
-    return {"detail": detail, "request_id": problem.request_id}
+    return {"detail": detail, "code": problem.code, "request_id": problem.request_id}
 
 
 VOICE = Surface(

@@ -70,9 +70,10 @@ async def test_the_reference_is_complete_and_needs_no_internet(callers: Callers)
         ("/nowhere", {"detail", "code", "request_id"}),
         ("/api/v1/nowhere", {"detail", "code", "request_id"}),
         ("/omium/api/v1/workflow/fetch", {"detail", "code", "request_id"}),
-        ("/voice/api/v1/executions", {"detail", "request_id"}),
-        ("/workflow/nowhere/at/all", {"detail", "request_id"}),
-        ("/api/v1/folder/", {"detail", "request_id"}),
+        ("/docs/assets/nowhere", {"detail", "code", "request_id"}),
+        ("/voice/api/v1/executions", {"detail", "code", "request_id"}),
+        ("/workflow/nowhere/at/all", {"detail", "code", "request_id"}),
+        ("/api/v1/folder/", {"detail", "code", "request_id"}),
         ("/v1/agents", {"error"}),
         ("/workflux/v1/agents", {"error"}),
         ("/api/v1/contacts", {"success", "error", "meta"}),
@@ -84,6 +85,12 @@ async def test_an_unknown_path_is_answered_in_the_shape_of_its_surface(callers: 
     reply = await callers.client().get(path)
     assert (reply.status_code, reply.json().keys()) == (404, shape)
     assert reply.headers["X-Request-ID"] in reply.text
+
+
+async def test_another_method_on_the_reference_is_refused_in_the_same_shape(callers: Callers) -> None:
+    reply = await callers.client().delete("/docs")
+    assert (reply.status_code, reply.json()["code"]) == (405, "method_not_allowed")
+    assert "GET" in reply.headers["Allow"] and reply.json()["request_id"] == reply.headers["X-Request-ID"]
 
 
 async def test_the_prefix_of_a_key_chooses_where_two_surfaces_share_a_path(callers: Callers) -> None:
