@@ -130,11 +130,20 @@ async def record_history(request: pytest.FixtureRequest, cairn: Cairn) -> None:
     marker = request.node.get_closest_marker("history")
     if marker is not None and request.config.getoption("--record-histories"):
         (execution,) = cairn.started
-        history = await cairn.history(execution)
+        run_id = await _first_run(cairn, execution) if marker.kwargs.get("first_run") else None
+        history = await cairn.history(execution, run_id)
         told = json.dumps(_impersonal(json.loads(history.to_json())), indent=2)
         file = HISTORIES / f"{marker.args[0]}.json"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(told + "\n")
+
+
+async def _first_run(cairn: Cairn, execution: str) -> str:
+    """Return the run in which an execution began that has gone on in others."""
+    run_id = (await cairn.temporal.require(execution)).run_id
+    while (before := await cairn.temporal.reader.continued_from(execution, run_id)) is not None:
+        run_id = before
+    return run_id
 
 
 def _impersonal(value):

@@ -217,8 +217,10 @@ class GraphExecution:
                 self._wake = True
                 await self._sleep()
             info = workflow.info()
-            turn = engine.turn(workflow.now(), info.get_current_history_length(), info.is_continue_as_new_suggested())
+            length, size = info.get_current_history_length(), info.get_current_history_size()
+            turn = engine.turn(workflow.now(), length, info.is_continue_as_new_suggested(), size)
             self._work.start(turn.works)
+            self._work.wake_at(turn.wake_at)
             self._work.drop()
             self._work.tell(turn.notices)
             going = turn.go_on and self._work.quiet and not self._cancelled and not self._cancel_asked

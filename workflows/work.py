@@ -54,6 +54,7 @@ class WorkRunner:
         self._asking: dict[str, list[tuple[asyncio.Task[None], Notice]]] = {}
         self._acknowledged: set[str] = set()
         self._children: dict[str, Child] = {}
+        self._alarm: tuple[datetime, asyncio.Task[None]] | None = None
 
     def start(self, works: Iterable[Work]) -> None:
         """Begin work."""
@@ -186,16 +187,21 @@ class WorkRunner:
 
     # Waits.
 
+    def wake_at(self, time: datetime | None) -> None:
+        """Have the workflow look again at a time, should nothing wake it before."""
+        if time is not None and (self._alarm is None or self._alarm[0] != time):
+            self._alarm = time, asyncio.create_task(self._wake_at([time], "go on"))
+
     def _keep_time(self, wait: Wait) -> None:
         times = [time for time in (wait.escalate_at, wait.deadline) if time is not None]
         if times:
-            self.tasks[wait.key] = asyncio.create_task(self._sleep_until(wait, sorted(times)))
+            self.tasks[wait.key] = asyncio.create_task(self._wake_at(sorted(times), wait.summary))
 
-    async def _sleep_until(self, wait: Wait, times: list[datetime]) -> None:
+    async def _wake_at(self, times: list[datetime], summary: str) -> None:
         """Wake the workflow at each of the times; it sees for itself what is overdue."""
         for time in times:
             while (left := time - workflow.now()) > timedelta(0):
-                await workflow.sleep(left, summary=wait.summary)
+                await workflow.sleep(left, summary=summary)
             self._wake()
 
     async def _tell(self, notice: Notice) -> None:

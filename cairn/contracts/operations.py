@@ -16,8 +16,9 @@ SEARCH_SURFACE = "CairnSurface"
 SEARCH_REVISION = "CairnRevision"
 MEMO_DETAIL = "cairn_detail"
 
-ENGINE = 2
-"""The rules that new executions keep to: 2 runs an agent's tool calls as work of their own."""
+ENGINE = 3
+"""The rules that new executions keep to: 2 runs an agent's tool calls as work of their own; 3 goes on working over the
+soft limit of a run, and counts what failed children have used."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"

@@ -33,6 +33,7 @@ from cairn.graph import limits, step, waits
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.migrate import check_migration
+from cairn.graph.run_length import RunLength
 from cairn.graph.schema import validate_json
 from cairn.graph.state import Child, ExecutionState, Notice, Run, Turn, Wait, Work
 
@@ -84,8 +85,7 @@ class Engine:
         self._parent_says: list[ParentCommand] = []
         self._said: list[Answer] = []
         self._early: list[OutsideEvent] = []
-        self._history_limit: int | None = None
-        self._draining = False
+        self._length = RunLength()
 
     @property
     def line(self) -> list[str]:
@@ -118,13 +118,13 @@ class Engine:
                 self.state.item = {"item": start.item, "index": start.parent.index}
             if start.parent is not None:
                 self._check_input(start.input)
-        self._history_limit = landing.history_limit
+        self._length.limit = landing.history_limit
         self.started = True
 
     def reset(self) -> None:
         """Notice that a reset made this run: nothing goes on before it has landed and been resumed."""
         self.lineage, self._line = None, []
-        self._draining = False
+        self._length.reset()
         self._pause(RESET_DETAIL)
         if self.started:
             self._ask_anew()
@@ -248,13 +248,14 @@ class Engine:
 
     # What to do.
 
-    def turn(self, now: datetime, length: int = 0, suggested: bool = False) -> Turn:
+    def turn(self, now: datetime, length: int = 0, suggested: bool = False, size: int = 0) -> Turn:
         """Return what to do now, and move to the phase that follows.
 
         Args:
             now: workflow time.
             length: events in the run's history so far.
             suggested: Temporal suggests to continue in a new run.
+            size: bytes of that history.
         """
         self.settle()
         if self.lineage is None:
@@ -264,9 +265,10 @@ class Engine:
         if self.phase is not Phase.RUNNING:
             return Turn()
         step.pass_time(self.graph, self.state, now)
-        self._draining = self._draining or suggested or (self._history_limit or length + 1) <= length
-        if self._draining and not self.state.ended:
-            return Turn(notices=self._notices(), go_on=self._drained())
+        if self._length.over(length, suggested) and not self.state.ended:
+            drained = self._drained()
+            if drained or self.state.engine < 3 or self._length.holds(now, length, size):
+                return Turn(notices=self._notices(), go_on=drained, wake_at=self._length.held_until)
         if self._grant:
             self._grant = self._over_limit = False
             limits.grant(self.graph, self.state, now)

@@ -219,11 +219,13 @@ class Turn:
         works: work to start.
         notices: what to tell people about requests.
         go_on: it should go on in a new run, as soon as no activity is under way.
+        wake_at: when to look again, should nothing happen before.
     """
 
     works: list[Work] = field(default_factory=list[Work])
     notices: list[Notice] = field(default_factory=list[Notice])
     go_on: bool = False
+    wake_at: datetime | None = None
 
 
 @dataclass(slots=True)

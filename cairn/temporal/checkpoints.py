@@ -101,7 +101,7 @@ class Projection:
         self._made: list[Checkpoint] = []
         self._unseen: list[Ended] = []
         self._signals: list[Signalled] = []
-        self._suggested = False
+        self._suggested, self._size = False, 0
         self._task: Task | None = None
         self._now: datetime | None = None
         self._reset_due = self._broken = False
@@ -257,9 +257,9 @@ class Projection:
     def _take_task(self, event: TaskStarted | TaskCompleted | Landed | Commanded) -> None:
         match event:
             case TaskStarted():
-                self._now, self._suggested = event.at, event.suggested
+                self._now, self._suggested, self._size = event.at, event.suggested, event.size
             case TaskCompleted():
-                self._task = Task(event, self._now or event.at, self._suggested, [], [])
+                self._task = Task(event, self._now or event.at, self._suggested, self._size, [], [])
             case Landed() if self._task is not None:
                 self._task.landings.append(event)
             case Commanded() if self._task is not None:
@@ -336,7 +336,7 @@ class Projection:
             self._turn(task)
 
     def _turn(self, task: Task) -> None:
-        self.engine.turn(task.now, task.completed.started_id, task.suggested)
+        self.engine.turn(task.now, task.completed.started_id, task.suggested, task.size)
 
     def _end_work(self, state: ExecutionState, event: Ended) -> Done | None:
         """Take the end of a piece of work; return what ended, if it was under way and did not merely stop."""

@@ -88,9 +88,11 @@ class TaskStarted(Event):
 
     Attributes:
         suggested: Temporal suggests to continue in a new run.
+        size: bytes of the history so far.
     """
 
     suggested: bool = False
+    size: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,8 +231,9 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
                 started.continued_execution_run_id or None,
             )
         case EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED:
-            suggested = raw.workflow_task_started_event_attributes.suggest_continue_as_new
-            return TaskStarted(raw.event_id, _clock(raw.event_time), suggested)
+            task = raw.workflow_task_started_event_attributes
+            size = task.history_size_bytes
+            return TaskStarted(raw.event_id, _clock(raw.event_time), task.suggest_continue_as_new, size)
         case EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED:
             started_id = raw.workflow_task_completed_event_attributes.started_event_id
             return TaskCompleted(raw.event_id, at, started_id)

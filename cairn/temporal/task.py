@@ -31,6 +31,7 @@ class Task:
         completed: its end; what stands before the event that it was started by, it saw.
         now: the workflow's clock in it.
         suggested: Temporal suggested to continue in a new run.
+        size: bytes of the history before it.
         commands: commands that were accepted in it.
         landings: landings that were made in it.
     """
@@ -38,6 +39,7 @@ class Task:
     completed: TaskCompleted
     now: datetime
     suggested: bool
+    size: int
     commands: list[Command]
     landings: list[Landed]
 

@@ -108,6 +108,24 @@ async def test_a_paused_execution_is_not_continued_and_commands_reach_the_later_
     assert (done.output_data["n"], done.revision) == (30, 2)
 
 
+@pytest.mark.history("beside_slow_work", first_run=True)
+async def test_a_loop_goes_on_beside_slow_work_when_its_run_is_long(cairn: Cairn, world) -> None:
+    execution = await cairn.run(looping(24, waiting("gate")))
+    first = (await cairn.temporal.require(execution.id)).run_id
+    # 10 steps fill a run; 3 times as many would be too long.
+    await until(lambda: len(world.of(execution.id)) >= 16)
+    assert (await cairn.temporal.require(execution.id)).run_id == first
+    world.gate("gate").set()
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data["n"] == 24
+    assert [c.name for c in done.checkpoints if c.name != "gate"] == ["start"] + ["step"] * 24
+    assert world.waiting["gate"] == 1
+    seen = [c for c in done.checkpoints if c.name == "step" and c.run_id == first]
+    async with cairn.executions() as service:
+        state = await service.checkpoint(execution.id, seen[14].id)
+    assert state.state["n"] == 15
+
+
 async def test_children_outlive_the_run_they_began_in(cairn: Cairn, world) -> None:
     below = await cairn.publish(
         {

@@ -44,6 +44,7 @@ EXPECTED = {
     "next/agent_tools": (Phase.COMPLETED, ["start", "ask: calculate", "ask"], 0, 0),
     "next/approval": (Phase.COMPLETED, ["start", "ask", "pay"], 0, 1),
     "next/approval_rollback": (Phase.COMPLETED, ["start", "a", "ask", "b"], 1, 4),
+    "next/beside_slow_work": (None, ["start", *["step"] * 18, "gate"], 0, 0),
     "next/child_anew": (Phase.COMPLETED, ["start", "a", "sub"], 1, 5),
     "next/continued": (Phase.COMPLETED, ["step", "ask", "paid"], 0, 1),
     "next/join_any": (Phase.COMPLETED, ["start", "quick", "after"], 0, 0),
