@@ -16,6 +16,7 @@ from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
 from cairn.persistence.tables.stream_chunks import StreamChunkRow
+from cairn.persistence.tables.tools import ToolRow
 
 __all__ = [
     "METADATA",
@@ -35,4 +36,5 @@ __all__ = [
     "ScheduleRow",
     "StreamChunkRow",
     "TenantRow",
+    "ToolRow",
 ]

@@ -1,4 +1,4 @@
-"""Credentials that nodes and tools name."""
+"""Credentials that nodes and tools name, and tools that authors make."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -37,6 +37,29 @@ def upgrade() -> None:
         sa.UniqueConstraint("uuid", name=op.f("uq_credentials_uuid")),
     )
 
+    op.create_table(
+        "tools",
+        sa.Column("tenant", TEXT, nullable=False),
+        sa.Column("live", sa.Boolean(), nullable=False),
+        sa.Column("id", ID, nullable=False),
+        sa.Column("uuid", TEXT, nullable=False),
+        sa.Column("name", TEXT, nullable=False),
+        sa.Column("description", TEXT, nullable=True),
+        sa.Column("category", TEXT, nullable=False),
+        sa.Column("icon", TEXT, nullable=True),
+        sa.Column("icon_color", TEXT, nullable=True),
+        sa.Column("status", TEXT, nullable=False),
+        sa.Column("definition", JSON, nullable=False),
+        sa.Column("author", TEXT, nullable=True),
+        sa.Column("created_at", TIME, nullable=False),
+        sa.Column("updated_at", TIME, nullable=False),
+        sa.CheckConstraint("status IN ('active', 'archived')", name=op.f("ck_tools_status")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tools")),
+        sa.UniqueConstraint("uuid", name=op.f("uq_tools_uuid")),
+    )
+    op.create_index(op.f("ix_tools_tenant_live_id"), "tools", ["tenant", "live", "id"], unique=False)
+
 
 def downgrade() -> None:
+    op.drop_table("tools")
     op.drop_table("credentials")

@@ -1,0 +1,112 @@
+"""The request of an author's HTTP tool."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import httpx2
+
+from cairn.contracts.json import Json, JsonObject, parse
+from cairn.domain.credentials import CredentialHeaders
+from cairn.domain.tools.authored.definition import HttpApiConfig, PresetParameter
+from cairn.domain.tools.tool import ToolContext, ToolError
+from cairn.errors import CairnError, Unavailable
+from cairn.graph.templates import TemplateError, compile_text
+from cairn.providers.http import AddressRefused, open_client
+from cairn.settings import Settings
+
+REPLY_LIMIT = 1024 * 1024
+"""Bytes of a reply: a model has to read it."""
+
+_IN_QUERY = ("GET", "DELETE")
+_TIMEOUT_MS = 5000
+
+
+class HttpRequests:
+    """Sends the requests of HTTP tools; without ``http_allow_private`` only to public addresses."""
+
+    def __init__(self, settings: Settings, credentials: CredentialHeaders) -> None:
+        """Take whether private addresses are allowed, and what resolves credentials."""
+        self._allow_private = settings.http_allow_private
+        self._credentials = credentials
+
+    async def send(self, config: HttpApiConfig, arguments: JsonObject, context: JsonObject, call: ToolContext) -> Json:
+        """Send a request and return ``{status, body}``; redirects are not followed.
+
+        Raises:
+            ToolError: the request cannot be made (not retryable), or nobody answers it.
+        """
+        presets = {each.name: _preset(each, context) for each in config.preset_parameters or []}
+        given = {name: value for name, value in arguments.items() if value is not None} | presets
+        try:
+            secret = await self._credentials.of(call.tenant, call.live, config.credential_uuid)
+            return await self._exchange(config, given, {**_plain(config), **secret}, call)
+        except CairnError as error:
+            raise ToolError(error.message, retryable=isinstance(error, Unavailable), code=error.code) from error
+        except AddressRefused as error:
+            raise ToolError(str(error), retryable=False, code="address_refused") from error
+        except httpx2.TimeoutException as error:
+            raise ToolError("The server did not answer in time.", code="timeout") from error
+        except httpx2.HTTPError as error:
+            raise ToolError("The server cannot be reached, or broke off.", code="connection_error") from error
+
+    async def _exchange(
+        self, config: HttpApiConfig, given: JsonObject, headers: dict[str, str], call: ToolContext
+    ) -> Json:
+        in_query = config.method in _IN_QUERY
+        timeout = httpx2.Timeout((config.timeout_ms or _TIMEOUT_MS) / 1000)
+        async with open_client(allow_private=self._allow_private, timeout=timeout) as client:
+            url = httpx2.URL(config.url)
+            request = client.build_request(
+                config.method,
+                url.copy_merge_params({name: _text(value) for name, value in given.items()}) if in_query else url,
+                json=None if in_query else given,
+                headers={"idempotency-key": call.idempotency_key[:255], **headers},
+            )
+            response = await client.send(request, stream=True)
+            try:
+                content = await _read(response)
+            finally:
+                await response.aclose()
+        return {"status": response.status_code, "body": _body(content)}
+
+
+def _plain(config: HttpApiConfig) -> dict[str, str]:
+    return {"accept-encoding": "identity", **(config.headers or {})}
+
+
+async def _read(response: httpx2.Response) -> bytes:
+    content = bytearray()
+    async for chunk in response.aiter_raw():
+        content += chunk
+        if len(content) > REPLY_LIMIT:
+            raise ToolError(f"The reply has more than {REPLY_LIMIT} bytes.", retryable=False, code="invalid_reply")
+    return bytes(content)
+
+
+def _body(content: bytes) -> Json:
+    with contextlib.suppress(ValueError):
+        return parse(content)
+    return content.decode(errors="replace")
+
+
+def _preset(parameter: PresetParameter, context: JsonObject) -> Json:
+    try:
+        text = compile_text(parameter.value_template).render(context)
+    except TemplateError as error:
+        raise ToolError(f"Parameter {parameter.name}: {error}", retryable=False, code="invalid_arguments") from error
+    if not text and parameter.required is not False:
+        message = f"Parameter {parameter.name} has no value in this call."
+        raise ToolError(message, retryable=False, code="invalid_arguments")
+    if parameter.type == "string":
+        return text
+    try:
+        return parse(text) if text else None
+    except ValueError as error:
+        message = f"Parameter {parameter.name} is no {parameter.type}."
+        raise ToolError(message, retryable=False, code="invalid_arguments") from error
+
+
+def _text(value: Json) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
