@@ -1,4 +1,4 @@
-"""What is particular to voice: errors are ``{"detail", "code", "request_id"}``, ``detail`` may be a list of wrong values."""
+"""What is particular to voice: errors are ``{"detail", "code", "request_id"}``; ``detail`` may list wrong values."""
 
 from __future__ import annotations
 

@@ -147,6 +147,18 @@ def patch(
         finish(client, execution, client.send("PATCH", execution_path(execution), body), False, as_json)
 
 
+@app.command()
+def migrate(
+    execution: Id,
+    version: Annotated[int, typer.Option(min=1, help="A published version of its graph.", show_default=False)],
+    expected_revision: Revision = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have a paused execution go on by another version of its graph."""
+    body = {"version": version} | _changes(None, None, expected_revision)
+    _command(execution, "migrate", body, False, as_json)
+
+
 @app.command("send-event")
 def send_event(
     execution: Id,

@@ -28,27 +28,34 @@ Overlap = Annotated[
         help="When an execution is still open: skip, buffer_one, buffer_all, cancel_other, terminate_other, allow_all.",
     ),
 ]
+Cron = Annotated[list[str] | None, typer.Option(help="Cron expression; several fire at the times of each.")]
+Every = Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="Instead of cron: an interval.")]
+Calendar = Annotated[str | None, typer.Option(metavar="JSON", help=f"Instead of cron: a calendar. {JSON_HELP}.")]
+TimeZone = Annotated[str | None, typer.Option(help="IANA name, as Europe/Berlin; else UTC.")]
+StartAt = Annotated[str | None, typer.Option(help="Not before this time (ISO 8601).")]
+EndAt = Annotated[str | None, typer.Option(help="Not after this time.")]
+Jitter = Annotated[int | None, typer.Option(metavar="SECONDS", min=0, help="Late by up to this.")]
+Name = Annotated[str | None, typer.Option(help="For people.")]
+InputData = Annotated[str | None, typer.Option("--input", "-i", metavar="JSON", help=f"{JSON_HELP}.")]
+Metadata = Annotated[list[str] | None, typer.Option("--metadata", "-m", metavar="KEY=VALUE")]
+CatchupWindow = Annotated[int | None, typer.Option(metavar="SECONDS", min=10, help="Make up for what is missed.")]
 
 
 @app.command()
 def create(
     workflow: Annotated[str, typer.Argument(help="The graph: id, uuid or name.", show_default=False)],
-    cron: Annotated[list[str] | None, typer.Option(help="Cron expression; several fire at the times of each.")] = None,
-    every: Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="Instead of cron: an interval.")] = None,
-    calendar: Annotated[
-        str | None, typer.Option(metavar="JSON", help=f"Instead of cron: a calendar. {JSON_HELP}.")
-    ] = None,
-    time_zone: Annotated[str | None, typer.Option(help="IANA name, as Europe/Berlin; else UTC.")] = None,
-    start_at: Annotated[str | None, typer.Option(help="Not before this time (ISO 8601).")] = None,
-    end_at: Annotated[str | None, typer.Option(help="Not after this time.")] = None,
-    jitter: Annotated[int | None, typer.Option(metavar="SECONDS", min=0, help="Late by up to this.")] = None,
-    name: Annotated[str | None, typer.Option(help="For people.")] = None,
-    input_data: Annotated[str | None, typer.Option("--input", "-i", metavar="JSON", help=f"{JSON_HELP}.")] = None,
-    metadata: Annotated[list[str] | None, typer.Option("--metadata", "-m", metavar="KEY=VALUE")] = None,
+    cron: Cron = None,
+    every: Every = None,
+    calendar: Calendar = None,
+    time_zone: TimeZone = None,
+    start_at: StartAt = None,
+    end_at: EndAt = None,
+    jitter: Jitter = None,
+    name: Name = None,
+    input_data: InputData = None,
+    metadata: Metadata = None,
     overlap: Overlap = None,
-    catchup_window: Annotated[
-        int | None, typer.Option(metavar="SECONDS", min=10, help="Make up for what is missed.")
-    ] = None,
+    catchup_window: CatchupWindow = None,
     pause_on_failure: Annotated[
         bool, typer.Option("--pause-on-failure", help="Pause when an execution fails.")
     ] = False,
@@ -57,17 +64,8 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Make a schedule. One of --cron, --every and --calendar is given."""
-    spec = _given(
-        cron=cron or None,
-        interval=None if every is None else {"every_seconds": every},
-        calendar=json_object(calendar, "--calendar"),
-        time_zone=time_zone,
-        start_at=start_at,
-        end_at=end_at,
-        jitter_seconds=jitter,
-    )
     body = _given(
-        spec=spec,
+        spec=_spec(cron, every, calendar, time_zone, start_at, end_at, jitter),
         name=name,
         input_data=json_object(input_data, "--input"),
         metadata=pairs(metadata, "--metadata") or None,
@@ -80,6 +78,44 @@ def create(
     with open_client() as client:
         made = client.send("POST", PATH, {**body, "workflow_id": find_workflow(client, workflow)})
     show(made, as_json, lambda: _detail(made))
+
+
+@app.command()
+def update(
+    schedule: Id,
+    workflow: Annotated[str | None, typer.Option(help="Another graph: id, uuid or name.")] = None,
+    cron: Cron = None,
+    every: Every = None,
+    calendar: Calendar = None,
+    time_zone: TimeZone = None,
+    start_at: StartAt = None,
+    end_at: EndAt = None,
+    jitter: Jitter = None,
+    name: Name = None,
+    input_data: InputData = None,
+    metadata: Metadata = None,
+    overlap: Overlap = None,
+    catchup_window: CatchupWindow = None,
+    pause_on_failure: Annotated[
+        bool | None, typer.Option("--pause-on-failure/--no-pause-on-failure", help="When an execution fails.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a schedule; what is not given stays. Its times are replaced as a whole."""
+    body = _given(
+        spec=_spec(cron, every, calendar, time_zone, start_at, end_at, jitter) or None,
+        name=name,
+        input_data=json_object(input_data, "--input"),
+        metadata=pairs(metadata, "--metadata") or None,
+        overlap=overlap,
+        catchup_window_seconds=catchup_window,
+        pause_on_failure=pause_on_failure,
+    )
+    with open_client() as client:
+        if workflow is not None:
+            body["workflow_id"] = find_workflow(client, workflow)
+        now = client.send("PATCH", _path(schedule), body)
+    show(now, as_json, lambda: _detail(now))
 
 
 @app.command("list")
@@ -142,6 +178,26 @@ def backfill(
 ) -> None:
     """Fire for the times of a period in the past; a time that has an execution gets no second one."""
     _command(schedule, "backfill", _given(start=start, end=end, overlap=overlap), as_json)
+
+
+def _spec(
+    cron: list[str] | None,
+    every: int | None,
+    calendar: str | None,
+    time_zone: str | None,
+    start_at: str | None,
+    end_at: str | None,
+    jitter: int | None,
+) -> JsonObject:
+    return _given(
+        cron=cron or None,
+        interval=None if every is None else {"every_seconds": every},
+        calendar=json_object(calendar, "--calendar"),
+        time_zone=time_zone,
+        start_at=start_at,
+        end_at=end_at,
+        jitter_seconds=jitter,
+    )
 
 
 def _command(schedule: str, name: str, body: JsonObject, as_json: bool) -> None:

@@ -275,6 +275,19 @@ class TestResets:
         assert '{"a": 1}' in cairn("executions", "show", failed["id"], "-c", "a").stdout
         assert cairn("executions", "show", failed["id"], "-c", "nothing").returncode == 1
 
+    def test_a_paused_one_goes_on_by_another_version(
+        self, cairn: Cairn, publish: Callable[..., str], tmp_path: Path
+    ) -> None:
+        graph = sequence(calculating("a"), calculating("b"), limits={"steps": 2})
+        name = publish(graph)
+        paused = document(cairn("run", name, "-i", '{"a": "1", "b": "2"}', "-f", "--json"), 3)
+        publish({**graph, "limits": {"steps": 20}}, name)
+        to = ("executions", "migrate", paused["id"], "--version")
+        assert document(cairn(*to, "9", "--json"), 1)["error"]["code"] == "version_not_found"
+        moved = document(cairn(*to, "2", "--expected-revision", str(paused["revision"]), "--json"))
+        assert (moved["status"], moved["version"]) == ("paused", 2)
+        assert cairn("executions", "resume", paused["id"], "-f").returncode == 0
+
     def test_a_running_one_is_paused_resumed_replayed_by_force_and_cancelled(
         self, cairn: Cairn, publish: Callable[..., str], gate: Gate
     ) -> None:
@@ -289,6 +302,17 @@ class TestResets:
         assert document(cairn("executions", "replay", running, "-c", "a", "--force", "--json"))["status"] == "running"
         document(cairn("executions", "cancel", running, "--json"))
         assert document(cairn("executions", "show", running, "-f", "--json"), 1)["status"] == "cancelled"
+
+
+def test_a_schedule_is_made_changed_and_deleted(cairn: Cairn, publish: Callable[..., str]) -> None:
+    made = document(cairn("schedules", "create", publish(), "--cron", "@yearly", "--paused", "--name", "one", "--json"))
+    change = ("--every", "3600", "--overlap", "buffer_one", "--pause-on-failure", "--json")
+    changed = document(cairn("schedules", "update", made["id"], *change))
+    assert (changed["spec"]["interval"], changed["spec"]["cron"]) == ({"every_seconds": 3600, "offset_seconds": 0}, None)
+    assert (changed["name"], changed["overlap"], changed["pause_on_failure"]) == ("one", "buffer_one", True)
+    assert changed["paused"]
+    assert "every 3600 s" in cairn("schedules", "show", made["id"]).stdout
+    assert document(cairn("schedules", "delete", made["id"], "--json"))["deleted"]
 
 
 class TestErrors:
