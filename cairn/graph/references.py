@@ -39,7 +39,7 @@ def graphs_named(definition: JsonObject) -> set[str]:
 
 
 def _bodies(definition: JsonObject) -> Iterator[tuple[str, JsonObject]]:
-    for node in definition["nodes"]:
-        body = node["data"].get("body") if node["type"] == "map" else None
+    for node in definition.get("nodes", []):
+        body = node.get("data", {}).get("body") if node["type"] == "map" else None
         if isinstance(body, dict):
             yield node["id"], body

@@ -50,6 +50,11 @@ def validate(definition: Definition, context: ValidationContext | None = None) -
     return list(_Validation(definition, context or ValidationContext()).issues())
 
 
+def is_valid(issues: Iterable[GraphIssue]) -> bool:
+    """Tell whether a graph of which this was found can be published: warnings do not matter."""
+    return all(issue.severity != "error" for issue in issues)
+
+
 class _Validation:
     """One pass over a graph, or over an inline definition in it (``nesting`` says how deep)."""
 

@@ -41,6 +41,7 @@ async def add_child(
         workflow_uuid=start.graph.workflow_id,
         version_id=start.graph.version_id,
         version=start.graph.version,
+        digest=start.graph.digest,
         surface=start.surface,
         status="running",
         input_data=start.input,

@@ -36,7 +36,8 @@ async def fork(
     projection = await executions.temporal.project(now)
     checkpoint = named_checkpoint(projection, command.checkpoint_id, command.checkpoint_name)
     snapshot = await executions.temporal.state_at(now, checkpoint)
-    if projection.engine.ref.body or snapshot is None:
+    ref = projection.engine.ref
+    if ref.body or snapshot is None:
         raise errors.Conflict(
             "An item of a map that runs a part of its parent's graph cannot be forked", code="not_forkable"
         )
@@ -56,8 +57,9 @@ async def fork(
             tag=execution_tag(tenant, new_id),
             graph_id=source.graph_id,
             workflow_uuid=source.workflow_uuid,
-            version_id=source.version_id,
-            version=source.version,
+            version_id=ref.version_id,
+            version=ref.version,
+            digest=ref.digest,
             surface=command.surface,
             input_data=seed["state"]["input"],
             metadata_=metadata,

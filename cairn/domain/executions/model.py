@@ -102,6 +102,7 @@ class StartExecution:
         workflow_id: id or uuid of a published graph.
         execution_id: chosen by the caller, or None.
         surface: through which it was asked.
+        draft: run the graph's draft, as it is now; the published version when there is none.
     """
 
     workflow_id: str
@@ -109,6 +110,7 @@ class StartExecution:
     metadata: JsonObject = field(default_factory=dict[str, Json])
     execution_id: str | None = None
     surface: str = "omium"
+    draft: bool = False
 
 
 @dataclass(frozen=True, slots=True)

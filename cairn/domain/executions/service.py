@@ -29,6 +29,7 @@ from cairn.contracts.executions import (
     execution_tag,
 )
 from cairn.contracts.json import Json, JsonObject, canonical
+from cairn.domain.executions import closing
 from cairn.domain.executions.children import children_of, map_items
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.model import (
@@ -42,9 +43,9 @@ from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.stream import TokenFeed, follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.model import GraphVersion
-from cairn.domain.graphs.pinned import published_version
+from cairn.domain.graphs.pinned import version_to_run
 from cairn.domain.principal import Principal
-from cairn.graph.compiled import input_schema_of, unexecutable_kinds
+from cairn.graph.compiled import input_schema_of
 from cairn.graph.schema import validate_json
 from cairn.persistence.json_filter import member_is
 from cairn.persistence.paging import Page
@@ -101,10 +102,7 @@ class ExecutionService:
                 live=self.principal.live,
                 temporal_id=f"{self.principal.tenant}.{chosen}" if chosen else execution_id,
                 tag=execution_tag(self.principal.tenant, execution_id),
-                graph_id=version.graph_id,
-                workflow_uuid=version.graph_uuid,
-                version_id=version.id,
-                version=version.version,
+                **version.pin,
                 surface=command.surface,
                 input_data=command.input_data,
                 metadata_=command.metadata,
@@ -139,10 +137,7 @@ class ExecutionService:
             NotFound, Conflict, InvalidInput: as of ``create``.
         """
         self.check(command)
-        version = await published_version(self.session, self.principal.scope, command.workflow_id)
-        if unexecutable := unexecutable_kinds(version.definition):
-            kinds = ", ".join(unexecutable)
-            raise errors.Conflict(f"The workflow has nodes that cannot be run: {kinds}", code="workflow_not_executable")
+        version = await version_to_run(self.session, self.principal.scope, command.workflow_id, draft=command.draft)
         schema = input_schema_of(version.definition)
         if schema is not None and (broken := validate_json(schema, command.input_data)):
             fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
@@ -189,13 +184,14 @@ class ExecutionService:
             Unavailable: Temporal does not answer.
         """
         row = await self.require(execution_id)
-        now = await self.temporal.describe(row.temporal_id)
+        now = await closing.describe(self.temporal, row)
         if now is None:
             # The start has not reached Temporal yet, or retention has removed the execution: the row is what is left.
             return self._of_row(row, checkpoints=[])
         projection = await self.temporal.project(now)
         detail = await self._waiting(now) if now.waiting else None
-        await self._repair(row, told(row, now, projection))
+        if not closing.is_closing(row, now):
+            await self._repair(row, told(row, now, projection))
         shown = self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
         return replace(shown, children=await self._children(row, projection))
 

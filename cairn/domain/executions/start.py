@@ -39,7 +39,10 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
         tenant=row.tenant,
         live=row.live,
         graph=GraphRef(
-            workflow_id=row.workflow_uuid, version_id=version.id, version=version.version, digest=version.digest
+            workflow_id=row.workflow_uuid,
+            version_id=version.id,
+            version=version.version,
+            digest=row.digest or version.digest,
         ),
         input=row.input_data,
         metadata=row.metadata_,

@@ -46,6 +46,17 @@ class GraphVersion:
         """The reference by which an execution is pinned to this version."""
         return GraphRef(workflow_id=self.graph_uuid, version_id=self.id, version=self.version, digest=self.digest)
 
+    @property
+    def pin(self) -> JsonObject:
+        """The columns of an execution's row that say what it runs."""
+        return {
+            "graph_id": self.graph_id,
+            "workflow_uuid": self.graph_uuid,
+            "version_id": self.id,
+            "version": self.version,
+            "digest": self.digest,
+        }
+
     @classmethod
     def of(cls, row: GraphVersionRow, graph_uuid: str) -> GraphVersion:
         """Make it of its row."""

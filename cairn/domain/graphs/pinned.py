@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -13,10 +15,12 @@ from cairn.contracts import json
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.rows import find_graph, find_version
-from cairn.errors import Conflict, NotFound
+from cairn.errors import Conflict, InvalidInput, NotFound
+from cairn.graph.model import Definition
 from cairn.graph.references import body_at
-from cairn.persistence.repository import Scope
-from cairn.persistence.tables import GraphVersionRow
+from cairn.graph.validate import is_valid, validate
+from cairn.persistence.repository import Repository, Scope
+from cairn.persistence.tables import DraftDefinitionRow, GraphVersionRow
 
 _CACHE_SIZE = 128
 _cache: OrderedDict[tuple[int, str], JsonObject] = OrderedDict()
@@ -38,6 +42,54 @@ async def published_version(session: AsyncSession, scope: Scope, graph: int | st
     return GraphVersion.of(version, row.uuid)
 
 
+async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, *, draft: bool = False) -> GraphVersion:
+    """Return the version that a new execution of the graph (by number or uuid) runs.
+
+    Args:
+        session: to read from.
+        scope: whose graph.
+        graph: number or uuid.
+        draft: take the draft, if there is one; what it says now is kept for the execution, whatever becomes of it.
+
+    Raises:
+        NotFound: the scope has no such graph.
+        Conflict: the graph is archived, or no version is published and no draft asked for.
+        InvalidInput: the draft is not valid; ``extra`` has ``is_valid`` and ``errors``.
+    """
+    if not draft:
+        return await published_version(session, scope, graph)
+    row = await find_graph(session, scope, graph)
+    version = await find_version(session, scope, row, "draft")
+    if version is None or row.status == "archived":
+        return await published_version(session, scope, graph)
+    found = GraphVersion.of(version, row.uuid)
+    issues = await asyncio.to_thread(validate, Definition.model_validate(found.definition))
+    if not is_valid(issues):
+        errors = [issue.model_dump() for issue in issues]
+        raise InvalidInput("The draft is not valid.", code="invalid_draft", extra={"is_valid": False, "errors": errors})
+    await _keep(session, scope, found)
+    return found
+
+
+async def _keep(session: AsyncSession, scope: Scope, draft: GraphVersion) -> None:
+    kept = Repository(session, DraftDefinitionRow)
+    own = col(DraftDefinitionRow.version_id) == draft.id, col(DraftDefinitionRow.digest) == draft.digest
+    if await kept.count(scope, *own):
+        return
+    row = DraftDefinitionRow(
+        tenant=scope.tenant,
+        live=scope.live is not False,
+        version_id=draft.id,
+        digest=draft.digest,
+        definition=draft.definition,
+    )
+    try:
+        async with session.begin_nested():
+            await kept.add(row)
+    except IntegrityError:  # another execution of the same draft was quicker
+        return
+
+
 async def load_definition(session: AsyncSession, version_id: int, digest: str, body: Sequence[str] = ()) -> JsonObject:
     """Return the definition that an execution is pinned to. It is shared: not to be changed in place.
 
@@ -51,22 +103,36 @@ async def load_definition(session: AsyncSession, version_id: int, digest: str, b
 
     Raises:
         NotFound: there is no such version, or no such inline definition in it.
-        Conflict: the version has another definition now (a draft that was edited, or damage in the database).
+        Conflict: the version never had this definition when an execution began (or the database is damaged).
     """
     key = (version_id, digest)
     if key in _cache:
         _cache.move_to_end(key)
         return _cache[key]
-    query = select(col(GraphVersionRow.definition)).where(col(GraphVersionRow.id) == version_id)
-    definition = (await session.execute(query)).scalar_one_or_none()
-    if definition is None:
-        raise NotFound("No such version of a workflow.", code="version_not_found")
-    definition = body_at(definition, body)
-    if definition is None:
-        raise NotFound("The version has no such inline definition.", code="version_not_found")
-    if json.digest(definition) != digest:
-        raise Conflict("The version's definition is not the one that was started.", code="definition_changed")
-    _cache[key] = definition
+    known = False
+    async for definition in _definitions(session, version_id, digest):
+        part = body_at(definition, body)
+        known = known or part is not None
+        if part is not None and json.digest(part) == digest:
+            break
+    else:
+        if known:
+            raise Conflict("The version's definition is not the one that was started.", code="definition_changed")
+        raise NotFound("No such version of a workflow, or no such part of it.", code="version_not_found")
+    _cache[key] = part
     if len(_cache) > _CACHE_SIZE:
         _cache.popitem(last=False)
-    return definition
+    return part
+
+
+async def _definitions(session: AsyncSession, version_id: int, digest: str) -> AsyncIterator[JsonObject]:
+    """Yield what a version says now, then what it said when executions of it as a draft began, the likeliest first."""
+    query = select(col(GraphVersionRow.definition)).where(col(GraphVersionRow.id) == version_id)
+    if (now := (await session.execute(query)).scalar_one_or_none()) is not None:
+        yield now
+    kept = DraftDefinitionRow
+    every = select(col(kept.digest)).where(col(kept.version_id) == version_id)
+    every = every.order_by(col(kept.digest) != digest, col(kept.created_at).desc())
+    for other in (await session.execute(every)).scalars().all():
+        one = select(col(kept.definition)).where(col(kept.version_id) == version_id, col(kept.digest) == other)
+        yield (await session.execute(one)).scalar_one()
