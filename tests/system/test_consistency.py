@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from graphs import noting, sequence
-from installation import Cairn
+from graphs import noting, sequence, waiting
+from installation import Cairn, until
 
-from cairn.domain.executions import reconcile
+from cairn.contracts.executions import Phase
+from cairn.contracts.operations import Record
+from cairn.domain.executions import closing, reconcile
 from cairn.domain.executions.model import ExecutionFilter, StartExecution
 from cairn.domain.executions.reconcile import Reconciler
+from cairn.domain.executions.workflow_side import record
 from cairn.errors import Conflict, InvalidInput, NotFound
 from cairn.persistence.types import utc_now
 
@@ -48,6 +51,31 @@ async def test_the_row_follows_the_execution_without_being_read(cairn: Cairn) ->
     async with cairn.executions() as service:
         page = await service.list(ExecutionFilter(status="completed"), 1, 20)
     assert [(e.id, e.output_data) for e in page.items] == [(execution.id, {"done": True})]
+
+
+async def test_an_end_that_temporal_has_not_got_yet_is_not_taken_back(cairn: Cairn, world, monkeypatch) -> None:
+    execution = await cairn.run(sequence(waiting("a")))
+    await until(lambda: world.waiting["a"])
+    now = await cairn.temporal.require(execution.id)
+    told = Record(
+        temporal_id=execution.id,
+        execution_id=execution.id,
+        tenant="acme",
+        run_id=now.run_id,
+        phase=Phase.COMPLETED,
+        revision=now.revision,
+        output={"done": True},
+    )
+    async with cairn.database.transaction() as session:
+        await record(session, told)
+    assert (await cairn.get(execution.id)).status == "completed"
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(status="completed"), 1, 20)
+    assert [each.id for each in page.items] == [execution.id]
+    monkeypatch.setattr(closing, "TRUST", timedelta(0))
+    assert (await cairn.get(execution.id)).status == "running"
+    world.gate("a").set()
+    assert (await cairn.reach(execution.id, "completed")).output_data == {"done": True}
 
 
 async def test_ids_chosen_by_callers_are_unique_for_their_tenant(cairn: Cairn) -> None:

@@ -1,0 +1,41 @@
+"""The moment between a run's own word that it ends, in its row, and its end in Temporal.
+
+The workflow writes its row before its last task is done: what the row says is ahead of Temporal then, not behind it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import timedelta
+
+from cairn.persistence.tables import ExecutionRow
+from cairn.persistence.types import utc_now
+from cairn.temporal.description import Description
+from cairn.temporal.executions import ExecutionClient
+
+PATIENCE = 1.0
+"""Seconds that a reader waits for the end in Temporal."""
+TRUST = timedelta(minutes=1)
+"""For so long the row is believed; a run that has told its end and goes on after that has met an accident."""
+
+
+async def describe(temporal: ExecutionClient, row: ExecutionRow) -> Description | None:
+    """Return the execution as Temporal describes it, its end included when it is just about to come.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        now = await temporal.describe(row.temporal_id)
+        if now is None or not is_closing(row, now) or time.monotonic() > deadline:
+            return now
+        await asyncio.sleep(0.05)
+
+
+def is_closing(row: ExecutionRow, now: Description) -> bool:
+    """Say whether the described run has told its end, and Temporal has not got it yet."""
+    if row.closed_at is None or now.closed_at is not None or row.run_id != now.run_id:
+        return False
+    return row.revision >= now.revision and utc_now() - row.closed_at < TRUST
