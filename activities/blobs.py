@@ -9,9 +9,9 @@ from temporalio.client import Client
 
 from cairn.contracts.blobs import COLLECT_BLOBS, Swept
 from cairn.contracts.operations import Nothing
+from cairn.object_store import open_store
 from cairn.settings import Settings
 from cairn.temporal.blob_sweep import BlobSweep
-from cairn.temporal.blobs import open_store
 
 
 class BlobActivities:

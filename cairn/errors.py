@@ -110,6 +110,12 @@ class PayloadTooLarge(CairnError):
     status, code = 413, "payload_too_large"
 
 
+class UnsupportedMediaType(CairnError):
+    """The body is of a type that is not taken there."""
+
+    status, code = 415, "unsupported_media_type"
+
+
 class InvalidInput(CairnError):
     """A well-formed body whose values break a rule; ``errors`` names each."""
 

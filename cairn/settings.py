@@ -31,6 +31,10 @@ class Settings(BaseSettings):
         description="Where large payloads are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/blobs.",
     )
     blob_threshold: int = Field(default=64 * 1024, description="Payloads of at least so many bytes leave history.")
+    storage_url: str | None = Field(
+        default=None,
+        description="Where uploaded files are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/files.",
+    )
     history_limit: int | None = Field(
         default=None,
         ge=20,
@@ -142,6 +146,11 @@ class Settings(BaseSettings):
     def blobs(self) -> str:
         """The obstore URL in force."""
         return self.blob_url or (self.home.absolute() / "blobs").as_uri()
+
+    @property
+    def storage(self) -> str:
+        """The obstore URL of uploaded files in force."""
+        return self.storage_url or (self.home.absolute() / "files").as_uri()
 
 
 @lru_cache

@@ -38,9 +38,9 @@ def gc(
 
 
 async def _sweep(dry_run: bool) -> Swept:
+    from cairn.object_store import open_store
     from cairn.settings import get_settings
     from cairn.temporal.blob_sweep import BlobSweep
-    from cairn.temporal.blobs import open_store
     from cairn.temporal.connection import connect
 
     settings = get_settings()

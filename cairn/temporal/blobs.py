@@ -19,14 +19,12 @@ import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from datetime import UTC, date, datetime
 
 import obstore
 from google.protobuf.message import DecodeError
 from obstore.exceptions import BaseError as ObstoreError
-from obstore.store import LocalStore, ObjectStore, from_url
+from obstore.store import ObjectStore
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import (
     ExternalStorage,
@@ -37,8 +35,7 @@ from temporalio.converter import (
     StorageDriverWorkflowInfo,
 )
 
-if TYPE_CHECKING:
-    from obstore.store import ClientConfig, RetryConfig
+from cairn.object_store import open_store
 
 DRIVER_NAME = "cairn.blobs"
 """Name of the driver in history; never changes."""
@@ -50,9 +47,6 @@ _DIGEST_KEY = "sha256"
 _PATH_KEY = "path"
 _SAFE = re.compile(r"[A-Za-z0-9_=,-]+(/[A-Za-z0-9_=,-]+)*")
 _NAME_LENGTH = 200  # file systems allow names of 255 bytes
-
-_CLIENT: ClientConfig = {"allow_http": True, "connect_timeout": "5s", "timeout": "30s"}
-_RETRY: RetryConfig = {"max_retries": 3, "retry_timeout": timedelta(seconds=10)}
 
 
 class BlobError(Exception):
@@ -71,32 +65,13 @@ def blob_storage(url: str, threshold: int) -> ExternalStorage:
     """Return the external storage for a Temporal data converter.
 
     Args:
-        url: ``file:///folder`` (made when absent), ``s3://bucket/prefix``, ``gs://…`` or ``az://…``. Credentials,
-            region and endpoint of S3 come from the standard variables (``AWS_ACCESS_KEY_ID``,
-            ``AWS_SECRET_ACCESS_KEY``, ``AWS_REGION``, ``AWS_ENDPOINT_URL``; the endpoint may be plain http).
+        url: of the object store.
         threshold: serialized payloads of at least so many bytes are stored outside of history.
 
     Raises:
         ValueError: no storage is known for the URL.
     """
     return ExternalStorage(drivers=[BlobDriver(open_store(url))], payload_size_threshold=threshold)
-
-
-def open_store(url: str) -> ObjectStore:
-    """Open the object store at a URL (see :func:`blob_storage`).
-
-    Raises:
-        ValueError: no storage is known for the URL, or the folder cannot be made.
-    """
-    try:
-        if urlsplit(url).scheme == "file":
-            return LocalStore.from_url(url, mkdir=True, automatic_cleanup=True)
-        return from_url(url, client_options=_CLIENT, retry_config=_RETRY)
-    except (ObstoreError, ValueError, OSError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ValueError(
-            f"Blob storage {url!r} cannot be opened: {reason}. Use file:///folder or s3://bucket."
-        ) from error
 
 
 @dataclass(frozen=True, kw_only=True)

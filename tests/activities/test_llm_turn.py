@@ -17,9 +17,10 @@ from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.domain.conversations import Conversations
 from cairn.domain.tools import ToolRegistry, load_tools, tool
+from cairn.object_store import open_store
 from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
-from cairn.temporal.blobs import BlobDriver, open_store
+from cairn.temporal.blobs import BlobDriver
 
 MODEL = "openai:gpt-4o"
 PERSON = {

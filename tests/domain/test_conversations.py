@@ -9,7 +9,8 @@ from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCall
 
 from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.domain.conversations import Conversations
-from cairn.temporal.blobs import BlobDamaged, BlobDriver, BlobMissing, BlobPath, open_store
+from cairn.object_store import open_store
+from cairn.temporal.blobs import BlobDamaged, BlobDriver, BlobMissing, BlobPath
 from cairn.temporal.encryption import EncryptionCodec, PayloadKeys, PayloadKeyUnknown
 
 

@@ -31,12 +31,13 @@ from temporalio.service import RPCError
 from temporalio.worker import Worker
 
 from cairn.contracts.blobs import Swept
+from cairn.object_store import open_store
 from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal import server
 from cairn.temporal.blob_owners import OwningWorkflowRunner
 from cairn.temporal.blob_sweep import BlobSweep
-from cairn.temporal.blobs import BlobPath, open_store
+from cairn.temporal.blobs import BlobPath
 from cairn.temporal.connection import connect
 from cairn.temporal.server import DevServer, find_server, start_dev_server
 

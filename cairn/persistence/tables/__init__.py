@@ -17,6 +17,7 @@ from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
 from cairn.persistence.tables.stream_chunks import StreamChunkRow
 from cairn.persistence.tables.tools import ToolRow
+from cairn.persistence.tables.uploads import UploadRow
 
 __all__ = [
     "METADATA",
@@ -37,4 +38,5 @@ __all__ = [
     "StreamChunkRow",
     "TenantRow",
     "ToolRow",
+    "UploadRow",
 ]
