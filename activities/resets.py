@@ -24,13 +24,13 @@ from cairn.contracts.resets import (
     UndoFailed,
 )
 from cairn.domain.executions import reset_records
+from cairn.domain.executions.rollbacks import Rollbacks
 from cairn.domain.tools import ToolContext, ToolRegistry
 from cairn.errors import CairnError
 from cairn.persistence.session import Database
 from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.orphans import stop_orphans
 from cairn.temporal.resets import ResetClient
-from cairn.temporal.rollbacks import RollbackClient
 
 
 class ResetActivities:
@@ -42,14 +42,14 @@ class ResetActivities:
         self.executions = executions
         self.tools = tools
         self.resets = ResetClient(executions)
-        self.rollbacks = RollbackClient(executions)
+        self.rollbacks = Rollbacks(database, executions)
 
     @activity.defn(name=PLAN_ROLLBACK.name)
     async def plan_rollback(self, asked: PlanRequest) -> RollbackPlan:
         """Hold the execution, and find out what its rollback goes back over."""
         try:
             async with heartbeating():
-                return await self.rollbacks.plan(asked, activity.heartbeat)
+                return await self.rollbacks.plan(asked)
         except CairnError as error:
             raise final(error) from error
 
@@ -104,9 +104,10 @@ class ResetActivities:
 
 def _context(call: UndoCall) -> ToolContext:
     request, undo = call.request, call.undo
+    execution_id = undo.execution_id or request.execution_id
     return ToolContext(
-        idempotency_key=f"{request.execution_id}/{undo.node_id}/{undo.visit}/{undo.lineage}/undo",
-        execution_id=request.execution_id,
+        idempotency_key=f"{execution_id}/{undo.node_id}/{undo.visit}/{undo.lineage}/undo",
+        execution_id=execution_id,
         tenant=request.tenant,
         live=request.live,
         node_id=undo.node_id,

@@ -17,6 +17,7 @@ from cairn.contracts.resets import (
     Compensated,
     PlanRequest,
     ResetOutcome,
+    ResetProgress,
     ResetRequest,
     RollbackPlan,
     StopOrphans,
@@ -39,6 +40,12 @@ ROUNDS = 10
 WHOLE = "compensations-and-children"
 """Patch: operations that began before it neither undo effects nor stop children."""
 
+BELOW = "compensations-below"
+"""Patch: operations that were stopping children before it do not look at what these have done until they ended."""
+
+LONG = "long-compensations"
+"""Patch: operations before it do not go on in a new run."""
+
 
 @workflow.defn(name=RESET_WORKFLOW_TYPE)
 class ResetExecution:
@@ -46,27 +53,41 @@ class ResetExecution:
 
     def __init__(self) -> None:
         """Begin."""
-        self._held = False
+        self._progress = ResetProgress()
 
     @workflow.run
     async def run(self, request: ResetRequest) -> ResetOutcome:
         """Make the reset and wait until it has landed."""
+        self._progress = request.progress or self._progress
+        request = request.model_copy(update={"progress": None})  # activities are not concerned with it
         if not workflow.patched(WHOLE):
             return await self._follow(request, (await self._make(request)).run_id, [], [])
-        compensations = await self._compensate(request) if request.kind == "rollback" else []
-        # What was undone must not be left without its reset: from there on the revision is not asked for.
-        pinned = request.model_copy(update={"expected_revision": None}) if self._held else request
-        made = await self._make(pinned)
+        undoes, made = request.kind == "rollback", self._progress.made
+        if made is None:
+            compensations = await self._compensate(request) if undoes else []
+            # What was undone must not be left without its reset: from there on the revision is not asked for.
+            pinned = request.model_copy(update={"expected_revision": None}) if self._progress.held else request
+            made = (await self._make(pinned)).run_id
+            stopped = await self._stop(request, made)
+            self._progress = self._progress.model_copy(update={"made": made, "stopped": stopped})
+        else:
+            compensations, stopped = [], self._progress.stopped
+        if undoes and stopped and workflow.patched(BELOW):
+            # They are stopped, and may have done more before they were, or have been started since the first look.
+            compensations = await self._compensate(request)
+        return await self._follow(request, made, compensations, stopped)
+
+    async def _stop(self, request: ResetRequest, run_id: str) -> list[str]:
         stopped: Stopped = await workflow.execute_activity(
             STOP_ORPHANS.name,
-            StopOrphans(request=request, run_id=made.run_id),
+            StopOrphans(request=request, run_id=run_id),
             result_type=STOP_ORPHANS.output,
             start_to_close_timeout=timedelta(minutes=10),
             heartbeat_timeout=HEARTBEAT,
             retry_policy=RETRY,
             summary="stop children",
         )
-        return await self._follow(request, made.run_id, compensations, stopped.temporal_ids)
+        return stopped.temporal_ids
 
     async def _make(self, request: ResetRequest) -> ResetMade:
         return await workflow.execute_activity(
@@ -94,31 +115,34 @@ class ResetExecution:
 
     async def _compensate(self, request: ResetRequest) -> list[Compensated]:
         """Undo what the rollback goes back over, newest first, until nothing is left; return what became of it."""
-        undone: dict[str, Compensated] = {}
-        plan = await self._plan(request, 0)
-        for number in range(1, ROUNDS):
+        undone = self._progress.undone
+        plan = await self._plan(request)
+        for _ in range(1, ROUNDS):
             due = [step.undo for step in plan.steps if step.undo and step.undo.place not in undone]
             if not due:
                 break
-            self._held = True
+            self._progress.held = True
             for undo in due:
                 undone[undo.place] = await self._undo(request, undo)
+                if is_long() and workflow.patched(LONG):
+                    workflow.continue_as_new(request.model_copy(update={"progress": self._progress}))
             # Somebody may have resumed the execution, and what was in flight may have ended.
-            plan = await self._plan(request, number)
+            plan = await self._plan(request)
         outcomes = [undone.get(step.undo.place) if step.undo else step.outcome for step in plan.steps]
         return [outcome for outcome in outcomes if outcome is not None]
 
-    async def _plan(self, request: ResetRequest, number: int) -> RollbackPlan:
+    async def _plan(self, request: ResetRequest) -> RollbackPlan:
+        number, self._progress.round = self._progress.round, self._progress.round + 1
         plan: RollbackPlan = await workflow.execute_activity(
             PLAN_ROLLBACK.name,
-            PlanRequest(request=request, round=number),
+            PlanRequest(request=request, round=number, made=self._progress.made is not None),
             result_type=PLAN_ROLLBACK.output,
-            start_to_close_timeout=timedelta(minutes=5),
+            start_to_close_timeout=timedelta(hours=1),
             heartbeat_timeout=HEARTBEAT,
             retry_policy=RETRY,
             summary="what is to be undone",
         )
-        self._held = self._held or plan.held
+        self._progress.held = self._progress.held or plan.held
         return plan
 
     async def _undo(self, request: ResetRequest, undo: Undo) -> Compensated:
@@ -141,6 +165,11 @@ class ResetExecution:
                 retry_policy=RETRY,
                 summary=f"{undo.name} was not undone",
             )
+
+
+def is_long() -> bool:
+    """Whether the operation is to go on in a new run."""
+    return workflow.info().is_continue_as_new_suggested()
 
 
 def _message(error: ActivityError) -> str:

@@ -236,8 +236,13 @@ def _again(no_reuse: bool) -> JsonObject:
 
 
 def _undone(compensations: list[JsonObject]) -> str:
-    rows = [[each["name"], each["tool"] or "", each["status"], each["error"] or ""] for each in compensations]
+    rows = [[_whose(each), each["tool"] or "", each["status"], each["error"] or ""] for each in compensations]
     return "\n\n" + columns([["effect of", "undone by", "", ""], *rows]) if rows else ""
+
+
+def _whose(compensated: JsonObject) -> str:
+    child = compensated.get("execution_id")
+    return compensated["name"] + (f" in {child}" if child else "")
 
 
 def _table(found: JsonObject) -> str:

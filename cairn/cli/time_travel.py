@@ -115,4 +115,5 @@ def _difference(found: JsonObject) -> str:
 
 
 def _visit(each: JsonObject) -> str:
-    return each["name"] + (f" (visit {each['visit']})" if each["visit"] > 1 else "")
+    visit, child = (f" (visit {each['visit']})" if each["visit"] > 1 else ""), each.get("execution_id")
+    return each["name"] + visit + (f" in {child}" if child else "")

@@ -5,6 +5,7 @@ All of these are in histories: fields are only ever added, with defaults.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -14,6 +15,46 @@ from cairn.contracts.executions import ChildSeed, Phase
 from cairn.contracts.json import Json, JsonObject
 
 ResetKind = Literal["replay", "rollback"]
+
+
+class Compensated(BaseModel):
+    """What became of one effect that a rollback went back over.
+
+    Attributes:
+        node_id: the node that had it.
+        visit: which visit of the node, from 1.
+        name: of the node.
+        tool: what undoes it; None when the node declares no compensation.
+        status: undone; the undo failed; nothing undoes it; or it is not known whether there was an effect.
+        error: why it was not undone.
+        execution_id: the child execution whose node it is; None for a node of the execution itself.
+    """
+
+    node_id: str
+    visit: int
+    name: str
+    tool: str | None = None
+    status: Literal["done", "failed", "skipped", "uncertain"]
+    error: str | None = None
+    execution_id: str | None = None
+
+
+class ResetProgress(BaseModel):
+    """What a ``ResetExecution`` has done that goes on in a new run of its own, as it undoes very much.
+
+    Attributes:
+        undone: what became of each effect, by its place.
+        held: the execution was paused for it, or something was undone.
+        round: how often it was asked what is to be undone.
+        made: id of the run that the reset made, once it is made.
+        stopped: Temporal ids of the children that it has stopped then.
+    """
+
+    undone: dict[str, Compensated] = Field(default_factory=dict[str, Compensated])
+    held: bool = False
+    round: int = 0
+    made: str | None = None
+    stopped: list[str] = Field(default_factory=list)
 
 
 class ResetRequest(BaseModel):
@@ -36,6 +77,7 @@ class ResetRequest(BaseModel):
         run_id: the run that holds the checkpoint, when it is an earlier one than the base run (continue-as-new).
         reuse_completed: keep what finished siblings of the checkpoint's branch have brought.
         seeds: children that go on from a checkpoint of theirs, after a replay.
+        progress: what an earlier run of the operation has done.
     """
 
     operation_id: str
@@ -56,26 +98,7 @@ class ResetRequest(BaseModel):
     run_id: str | None = None
     reuse_completed: bool = False
     seeds: list[ChildSeed] = Field(default_factory=list[ChildSeed])
-
-
-class Compensated(BaseModel):
-    """What became of one effect that a rollback went back over.
-
-    Attributes:
-        node_id: the node that had it.
-        visit: which visit of the node, from 1.
-        name: of the node.
-        tool: what undoes it; None when the node declares no compensation.
-        status: undone; the undo failed; nothing undoes it; or it is not known whether there was an effect.
-        error: why it was not undone.
-    """
-
-    node_id: str
-    visit: int
-    name: str
-    tool: str | None = None
-    status: Literal["done", "failed", "skipped", "uncertain"]
-    error: str | None = None
+    progress: ResetProgress | None = None
 
 
 class ResetOutcome(BaseModel):
@@ -109,6 +132,8 @@ class Undo(BaseModel):
         tool: what undoes it.
         arguments: evaluated over what the execution knew when the node had completed.
         timeout: seconds of one attempt.
+        execution_id: the child execution whose node it is; None for a node of the execution itself.
+        temporal_id: Temporal workflow id of that child execution.
     """
 
     node_id: str
@@ -118,10 +143,12 @@ class Undo(BaseModel):
     tool: str
     arguments: JsonObject = Field(default_factory=dict)
     timeout: float | None = None
+    execution_id: str | None = None
+    temporal_id: str | None = None
 
     @property
     def place(self) -> str:
-        """Names the effect that it undoes."""
+        """Names the effect that it undoes; a line is a run of one execution."""
         return f"{self.lineage}/{self.node_id}/{self.visit}"
 
 
@@ -131,17 +158,25 @@ class RollbackStep(BaseModel):
     Attributes:
         undo: the call to make; None when nothing can or need be called.
         outcome: what is to be reported of it without a call.
+        at: when the work ended that had the effect; None while nobody knows of its end.
     """
 
     undo: Undo | None = None
     outcome: Compensated | None = None
+    at: datetime | None = None
 
 
 class PlanRequest(BaseModel):
-    """Input of ``plan_rollback``: ``round`` counts how often it was asked in one operation, from 0."""
+    """Input of ``plan_rollback``.
+
+    Attributes:
+        round: how often it was asked in one operation, from 0.
+        made: the reset was made: what the discarded line had begun until then is told, and nothing is held.
+    """
 
     request: ResetRequest
     round: int = 0
+    made: bool = False
 
 
 class RollbackPlan(BaseModel):

@@ -35,6 +35,7 @@ from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
 from cairn.temporal.description import Description, waits_for_worker
+from cairn.temporal.history import ChildInitiated
 from cairn.temporal.impact import Aftermath
 from cairn.temporal.priority import priority_of
 from cairn.temporal.reading import HistoryReader
@@ -48,6 +49,9 @@ _BUSY = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.RESOURCE_EXHAUSTED)
 
 _LANDING = ("not_started", "reset_in_progress")
 """Refusals of a run that has not landed yet, which takes some milliseconds: the command is sent again."""
+
+ALL = ""
+"""In place of a checkpoint's id: none is captured, and all that ended is told."""
 
 _CACHED_RUNS = 256
 _CACHED_PAST = 4096
@@ -209,7 +213,8 @@ class ExecutionClient:
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint of the run: the fold of its results in history."""
-        return (await self._captured(description.temporal_id, checkpoint.run_id, checkpoint.id)).state_at(checkpoint)
+        run, _ = await self._captured(description.temporal_id, checkpoint.run_id, checkpoint.id)
+        return run.state_at(checkpoint)
 
     async def continues(self, description: Description, run_id: str) -> bool:
         """Whether the run as described is a run of the execution, or goes on from it (continue-as-new)."""
@@ -222,14 +227,35 @@ class ExecutionClient:
         runs = [projection.run_id for projection in (await self.project(description)).runs]
         after = runs[runs.index(checkpoint.run_id) :]
         captured = [await self._captured(description.temporal_id, run_id, checkpoint.id) for run_id in after]
-        return Aftermath(captured, checkpoint)
+        point = checkpoint.event_id if checkpoint.point is None else checkpoint.point
+        later = [child for child in captured[0][1] if child.id > point]
+        children = [child.temporal_id for child in later + [child for _, found in captured[1:] for child in found]]
+        return Aftermath([run for run, _ in captured], checkpoint, children)
 
-    async def _captured(self, temporal_id: str, run_id: str, checkpoint_id: str) -> Projection:
-        """Return a projection of a run that knows the state at a checkpoint and all that ended."""
+    async def all_of(self, description: Description, execution_id: str) -> Aftermath:
+        """Return all that happened in the line as described of a child execution, as far back as Temporal knows it."""
+        temporal_id, run_id = description.temporal_id, description.run_id
+        captured = [await self._captured(temporal_id, run_id, ALL)]
+        lost = False
+        while not lost and (before := captured[0][0].continued_run_id) is not None:
+            try:
+                captured.insert(0, await self._captured(temporal_id, before, ALL))
+            except RPCError as error:
+                if error.status != RPCStatusCode.NOT_FOUND:
+                    raise
+                lost = True
+        children = [child.temporal_id for _, found in captured for child in found]
+        return Aftermath([run for run, _ in captured], None, children, (execution_id, temporal_id), lost=lost)
+
+    async def _captured(
+        self, temporal_id: str, run_id: str, checkpoint_id: str
+    ) -> tuple[Projection, list[ChildInitiated]]:
+        """Return a projection of a run that knows the state at a checkpoint and all that ended; and whom it started."""
         projection = Projection(capture=checkpoint_id, run_id=run_id)
-        projection.feed(await self.reader.events(temporal_id, run_id))
+        events = await self.reader.events(temporal_id, run_id)
+        projection.feed(events)
         projection.settle()
-        return projection
+        return projection, [event for event in events if isinstance(event, ChildInitiated)]
 
     async def command(
         self,

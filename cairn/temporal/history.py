@@ -144,6 +144,13 @@ class Signalled(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ChildInitiated(Event):
+    """The start of a child execution, or of a map, was commanded."""
+
+    temporal_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChildCompleted(Event):
     """A child execution, or a map, brought a result."""
 
@@ -308,8 +315,11 @@ async def _work(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Ev
             return None
 
 
-async def _child(raw: HistoryEvent, at: datetime, converter: DataConverter) -> ChildCompleted | ChildFailed | None:
+async def _child(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Event | None:
     match raw.event_type:
+        case EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_INITIATED:
+            initiated = raw.start_child_workflow_execution_initiated_event_attributes
+            return ChildInitiated(raw.event_id, at, initiated.workflow_id)
         case EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED:
             completed = raw.child_workflow_execution_completed_event_attributes
             model = MapResult if completed.workflow_type.name == MAP_WORKFLOW_TYPE else ExecutionResult

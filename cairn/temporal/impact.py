@@ -1,11 +1,15 @@
-"""What a reset to a checkpoint comes to: the work after it, its effects, what undoes them, what may be kept. Pure."""
+"""What a reset comes to for one execution: the work after a checkpoint, its effects, what undoes them. Pure.
+
+Of a child execution that a reset of its parent discards, all work is gone back over: it has no checkpoint to keep.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 from cairn.contracts.executions import DoneWork
 from cairn.contracts.json import JsonObject, digest
@@ -16,7 +20,9 @@ from cairn.graph.expressions import UNDO_NAMES, ExpressionError, compile_express
 from cairn.graph.state import Child, InFlight, Run
 from cairn.temporal.checkpoints import Checkpoint, Done, Projection
 
+T = TypeVar("T")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_AFFECT = frozenset({RUN_TOOL.name, CALL_MCP.name, HTTP_REQUEST.name, RUN_AGENT.name})
 _NOT_DECLARED = "the node declares no compensation"
 _UNDER_WAY = "the node had not ended"
 _TIMED_OUT = "the node timed out, so that it may have been done"
@@ -41,6 +47,7 @@ class Effect:
         status: it happened; it may have (its work failed); or its work is still under way.
         at: when its work ended, if it did.
         idempotency_key: that it was sent with.
+        execution_id: the child execution whose effect it is; None for one of the execution itself.
     """
 
     visit: Visit
@@ -48,6 +55,7 @@ class Effect:
     status: Literal["done", "uncertain", "running"]
     idempotency_key: str
     at: datetime | None = None
+    execution_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,34 +68,51 @@ class StoppedChild:
 
 
 class Aftermath:
-    """All that happened in a line of an execution after a checkpoint of it.
+    """All that happened in a line of an execution after a checkpoint of it, or all that ever did.
 
     Attributes:
-        checkpoint: the checkpoint.
+        checkpoint: the checkpoint; None for all that happened.
         work: what ended after its point, newest first.
         now: the projection of the latest run.
+        children: Temporal ids of the children that were started after the point, oldest first.
+        child: (execution id, Temporal id) of a child execution; None for the execution that is reset.
+        lost: Temporal has removed earlier runs, so that nobody knows what happened in them.
     """
 
-    def __init__(self, runs: Sequence[Projection], checkpoint: Checkpoint) -> None:
+    def __init__(
+        self,
+        runs: Sequence[Projection],
+        checkpoint: Checkpoint | None,
+        children: Sequence[str] = (),
+        child: tuple[str, str] | None = None,
+        *,
+        lost: bool = False,
+    ) -> None:
         """Take the run that holds the checkpoint and those that continue it, each made to capture the checkpoint."""
         self.checkpoint = checkpoint
+        self.children = list(children)
+        self.child = child
+        self.lost = lost
         self.now = runs[-1]
         # A migration may have taken away nodes whose work has ended.
         self._nodes = {node.id: node for run in runs for node in _nodes_of(run)}
         self._unseen = self.now.ended_unseen()
         first = runs[0].done + (self._unseen if len(runs) == 1 else [])
-        point = checkpoint.point if checkpoint.point is not None else checkpoint.event_id
+        point, event_id = _place(checkpoint)
         ended = [work for work in first if work.event_id > point]
         ended += [work for run in runs[1:] for work in run.done]
         self.work = (ended + (self._unseen if len(runs) > 1 else []))[::-1]
-        later = [(runs[0].run_id, work) for work in first if work.event_id > checkpoint.event_id]
+        later = [(runs[0].run_id, work) for work in first if work.event_id > event_id]
         later += [(run.run_id, work) for run in runs[1:] for work in run.done]
         self._later = later + ([(self.now.run_id, work) for work in self._unseen] if len(runs) > 1 else [])
-        snapshot = runs[0].state_at(checkpoint)
+        snapshot = runs[0].state_at(checkpoint) if checkpoint is not None else None
         then: JsonObject = snapshot.engine["state"] if snapshot is not None else {"in_flight": {}, "loops": {}}
         self._keys_then = frozenset(then["in_flight"])
         self._loops_then = frozenset(then["loops"])
-        self._branch = next((work for work in first if work.event_id == checkpoint.event_id and work.activity), None)
+        self._branch = next((work for work in first if work.event_id == event_id and work.activity), None)
+        runs_then = [flight["run"] for flight in then["in_flight"].values()]
+        self.attached: list[str] = [run["temporal_id"] for run in runs_then if run["kind"] == "child"]
+        """Temporal ids of the children that were at work at the point: the new line goes on waiting for them."""
 
     def runs_again(self, *, reuse_completed: bool) -> list[Visit]:
         """Return the visits whose work is done again, oldest first, as far as the execution takes the same way."""
@@ -103,12 +128,33 @@ class Aftermath:
     def completed_until(self, checkpoint: Checkpoint) -> list[Visit]:
         """Return the visits that completed from this checkpoint up to a later one, oldest first."""
         found: list[Visit] = []
-        for run_id, work in self._later if checkpoint.id != self.checkpoint.id else []:
+        here = self.checkpoint.id if self.checkpoint is not None else ""
+        for run_id, work in self._later if checkpoint.id != here else []:
             if work.whole is not None:
                 found.append(self._visit(work.node_id, work.visit))
             if (run_id, work.event_id) == (checkpoint.run_id, checkpoint.event_id) and work.activity:
                 break
         return found
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The nodes' names by their ids."""
+        return {node_id: node.name for node_id, node in self._nodes.items()}
+
+    @property
+    def compensates(self) -> bool:
+        """Whether a node of the graph declares a compensation, or of a version that was left."""
+        return any(node.data.compensate is not None for node in self._nodes.values())
+
+    @property
+    def harmless(self) -> bool:
+        """Whether the graph can have had no effect that a reset would have to tell of, nor children."""
+        return bool(self._nodes) and not (self.compensates or any(_may_affect(node) for node in self._nodes.values()))
+
+    def covered(self) -> set[tuple[str, int]]:
+        """Return the visits of nodes with children that completed and declare a compensation: it is for the whole."""
+        whole = (work for work in self.work if work.whole is not None)
+        return {(w.node_id, w.visit) for w in whole if self._node(w.node_id).data.compensate is not None}
 
     def stopped_children(self) -> list[StoppedChild]:
         """Return the children under way that were started after the checkpoint."""
@@ -133,7 +179,7 @@ class Aftermath:
 
     def effects(self) -> list[Effect]:
         """Return what happened outside after the point, or may have, newest first."""
-        return [
+        found = [
             Effect(
                 self._visit(flight.run.node_id, flight.run.visit),
                 what,
@@ -153,6 +199,7 @@ class Aftermath:
             for work in self.work
             if (what := effect_of(work.activity, work.data)) is not None
         ]
+        return [replace(each, execution_id=self.child[0]) for each in found] if self.child else found
 
     def rollback(self, *, reuse_completed: bool) -> list[RollbackStep]:
         """Return the effects that a rollback goes back over, newest first, and what undoes each; none that is kept."""
@@ -168,8 +215,18 @@ class Aftermath:
             step = None if visit in kept else self._step(work, visit, ended=visit in undone)
             if step is not None:
                 what = step.undo.place if step.undo is not None else step.outcome.status if step.outcome else ""
-                steps.setdefault((what, visit), step)
-        return list(steps.values())
+                steps.setdefault((what, visit), step.model_copy(update={"at": work.at}))
+        return [self._of_child(step) for step in steps.values()] if self.child else list(steps.values())
+
+    def _of_child(self, step: RollbackStep) -> RollbackStep:
+        """Say whose step it is."""
+        execution_id, temporal_id = self.child or (None, None)
+        told = {"execution_id": execution_id}
+        return RollbackStep(
+            undo=step.undo and step.undo.model_copy(update={**told, "temporal_id": temporal_id}),
+            outcome=step.outcome and step.outcome.model_copy(update=told),
+            at=step.at,
+        )
 
     def _step(self, work: Done, visit: Visit, *, ended: bool) -> RollbackStep | None:
         """Return what is to be done, or reported, of a piece of work."""
@@ -240,9 +297,20 @@ class Aftermath:
         return call_of_node.idempotency_key
 
 
-def compensates(projection: Projection) -> bool:
-    """Whether a node of the graph declares a compensation, or of a version that was left."""
-    return any(node.data.compensate is not None for node in _nodes_of(projection))
+def newest_first(found: Iterable[T], at: Callable[[T], datetime | None]) -> list[T]:
+    """Return what several executions tell, each newest first, as one: what has not ended comes before what has."""
+    return sorted(found, key=lambda each: -math.inf if (when := at(each)) is None else -when.timestamp())
+
+
+def _place(checkpoint: Checkpoint | None) -> tuple[int, int]:
+    """Return the events after which work is done again, and after the checkpoint."""
+    if checkpoint is None:
+        return 0, 0
+    return checkpoint.event_id if checkpoint.point is None else checkpoint.point, checkpoint.event_id
+
+
+def _may_affect(node: GraphNode) -> bool:
+    return node.kind.child is not None or (node.kind.activity is not None and node.kind.activity.name in _AFFECT)
 
 
 def _nodes_of(run: Projection) -> list[GraphNode]:

@@ -23,7 +23,8 @@ async def stop_orphans(executions: ExecutionClient, request: ResetRequest, beat:
         Unavailable: Temporal does not answer.
     """
     started: list[str] = []
-    run_id: str | None = request.base_run_id
+    # The base run may have gone on in others while the reset was under way.
+    run_id: str | None = await executions.reader.newest(request.temporal_id, request.base_run_id)
     holder = request.run_id or request.base_run_id
     while run_id is not None:
         beat()

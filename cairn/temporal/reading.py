@@ -12,7 +12,7 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
     GetWorkflowExecutionHistoryReverseRequest,
 )
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistoryEventFilterType
 
 from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all
 from cairn.temporal.history import Event, Landed, WasReset, read
@@ -85,6 +85,20 @@ class HistoryReader:
         async for event in answered_all(handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT)):
             return event.workflow_execution_started_event_attributes.continued_execution_run_id or None
         return None
+
+    async def newest(self, temporal_id: str, run_id: str) -> str:
+        """Return the last of the runs that a run goes on in (continue-as-new), also when a reset has ended it since."""
+        while True:
+            handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
+            closing = handle.fetch_history_events(
+                event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, rpc_timeout=RPC_TIMEOUT
+            )
+            following = ""
+            async for event in answered_all(closing):
+                following = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+            if not following:
+                return run_id
+            run_id = following
 
     async def runs_of(self, temporal_id: str) -> list[str]:
         """Return the ids of all runs of a workflow that Temporal lists; the newest may lack for a moment."""

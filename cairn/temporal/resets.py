@@ -220,7 +220,9 @@ class ResetClient:
         """Return what siblings of the checkpoint's branch had brought in the line that was reset."""
         if not request.reuse_completed:
             return []
-        base = await self.executions.describe(request.temporal_id, request.base_run_id)
+        # The base run may have gone on in others while the reset was under way.
+        run_id = await self.executions.reader.newest(request.temporal_id, request.base_run_id)
+        base = await self.executions.describe(request.temporal_id, run_id)
         if base is None:
             return []
         checkpoint = (await self.executions.project(base)).find(request.checkpoint_id)

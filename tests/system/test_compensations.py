@@ -91,7 +91,7 @@ async def test_a_running_execution_is_held_and_what_ends_meanwhile_is_undone(cai
 
 
 async def test_work_that_does_not_end_in_time_is_uncertain(cairn: Cairn, world, monkeypatch) -> None:
-    monkeypatch.setattr("cairn.temporal.rollbacks.HOLD", 0.2)
+    monkeypatch.setattr("cairn.domain.executions.rollbacks.HOLD", 0.2)
     undo = {"tool": "note", "arguments": {"entry": "'undo'"}}
     execution = await cairn.run(sequence(noting("a"), waiting("gate", compensate=undo)))
     await until(lambda: world.waiting["gate"])

@@ -255,6 +255,9 @@ class Compensated(BaseModel):
         description="Undone; the undo failed; nothing undoes it; or it is not known whether there was an effect."
     )
     error: str | None = Field(description="Why it was not undone.")
+    execution_id: str | None = Field(
+        default=None, description="The child execution whose node it is; null for a node of the execution itself."
+    )
 
 
 class ResetReply(BaseModel):

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.kit.body import leave_out_default
 from api.omium.schemas.checkpoints import Checkpoint, Visit
 from api.omium.schemas.executions import Compensated, MergePatch, Target
+from api.omium.schemas.metadata import Metadata
 from cairn.contracts.json import JsonObject
 from cairn.domain.executions import impact, model
 
@@ -25,7 +26,7 @@ class ForkExecution(Target):
         description="An id of the caller's choice for the new execution, unique for the tenant.",
         json_schema_extra=leave_out_default,
     )
-    metadata: JsonObject | None = Field(
+    metadata: Metadata | None = Field(
         default=None, description="At most 16 KiB; when left out, those of the execution that is forked."
     )
 
@@ -81,6 +82,7 @@ class Effect(Visit):
     )
     idempotency_key: str = Field(description="The key that it was sent with.")
     at: datetime | None = Field(description="When its work ended.")
+    execution_id: str | None = Field(description="The child execution that had it; null for the execution itself.")
 
 
 class Undo(Visit):
@@ -88,6 +90,7 @@ class Undo(Visit):
 
     tool: str
     arguments: JsonObject
+    execution_id: str | None = Field(description="The child execution whose effect it undoes; null for its own.")
 
 
 class StoppedChild(Visit):
@@ -104,7 +107,9 @@ class Impact(BaseModel):
     checkpoint: Checkpoint
     runs_again: list[Visit] = Field(description="Done again after the resume, oldest first.")
     kept: list[Visit] = Field(description="In other branches of the same parallel: their results are kept.")
-    effects: list[Effect] = Field(description="What happened outside after the checkpoint, newest first.")
+    effects: list[Effect] = Field(
+        description="What happened outside after the checkpoint, in children too, newest first."
+    )
     compensations: list[Undo] = Field(description="What a rollback would undo, in this order.")
     not_undone: list[Compensated] = Field(description="What a rollback could not undo, newest first.")
     children: list[StoppedChild] = Field(description="Child executions that it would stop.")
@@ -126,6 +131,7 @@ class Impact(BaseModel):
                     status=each.status,
                     idempotency_key=each.idempotency_key,
                     at=each.at,
+                    execution_id=each.execution_id,
                 )
                 for each in found.effects
             ],

@@ -11,6 +11,7 @@ from cairn.contracts.json import JsonObject
 from cairn.graph.state import Run
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.history import (
+    ChildInitiated,
     Closed,
     Event,
     Landed,
@@ -113,6 +114,8 @@ class Narrator:
         self.projection.feed(group)
         self.projection.settle()
         for event in group:
+            if isinstance(event, ChildInitiated):
+                continue  # nobody is told of it, and it numbers nothing
             if isinstance(event, WorkScheduled):
                 yield from self._settled(event.at)  # a resume comes before the work that it lets go on
             self._last, self._part = event.id, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from cairn.contracts.resets import Compensated, Undo
+from cairn.domain.executions.discarded import discarded
 from cairn.domain.executions.reset_records import undone_places
 from cairn.domain.executions.service import ExecutionService, found
 from cairn.temporal.checkpoints import Checkpoint
@@ -18,7 +19,8 @@ class Impact:
     Attributes:
         runs_again: visits of nodes whose work is done again after the resume, oldest first.
         kept: visits in other branches of the same parallel whose results are kept, oldest first.
-        effects: what happened outside after the checkpoint, or may have, newest first.
+        effects: what happened outside after the checkpoint, or may have, in the execution and in the children that it
+            started since, newest first.
         compensations: the undos that a rollback would make, in their order.
         not_undone: what a rollback could not undo, newest first.
         children: child executions that the reset would stop.
@@ -46,14 +48,15 @@ async def impact_of(
     row, now = await executions.located(execution_id)
     checkpoint = found(await executions.temporal.project(now), checkpoint_id)
     after = await executions.temporal.aftermath(now, checkpoint)
-    steps = after.rollback(reuse_completed=reuse_completed)
-    undone = await undone_places(executions.session, row.temporal_id)
+    gone = await discarded(executions.session, executions.temporal, after, reuse_completed=reuse_completed)
+    steps = gone.steps
+    undone = await undone_places(executions.session, row.temporal_id, steps)
     return Impact(
         execution_id=row.id,
         checkpoint=checkpoint,
         runs_again=after.runs_again(reuse_completed=reuse_completed),
         kept=after.kept() if reuse_completed else [],
-        effects=after.effects(),
+        effects=gone.effects,
         compensations=[step.undo for step in steps if step.undo is not None and step.undo.place not in undone],
         not_undone=[step.outcome for step in steps if step.outcome is not None],
         children=after.stopped_children(),

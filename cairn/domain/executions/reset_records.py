@@ -9,8 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.contracts.operations import ResumeAfterReset
-from cairn.contracts.resets import Compensated, ResetOutcome, ResetRequest, Undo
+from cairn.contracts.resets import Compensated, ResetOutcome, ResetRequest, RollbackStep, Undo
 from cairn.persistence.tables import CompensationRow, ResetRow
+
+_NAMES = 500
 
 
 async def was_undone(session: AsyncSession, request: ResetRequest, undo: Undo) -> bool:
@@ -19,11 +21,18 @@ async def was_undone(session: AsyncSession, request: ResetRequest, undo: Undo) -
     return row is not None and row.status == "done"
 
 
-async def undone_places(session: AsyncSession, temporal_id: str) -> set[str]:
-    """Return what was undone already of an execution's effects (see ``Undo.place``)."""
-    done = col(CompensationRow.temporal_id) == temporal_id, col(CompensationRow.status) == "done"
-    rows = (await session.execute(select(CompensationRow).where(*done))).scalars()
-    return {f"{row.lineage}/{row.node_id}/{row.visit}" for row in rows}
+async def undone_places(session: AsyncSession, temporal_id: str, steps: Sequence[RollbackStep]) -> set[str]:
+    """Return what was undone already of the effects of an execution, and of those below it (see ``Undo.place``)."""
+    names = list({step.undo.temporal_id or temporal_id for step in steps if step.undo is not None})
+    found: set[str] = set()
+    for first in range(0, len(names), _NAMES):
+        done = (
+            col(CompensationRow.temporal_id).in_(names[first : first + _NAMES]),
+            col(CompensationRow.status) == "done",
+        )
+        rows = (await session.execute(select(CompensationRow).where(*done))).scalars()
+        found |= {f"{row.lineage}/{row.node_id}/{row.visit}" for row in rows}
+    return found
 
 
 async def note_compensation(
@@ -35,7 +44,7 @@ async def note_compensation(
         row = CompensationRow(
             tenant=request.tenant,
             live=request.live,
-            temporal_id=request.temporal_id,
+            temporal_id=undo.temporal_id or request.temporal_id,
             lineage=undo.lineage,
             node_id=undo.node_id,
             visit=undo.visit,
@@ -55,6 +64,7 @@ async def note_compensation(
         tool=undo.tool,
         status="done" if row.status == "done" else "failed",
         error=row.error,
+        execution_id=undo.execution_id,
     )
 
 
@@ -99,7 +109,7 @@ async def _compensation(
     session: AsyncSession, request: ResetRequest, undo: Undo, *, lock: bool = False
 ) -> CompensationRow | None:
     query = select(CompensationRow).where(
-        col(CompensationRow.temporal_id) == request.temporal_id,
+        col(CompensationRow.temporal_id) == (undo.temporal_id or request.temporal_id),
         col(CompensationRow.lineage) == undo.lineage,
         col(CompensationRow.node_id) == undo.node_id,
         col(CompensationRow.visit) == undo.visit,
