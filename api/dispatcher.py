@@ -12,6 +12,7 @@ BASE = "/api/v1"
 _BY_RESOURCE = {
     **dict.fromkeys(("executions", "checkpoints", "schedules"), "omium"),
     **dict.fromkeys(("workflow", "folder", "node-types", "public"), "voice"),
+    **dict.fromkeys(("tools", "credentials", "knowledge-base", "workflow-recordings"), "voice"),
     **dict.fromkeys(
         ("contacts", "companies", "tickets", "scorecards", "rubrics", "training", "webhooks", "export"), "omniflow"
     ),

@@ -128,6 +128,12 @@ class RateLimited(CairnError):
     status, code = 429, "rate_limited"
 
 
+class BadGateway(CairnError):
+    """Something outside that is needed, such as a provider of models, refused or failed."""
+
+    status, code = 502, "bad_gateway"
+
+
 class Unavailable(CairnError):
     """Something Cairn needs (Temporal, the database, a worker) does not answer."""
 

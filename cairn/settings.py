@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     default_model: str = Field(
         default="offline", description="Model of agent nodes that name none; provider:name or offline."
     )
+    writing_timeout: float = Field(
+        default=90, gt=0, le=1800, description="Seconds that a request waits for a graph that a model writes."
+    )
     stream_models: bool = Field(
         default=True, description="Tell what models write while they write it; off for servers that cannot stream."
     )

@@ -8,10 +8,19 @@ from workflows.map_execution import MapExecution
 from workflows.reconcile import Reconcile
 from workflows.reset_execution import ResetExecution
 from workflows.scheduled_start import ScheduledStart
+from workflows.write_graph import WriteGraph
 
-WORKFLOWS: list[type] = [GraphExecution, MapExecution, ResetExecution, Reconcile, ScheduledStart, CollectBlobs]
+WORKFLOWS: list[type] = [
+    GraphExecution,
+    MapExecution,
+    ResetExecution,
+    Reconcile,
+    ScheduledStart,
+    CollectBlobs,
+    WriteGraph,
+]
 
-UPGRADED: frozenset[type] = frozenset({ResetExecution, Reconcile, ScheduledStart, CollectBlobs})
+UPGRADED: frozenset[type] = frozenset({ResetExecution, Reconcile, ScheduledStart, CollectBlobs, WriteGraph})
 """Those that serve executions: with Worker Versioning they follow the current version, others end where they began.
 
 They do not declare it by themselves: a worker without a version may not.

@@ -1,0 +1,76 @@
+"""Credentials: what comes in has the secret, what goes out has not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import BaseModel, Field, StringConstraints
+
+from api.kit.body import Body
+from cairn.contracts.json import JsonObject
+from cairn.domain.credentials import Credential as Kept
+from cairn.domain.credentials import CredentialKind
+
+Label = Annotated[
+    str,
+    StringConstraints(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
+    ),
+]
+"""A name for people: not blank, and without control characters."""
+
+_DATA = (
+    "By the type: bearer_token {token}; basic_auth {username, password}; api_key {api_key, header_name?}; "
+    "custom_header {header_name, header_value}; none {}."
+)
+
+
+class CreateCredential(Body):
+    """Keep a secret."""
+
+    name: Label
+    description: str | None = Field(default=None, max_length=2000)
+    credential_type: CredentialKind
+    credential_data: JsonObject = Field(description=_DATA, examples=[{"token": "…"}])
+
+
+class UpdateCredential(Body):
+    """Change what is given; a new type needs new data."""
+
+    name: Label | None = None
+    description: str | None = Field(default=None, max_length=2000)
+    credential_type: CredentialKind | None = None
+    credential_data: JsonObject | None = Field(default=None, description=_DATA)
+
+
+class Credential(BaseModel):
+    """A credential; its secret is never shown."""
+
+    uuid: str
+    name: str
+    description: str | None
+    credential_type: CredentialKind
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, kept: Kept) -> Credential:
+        """Make it of what is kept."""
+        return cls(
+            uuid=kept.uuid,
+            name=kept.name,
+            description=kept.description,
+            credential_type=kept.kind,
+            created_at=kept.created_at,
+            updated_at=kept.updated_at,
+        )
+
+
+class DeletedCredential(BaseModel):
+    """A credential that is gone."""
+
+    status: str = "deleted"
+    uuid: str
