@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import update
+from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -20,8 +20,8 @@ async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: 
     """
     start, name = await execution_input(session, row)
     run_id = await temporal.start(row.temporal_id, start, name=name)
-    await note_start(session, row.temporal_id, run_id)
-    await session.refresh(row)
+    if not await note_start(session, row.temporal_id, run_id):
+        await session.refresh(row)
 
 
 async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[ExecutionInput, str]:
@@ -30,30 +30,40 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
     Raises:
         NotFound: the graph is gone.
     """
-    version = await session.get(GraphVersionRow, row.version_id)
-    graph = await session.get(GraphRow, row.graph_id)
-    if version is None or graph is None or version.id is None:
+    # The definition, which may be long, is the worker's matter.
+    pinned = (
+        select(col(GraphVersionRow.digest), col(GraphRow.name))
+        .join(GraphRow, col(GraphRow.id) == col(GraphVersionRow.graph_id))
+        .where(col(GraphVersionRow.id) == row.version_id)
+    )
+    found = (await session.execute(pinned)).one_or_none()
+    if found is None:
         raise NotFound("The execution's graph is gone")
+    digest, name = found
     start = ExecutionInput(
         execution_id=row.id,
         tenant=row.tenant,
         live=row.live,
         graph=GraphRef(
             workflow_id=row.workflow_uuid,
-            version_id=version.id,
-            version=version.version,
-            digest=row.digest or version.digest,
+            version_id=row.version_id,
+            version=row.version,
+            digest=row.digest or digest,
         ),
         input=row.input_data,
         metadata=row.metadata_,
         surface=row.surface,
         seed=row.seed,
     )
-    return start, graph.name
+    return start, name
 
 
-async def note_start(session: AsyncSession, temporal_id: str, run_id: str) -> None:
-    """Note in the row that its workflow has been started; a quick workflow may have told it already how it ended."""
+async def note_start(session: AsyncSession, temporal_id: str, run_id: str) -> bool:
+    """Note in the row, and in its copy within the session, that its workflow has been started.
+
+    Returns False when a quick workflow has told already how it ended.
+    """
     pending = col(ExecutionRow.temporal_id) == temporal_id, col(ExecutionRow.status) == "pending"
     told = {"status": "running", "run_id": run_id, "started": True, "seed": None}
-    await session.execute(update(ExecutionRow).where(*pending).values(**told))
+    noted = await session.execute(update(ExecutionRow).where(*pending).values(**told))
+    return isinstance(noted, CursorResult) and noted.rowcount > 0
