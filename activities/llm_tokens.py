@@ -29,7 +29,7 @@ _ANSWER = "final_result"
 @asynccontextmanager
 async def telling(writer: TokenWriter | None, call: NodeCall) -> AsyncGenerator[EventStreamHandler[None] | None]:
     """Give what an agent's run takes as ``event_stream_handler``; None when replies are taken whole."""
-    if writer is None:
+    if writer is None or call.data.get("unheard"):
         yield None
         return
     info = activity.info()

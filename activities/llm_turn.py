@@ -63,7 +63,7 @@ class TurnActivities:
     async def _turn(self, call: NodeCall, model: LanguageModel) -> NodeResult:
         usage, output = RunUsage(), Output(call.data.get("output_schema"))
         limits = usage_limits(call.data, model, CORRECTIONS + 1)
-        tools = [_deferring(each) for each in find_tools(self._tools, call)]
+        tools = [deferring(each) for each in find_tools(self._tools, call)]
         agent = make_agent(call, model, output, tools, defers=True)
         said = await self._said(call)
         try:
@@ -72,7 +72,7 @@ class TurnActivities:
                     said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
                 )
         except Exception as error:
-            raise _turn_error(error, used(usage, model), limits) from error
+            raise turn_error(error, used(usage, model), limits) from error
         value = await self._told(call, result, output)
         return NodeResult(value=value, usage=used(usage, model), model=model.name)
 
@@ -84,7 +84,7 @@ class TurnActivities:
         try:
             messages = await self._conversations.read(history)
         except (BlobError, CairnError) as error:
-            raise _no_history(error) from error
+            raise no_history(error) from error
         results = cast("list[JsonObject]", call.data.get("results") or [])
         answers = {each["id"]: ToolFailed(str(each["error"])) if "error" in each else each["value"] for each in results}
         return {
@@ -99,7 +99,7 @@ class TurnActivities:
                 call.temporal_id, call.data.get("history"), result.new_messages()
             )
         except (BlobError, CairnError) as error:
-            raise _no_history(error) from error
+            raise no_history(error) from error
         if not isinstance(result.output, DeferredToolRequests):
             return {"history": history, "answer": output.unwrap(result.output)}
         asked = [
@@ -109,7 +109,7 @@ class TurnActivities:
         return {"history": history, "calls": asked}
 
 
-def _deferring(tool: CairnTool) -> Tool[None]:
+def deferring(tool: CairnTool) -> Tool[None]:
     """Return the tool as the model sees it: a call of it is checked and then left to the workflow."""
 
     async def ask(**arguments: Json) -> Json:
@@ -122,7 +122,7 @@ def _deferring(tool: CairnTool) -> Tool[None]:
     return shown(tool, ask)
 
 
-def _turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
+def turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
     """Return the error to raise; the requests of one turn are all corrections, so too many are the model's failure."""
     failure = agent_error(error, usage, limits)
     if isinstance(error, UsageLimitExceeded) and getattr(failure, "type", None) == "max_turns":
@@ -131,6 +131,7 @@ def _turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exceptio
     return failure
 
 
-def _no_history(error: BlobError | CairnError) -> Exception:
+def no_history(error: BlobError | CairnError) -> Exception:
+    """Return the error to raise when what was said before cannot be read or kept."""
     gone = isinstance(error, (BlobMissing, BlobDamaged, PayloadDamaged))
     return node_error("history_unavailable", str(error), retryable=not gone)

@@ -10,12 +10,14 @@ from typing import Any
 from temporalio.client import Client
 
 from activities.blobs import BlobActivities
+from activities.calls import CallRecords
 from activities.checkpoint import mark_checkpoint
 from activities.children import ChildActivities
 from activities.code import CodeActivities
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
+from activities.llm_call import CallActivities
 from activities.llm_turn import TurnActivities
 from activities.mcp import McpActivities
 from activities.requests import RequestActivities
@@ -68,6 +70,8 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         SegmentActivities(deps.database, inside).run_segment,
         agents.run_agent,
         TurnActivities(models, known, conversations, tokens).call_model,
+        CallActivities(models, known, conversations, tokens).speak,
+        CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,
         codes.run_code,

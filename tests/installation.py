@@ -61,13 +61,17 @@ class Cairn:
         async with running_worker(self.client, self.database, self.settings) as running:
             yield running
 
-    async def publish(self, definition: JsonObject, name: str = "graph") -> str:
+    async def publish(
+        self, definition: JsonObject, name: str = "graph", configuration: JsonObject | None = None
+    ) -> str:
         from cairn.domain.graphs.service import GraphService
         from cairn.graph.validate import ValidationContext
 
         async with self.database.transaction() as session:
             context = ValidationContext(known_tools=None)
-            graph = await GraphService(session, self.principal.scope, "ann", context).create(name, definition)
+            graph = await GraphService(session, self.principal.scope, "ann", context).create(
+                name, definition, configuration
+            )
             assert graph.published is not None, graph.issues
             return graph.uuid
 

@@ -323,6 +323,7 @@ class GraphExecution:
         engine = self._engine
         shown = self._shown()
         workflow.set_current_details(self._details())
+        self._work.tell_call()
         if shown == self._published:
             return
         (phase, revision, detail), self._published = self._published, shown

@@ -28,6 +28,7 @@ from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.contracts.requests import CLOSE_REQUEST, OPEN_REQUEST, CloseRequest, OpenRequest
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, Notice, Run, Wait, Work
+from workflows.calls import CallTeller, record_call
 from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
 from workflows.search_attributes import execution_attributes
 
@@ -54,6 +55,7 @@ class WorkRunner:
         self._asking: dict[str, list[tuple[asyncio.Task[None], Notice]]] = {}
         self._acknowledged: set[str] = set()
         self._children: dict[str, Child] = {}
+        self._calls = CallTeller(engine)
         self._alarm: tuple[datetime, asyncio.Task[None]] | None = None
 
     def start(self, works: Iterable[Work]) -> None:
@@ -114,6 +116,12 @@ class WorkRunner:
             else:
                 task = asyncio.create_task(self._tell(notice))
                 self._asking.setdefault(request_id, []).append((task, notice))
+
+    def tell_call(self) -> None:
+        """Have it written down how a call ended, or what more is known of it."""
+        told = self._calls.due()
+        if told is not None:
+            self.aside(record_call(told))
 
     def untold(self) -> list[Notice]:
         """Return what people are still being told: another run of the execution has to tell it anew."""

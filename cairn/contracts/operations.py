@@ -62,6 +62,7 @@ class Landing(BaseModel):
         definition: the graph's definition, when it was asked for.
         pins: versions of the graphs that its nodes (and those of these graphs) name.
         engine: which rules of the engine the execution keeps to all its life; 1 before there were others.
+        configuration: of the graph, for a voice graph.
         history_limit: events of a run after which the execution goes on in a new one; None: when Temporal suggests it.
     """
 
@@ -71,6 +72,7 @@ class Landing(BaseModel):
     definition: JsonObject | None = None
     pins: dict[str, GraphRef] = Field(default_factory=dict)
     engine: int = 1
+    configuration: JsonObject | None = None
     history_limit: int | None = None
 
 

@@ -12,6 +12,7 @@ from cairn.contracts.json import Json, JsonObject
 from cairn.errors import plain_message
 from cairn.graph.model import Definition, Edge, EdgeData, Limits, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
+from cairn.graph.nodes.voice import START_CALL
 
 
 class GraphNotExecutable(ValueError):
@@ -20,13 +21,21 @@ class GraphNotExecutable(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """An edge as the step function sees it."""
+    """An edge as the step function sees it.
+
+    Attributes:
+        condition: text that a model judges (voice graphs).
+        speech: text that is said on the way; ``recording`` is played.
+    """
 
     id: str
     target: str
     label: str
     expression: str | None
     on: Literal["success", "error", "timeout"]
+    condition: str | None = None
+    speech: str | None = None
+    recording: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +90,9 @@ def compile_graph(definition: JsonObject) -> Graph:
         nodes = {n.id: _node(n.id, n.type, n.data, ways.get(n.id, ()), segmented) for n in model.nodes}
     except ValidationError as error:
         raise GraphNotExecutable(f"the definition is not valid: {plain_message(error.errors()[0])}") from error
-    starts = [node.id for node in nodes.values() if node.kind.type == "start"]
+    starts = [node.id for node in nodes.values() if node.kind.type in ("start", START_CALL)]
     if len(starts) != 1:
-        raise GraphNotExecutable("the definition has no start node")
+        raise GraphNotExecutable("the definition has no start node, or several")
     return Graph(
         nodes=nodes,
         start=starts[0],
@@ -97,12 +106,6 @@ def compile_graph(definition: JsonObject) -> Graph:
             node.id: join for node in nodes.values() if node.kind.type == "parallel" if (join := _join(nodes, node))
         },
     )
-
-
-def unexecutable_kinds(definition: JsonObject) -> list[str]:
-    """Return the kinds of nodes in a valid definition that can be authored but not run."""
-    types = {node["type"] for node in definition["nodes"]}
-    return sorted(name for name in types if not KINDS[name].executable)
 
 
 def input_schema_of(definition: JsonObject) -> JsonObject | None:
@@ -134,15 +137,25 @@ def _ways(edges: list[Edge]) -> dict[str, tuple[Way, ...]]:
     ways: dict[str, list[Way]] = {}
     for edge in edges:
         data = EdgeData.model_validate(edge.data)
+        played = data.transition_speech_type == "audio"
         ways.setdefault(edge.source, []).append(
-            Way(id=edge.id, target=edge.target, label=data.label or edge.id, expression=data.expression, on=data.on)
+            Way(
+                id=edge.id,
+                target=edge.target,
+                label=data.label or edge.id,
+                expression=data.expression,
+                on=data.on,
+                condition=data.condition,
+                speech=None if played else data.transition_speech,
+                recording=data.transition_speech_recording_id if played else None,
+            )
         )
     return {source: tuple(of) for source, of in ways.items()}
 
 
 def _node(node_id: str, node_type: str, data: JsonObject, ways: tuple[Way, ...], segmented: bool) -> GraphNode:
     kind = KINDS.get(node_type)
-    if kind is None or not kind.executable:
+    if kind is None:
         raise GraphNotExecutable(f"node {node_id!r} is of kind {node_type!r}, which this version of Cairn cannot run")
     parsed = kind.Data.model_validate(data)
     checkpoint = parsed.checkpoint

@@ -29,7 +29,7 @@ from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
 from cairn.errors import CairnError
-from cairn.graph import limits, step, waits
+from cairn.graph import call_events, limits, step, waits
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.migrate import check_migration
@@ -54,6 +54,7 @@ class Engine:
         ref: the version of the graph that it runs.
         graph: the graph, known from the first landing on.
         former: nodes of the versions that it ran before in this run.
+        early: outside events that came before it has landed.
         state: all that the next step depends on.
     """
 
@@ -79,12 +80,11 @@ class Engine:
         self.former: dict[str, GraphNode] = {}
         self._line: list[str] = []
         self._parked: list[str] = []
-        self._over_limit = False
-        self._grant = False
+        self._over_limit = self._grant = False
         self._ended: list[tuple[str, Callable[[], None]]] = []
         self._parent_says: list[ParentCommand] = []
         self._said: list[Answer] = []
-        self._early: list[OutsideEvent] = []
+        self.early: list[OutsideEvent] = []
         self._length = RunLength()
 
     @property
@@ -110,7 +110,7 @@ class Engine:
             self._parked = list(self.state.in_flight)
             self.state.spent.since = None  # its time begins now
         else:
-            self.state = step.begin(graph, execution, start.input)
+            self.state = step.begin(graph, execution, start.input, landing.configuration)
             self.state.engine = landing.engine
             self.state.pins = {**landing.pins, **start.pins}
             self.state.depth = start.parent.depth if start.parent else 0
@@ -134,7 +134,7 @@ class Engine:
         if landing.reset or not self._line:
             self.lineage, self._line, self.revision = landing.run_id, [], landing.revision
         self._line = [*self._line[-(LINE - 1) :], landing.run_id]
-        early, self._early = self._early, []
+        early, self.early = self.early, []
         for event in early:
             self.hear(event)
         if landing.reset:
@@ -168,7 +168,7 @@ class Engine:
     def hear(self, event: OutsideEvent) -> None:
         """Take an outside event that was meant for this line."""
         if self.lineage is None:
-            self._early.append(event)  # sent before this run has landed: then it tells whether it is meant
+            self.early.append(event)  # sent before this run has landed: then it tells whether it is meant
         elif event.lineage in self._line:
             waits.hear(self.state, event)
 
@@ -263,6 +263,7 @@ class Engine:
         self._obey_parent()
         self._heed_answers(now)
         if self.phase is not Phase.RUNNING:
+            call_events.hold(self.state)
             return Turn()
         step.pass_time(self.graph, self.state, now)
         if self._length.over(length, suggested) and not self.state.ended:

@@ -44,5 +44,7 @@ def _places(state: ExecutionState) -> Iterator[str]:
         *(loop.token for loop in state.loops.values()),
         *(fork.origin for fork in state.forks.values()),
     ]
+    if state.call is not None and state.call.token is not None:
+        tokens.append(state.call.token)
     yield from (token.node_id for token in tokens)
     yield from (fork.join_id for fork in state.forks.values() if fork.join_id is not None)

@@ -52,6 +52,8 @@ class EdgeData(BaseModel):
         expression: CEL; the edge is taken when it is true.
         condition: text that a model judges (voice graphs).
         on: which end of the source node's work it follows.
+        transition_speech: text that is said on the way (voice graphs).
+        transition_speech_recording_id: what is played on the way.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -60,6 +62,9 @@ class EdgeData(BaseModel):
     expression: str | None = None
     condition: str | None = None
     on: Literal["success", "error", "timeout"] = "success"
+    transition_speech: str | None = None
+    transition_speech_type: Literal["text", "audio"] | None = None
+    transition_speech_recording_id: str | None = None
 
 
 class StateKey(BaseModel):

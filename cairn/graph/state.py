@@ -5,38 +5,37 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Literal, TypeAlias
 
 from pydantic import Discriminator, TypeAdapter
 
 from cairn.contracts.executions import ChildSeed, DoneWork, GraphRef, NodeFailure, OutsideEvent, Usage
 from cairn.contracts.json import Json, JsonObject
+from cairn.graph.dialogs import AgentLoop, Call, ToolCall
 from cairn.graph.nodes.base import RetryPolicy
+from cairn.graph.token import Token
 
+if TYPE_CHECKING:
+    from cairn.graph.compiled import Way
 
-@dataclass(slots=True)
-class Token:
-    """A place in the graph where the execution stands; several at a time inside a parallel.
-
-    Attributes:
-        node_id: the node it is about to enter, or whose work it waits for.
-        forks: ids of the parallels that it is inside of, outermost first.
-        labels: the label of its branch in each of them.
-        last: what the node before returned; what the node itself returned once it is done.
-        joined: it stands before a join with all branches in.
-        done: the node's work is done; its checkpoint and the way on are left.
-        visit: which visit of the node, once it was entered.
-        way: id of the edge to leave by; None to choose by the edges' expressions.
-    """
-
-    node_id: str
-    forks: tuple[str, ...] = ()
-    labels: tuple[str, ...] = ()
-    last: Json = None
-    joined: bool = False
-    done: bool = False
-    visit: int = 0
-    way: str | None = None
+__all__ = [
+    "AgentLoop",
+    "Call",
+    "Child",
+    "Done",
+    "ExecutionState",
+    "Fork",
+    "InFlight",
+    "Line",
+    "Notice",
+    "Run",
+    "Spent",
+    "Token",
+    "ToolCall",
+    "Turn",
+    "Wait",
+    "Work",
+]
 
 
 @dataclass(slots=True)
@@ -144,7 +143,7 @@ class InFlight:
     """Work that has been commanded and has not ended.
 
     Attributes:
-        loop: the agent's loop that it belongs to, by id.
+        loop: the agent's loop that it belongs to, by id, or the call (``calls.CALL``).
         call: index of the tool call in the loop's present turn.
     """
 
@@ -152,47 +151,6 @@ class InFlight:
     token: Token
     loop: str | None = None
     call: int | None = None
-
-
-@dataclass(slots=True)
-class ToolCall:
-    """A tool call that a model asked for.
-
-    Attributes:
-        id: the model's name of the call.
-        approved: a person has agreed to it, or none has to.
-        result: {value} or {error}, once it ended.
-    """
-
-    id: str
-    tool: str
-    arguments: JsonObject
-    approved: bool = False
-    asked: bool = False
-    result: JsonObject | None = None
-
-
-@dataclass(slots=True)
-class AgentLoop:
-    """One visit of an agent that has tools: a model's turns and the tool calls between them.
-
-    Attributes:
-        token: what entered the node.
-        data: as the node's kind resolved it.
-        turns: how often the model was asked.
-        history: reference of the turns so far.
-        calls: tool calls of the present turn.
-        cost: US dollars so far.
-        asking: a call of the model is under way.
-    """
-
-    token: Token
-    data: JsonObject
-    turns: int = 0
-    history: Json = None
-    calls: list[ToolCall] = field(default_factory=list[ToolCall])
-    cost: float = 0.0
-    asking: bool = False
 
 
 @dataclass(slots=True)
@@ -291,7 +249,8 @@ class ExecutionState:
         in_flight: work under way, by key.
         forks: parallels under way, by id.
         loops: agents with tools under way, by ``{node id}#{visit}``.
-        due: loops that have something to command, in order.
+        due: loops (and the call) that have something to command, in order.
+        call: the call of a voice graph; None for other graphs.
         dispatched: how many pieces of work were commanded so far.
         output: what ``end`` nodes have brought so far; None when none was reached.
         failure: why the execution fails.
@@ -307,6 +266,7 @@ class ExecutionState:
         heard: ids of the latest outside events.
         notices: what people are to be told.
         trace: the work that ended, when somebody listens; not part of what is stored.
+        followed: how often each edge was followed, by id, when somebody listens; not part of what is stored.
     """
 
     input: Json
@@ -321,6 +281,7 @@ class ExecutionState:
     forks: dict[str, Fork] = field(default_factory=dict[str, Fork])
     loops: dict[str, AgentLoop] = field(default_factory=dict[str, AgentLoop])
     due: list[str] = field(default_factory=list[str])
+    call: Call | None = None
     dispatched: int = 0
     output: Json = None
     failure: NodeFailure | None = None
@@ -336,6 +297,7 @@ class ExecutionState:
     heard: list[str] = field(default_factory=list[str])
     notices: list[Notice] = field(default_factory=list[Notice])
     trace: list[Done] | None = None
+    followed: dict[str, int] | None = None
 
     @property
     def ended(self) -> bool:
@@ -352,9 +314,15 @@ class ExecutionState:
             **(self.item or {}),
         }
 
+    def follow(self, way: Way) -> str:
+        """Return where an edge leads; who listens is told that it is followed."""
+        if self.followed is not None:
+            self.followed[way.id] = self.followed.get(way.id, 0) + 1
+        return way.target
+
     def dump(self) -> JsonObject:
         """Return it as JSON."""
-        return _ADAPTER.dump_python(self, mode="json", exclude={"trace"})
+        return _ADAPTER.dump_python(self, mode="json", exclude={"trace", "followed"})
 
     @staticmethod
     def load(dumped: JsonObject) -> ExecutionState:

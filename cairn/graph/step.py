@@ -12,7 +12,7 @@ from datetime import datetime
 from cairn.contracts.executions import DoneWork, NodeFailure
 from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import MARK_CHECKPOINT, RUN_SEGMENT, NodeResult
-from cairn.graph import agents, children, forks, segments, waits
+from cairn.graph import agents, call_events, calls, children, forks, segments, waits
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
 from cairn.graph.limits import over_budget, over_limit, used
@@ -30,9 +30,12 @@ from cairn.graph.results import (
 from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Line, Notice, Run, Token, Wait, Work
 
 
-def begin(graph: Graph, execution: JsonObject, input_data: Json) -> ExecutionState:
+def begin(
+    graph: Graph, execution: JsonObject, input_data: Json, configuration: JsonObject | None = None
+) -> ExecutionState:
     """Return the state of an execution that stands before its start node."""
     state = ExecutionState(input=input_data, values=dict(graph.initial_state), execution=execution)
+    state.call = calls.begin(graph, configuration or {})
     state.ready.append(Token(node_id=graph.start))
     return state
 
@@ -51,11 +54,16 @@ def advance(graph: Graph, state: ExecutionState, line: Line) -> tuple[list[Work]
     works: list[Work] = []
     if state.spent.since is None:
         state.spent.since = line.now
-    while (state.ready or state.due) and state.failure is None:
+    while _more(state, line.now):
         reason = step_once(graph, state, line, works)
         if reason is not None:
             return works, reason
     return [work for work in works if work.key in state.in_flight], None
+
+
+def _more(state: ExecutionState, now: datetime) -> bool:
+    call_events.conclude(state, now)
+    return bool(state.ready or state.due) and state.failure is None
 
 
 def step_once(graph: Graph, state: ExecutionState, line: Line, works: list[Work]) -> str | None:
@@ -86,7 +94,9 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
     used(state, result.usage)
     node = graph.nodes[work.run.node_id]
     try:
-        if work.loop is not None:
+        if work.loop == calls.CALL:
+            calls.complete(graph, state, work, result)
+        elif work.loop is not None:
             agents.complete(graph, state, work, result)
         elif not isinstance(work.run, Run):
             node_done(graph, state, work.run, work.token, result.value, result.usage)
@@ -104,7 +114,10 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
 def fail(graph: Graph, state: ExecutionState, key: str, failure: NodeFailure) -> None:
     """Take the final failure of a piece of work; a key that is not under way is ignored."""
     work = state.in_flight.pop(key, None)
-    if work is None or (work.loop is not None and agents.fail(state, work, failure)):
+    if work is None:
+        return
+    owner = calls if work.loop == calls.CALL else agents
+    if work.loop is not None and owner.fail(state, work, failure):
         return
     failed(graph, state, graph.nodes[work.run.node_id], work.token, failure)
 
@@ -135,6 +148,7 @@ def redo(graph: Graph, state: ExecutionState, key: str, line: Line) -> Work | No
 
 def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
     """End what waited for a time that has come or an event that is there; return whether anything ended."""
+    called = call_events.pass_time(state, now)
     overdue = waits.expire(state, now)
     for work, failure in overdue:
         node = graph.nodes[work.run.node_id]
@@ -151,7 +165,7 @@ def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
     for work, payload in met:
         if forks.stands(state, work.token):
             _returns(graph, state, work, payload)
-    return bool(overdue or met)
+    return bool(called or overdue or met)
 
 
 def answer(graph: Graph, state: ExecutionState, key: str, value: Json, by: str) -> None:
@@ -181,7 +195,7 @@ def failed(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, f
     if way is None:
         forks.fail_branch(graph, state, node, token, failure)
         return
-    state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last={"error": error}))
+    state.ready.append(Token(node_id=state.follow(way), forks=token.forks, labels=token.labels, last={"error": error}))
 
 
 def _returns(graph: Graph, state: ExecutionState, work: InFlight, value: Json) -> None:
@@ -205,6 +219,11 @@ def _in_vain(graph: Graph, state: ExecutionState, node: GraphNode, work: InFligh
 
 
 def _drive(graph: Graph, state: ExecutionState, owner: str, line: Line) -> list[Work]:
+    if owner == calls.CALL:
+        works, failure = calls.drive(graph, state, line)
+        if failure is not None:
+            failed(graph, state, graph.nodes[failure.node_id], calls.give_up(state), failure)
+        return works
     if owner not in state.loops:
         return []
     works, failure = agents.drive(graph, state, owner, line.now, line.lineage, line.temporal_id)
@@ -253,6 +272,11 @@ def _finish(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) 
 
 def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, visit: int, line: Line) -> Work | None:
     """Command the work of a node, unless an ended line has left its result."""
+    if calls.speaks(node):
+        failure = calls.enter(state, node, token, visit)
+        if failure is not None:
+            failed(graph, state, node, token, failure)
+        return None
     data = node.kind.resolve(node.data, state.scope())
     kept = state.done.pop(f"{node.id}#{visit}", None)
     if kept is not None and kept.digest == digest(data):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -12,11 +11,10 @@ from pydantic import ValidationError
 from cairn.graph.issues import issue, shape_issues
 from cairn.graph.model import Definition, Edge, EdgeData, GraphIssue, Node
 from cairn.graph.nodes import KINDS, NodeKind
-from cairn.graph.nodes.voice import START_CALL, VOICE_KINDS
+from cairn.graph.nodes.voice import SPEAKING, START_CALL, transition_name
 
 _ENTRANCES = frozenset({"start", START_CALL, "trigger"})
 _CAN_FAIL = frozenset({"condition", "transform", "join"})
-_SPEAKING = frozenset(kind.type for kind in VOICE_KINDS if not kind.executable and not kind.placement.apart)
 _MAX_FORKS = 8
 """Parallels inside parallels that are told apart."""
 
@@ -67,7 +65,7 @@ def _texts(edge: Edge, data: EdgeData, voice: bool) -> Iterator[GraphIssue]:
 
 def _failure_edge(edge: Edge, data: EdgeData, source_type: str | None) -> Iterator[GraphIssue]:
     kind = KINDS.get(source_type or "")
-    if kind is None or data.on == "success" or not kind.executable:
+    if kind is None or data.on == "success":
         return
     if data.on == "timeout" and not kind.works:
         yield issue("edge", edge.id, "data.on", f"{label_of(kind)} cannot time out")
@@ -95,7 +93,7 @@ def _ways(node: Node, edges: Sequence[tuple[Edge, EdgeData]], voice: bool) -> It
         yield from _branches(node, edges)
         return
     kind = KINDS.get(node.type)
-    if voice or kind is None or not kind.executable or kind.placement.apart:
+    if voice or kind is None or kind.type in SPEAKING or kind.placement.apart:
         return
     if kind.placement.max_out != 0 and not any(data.on == "success" for _, data in edges):
         yield issue("node", node.id, None, "No edge leads on from here; only an End ends an execution", warning=True)
@@ -146,7 +144,7 @@ def _tool_names(edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:
     """Yield edges of one node whose labels give the model the same name to call."""
     seen: set[str] = set()
     for edge, data in edges:
-        name = re.sub(r"[^a-z0-9]", "_", data.label.strip().lower())
+        name = transition_name(data.label)
         if name and name in seen:
             yield issue("edge", edge.id, "data.label", f"Duplicate tool name '{name}' from edge label '{data.label}'")
         seen.add(name)
@@ -168,7 +166,7 @@ def _reach(nodes: Sequence[Node], targets: Mapping[str, Sequence[str]], voice: b
             yield issue(
                 "node", node.id, None, "No Join can be reached from the branches of this Parallel", warning=True
             )
-        if kind and not voice and has_entrance and node.type in _SPEAKING:
+        if kind and not voice and has_entrance and node.type in SPEAKING:
             yield issue("node", node.id, "type", f"{label_of(kind)} runs only after a Start Call", warning=True)
 
 

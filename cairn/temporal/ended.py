@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+from cairn.contracts.calls import SPEAK
 from cairn.contracts.executions import NodeFailure
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import RUN_SEGMENT, NodeResult
+from cairn.graph.call_work import CALL
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, InFlight, Run
 from cairn.graph.state import Done as Finished
@@ -150,4 +152,14 @@ def name_of(work: InFlight, result: NodeResult) -> tuple[str | None, str]:
     """Return the name and the node of the checkpoint that a completion makes; no name when it makes none."""
     if isinstance(work.run, Run) and work.run.activity == RUN_SEGMENT.name:
         return result.value["checkpoint"], result.value["node_id"]
+    if work.loop == CALL and isinstance(work.run, Run) and work.run.activity == SPEAK.name:
+        return _turn_name(work.run, result), work.run.node_id
     return work.run.checkpoint, work.run.node_id
+
+
+def _turn_name(run: Run, result: NodeResult) -> str | None:
+    """Return the checkpoint of a call's turn: one that is not over yet is told from its end by where it goes on."""
+    if run.checkpoint is None or result.value["calls"]:
+        return None
+    ways = result.value["transitions"]
+    return f"{run.checkpoint}: {ways[0]['name']}" if ways else run.checkpoint

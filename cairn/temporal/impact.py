@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, TypeVar
 
+from cairn.contracts.calls import SPEAK
 from cairn.contracts.executions import DoneWork
 from cairn.contracts.json import JsonObject, digest
 from cairn.contracts.nodes import CALL_MCP, HTTP_REQUEST, RUN_AGENT, RUN_TOOL, NodeCall, NodeResult
@@ -22,7 +23,7 @@ from cairn.temporal.checkpoints import Checkpoint, Done, Projection
 
 T = TypeVar("T")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_AFFECT = frozenset({RUN_TOOL.name, CALL_MCP.name, HTTP_REQUEST.name, RUN_AGENT.name})
+_AFFECT = frozenset({RUN_TOOL.name, CALL_MCP.name, HTTP_REQUEST.name, RUN_AGENT.name, SPEAK.name})
 _NOT_DECLARED = "the node declares no compensation"
 _UNDER_WAY = "the node had not ended"
 _TIMED_OUT = "the node timed out, so that it may have been done"

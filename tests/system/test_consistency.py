@@ -123,14 +123,3 @@ async def test_lists_filter_by_metadata_status_workflow_and_time(cairn: Cairn) -
     assert await ids(status="failed") == []
     assert await ids(created_after=blue.created_at) == [blue.id]
     assert await ids(created_before=red.created_at) == [red.id]
-
-
-async def test_a_graph_that_cannot_be_run_is_refused_at_once(cairn: Cairn) -> None:
-    call = {"id": "1", "type": "startCall", "data": {"name": "hi", "prompt": "Greet."}}
-    hang_up = {"id": "2", "type": "endCall", "data": {"name": "bye", "prompt": "Say goodbye."}}
-    said = {"id": "e", "source": "1", "target": "2", "data": {"label": "done", "condition": "all is said"}}
-    workflow = await cairn.publish({"nodes": [call, hang_up], "edges": [said]})
-    with pytest.raises(Conflict) as refused:
-        await cairn.start(workflow)
-    assert refused.value.code == "workflow_not_executable"
-    assert "startCall" in refused.value.message

@@ -10,7 +10,6 @@ from cairn.domain.executions.model import Execution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pins import pins_of
-from cairn.graph.compiled import unexecutable_kinds
 from cairn.persistence.repository import Repository
 from cairn.persistence.tables import ExecutionRow, GraphVersionRow
 
@@ -52,8 +51,4 @@ async def _version(executions: ExecutionService, row: ExecutionRow, version: int
         raise errors.NotFound(f"The workflow has no version {version}", code="version_not_found")
     if found.status == "draft":
         raise errors.Conflict(f"Version {version} is a draft", code="workflow_not_published")
-    if kinds := unexecutable_kinds(found.definition):
-        raise errors.Conflict(
-            f"The version has nodes that cannot be run: {', '.join(kinds)}", code="workflow_not_executable"
-        )
     return GraphVersion.of(found, row.workflow_uuid)

@@ -13,8 +13,9 @@ from cairn.domain.executions.children import add_child
 from cairn.domain.graphs.pinned import load_definition
 from cairn.domain.graphs.pins import pins_of
 from cairn.domain.requests.workflow_side import cancel_requests
+from cairn.graph.nodes.voice import START_CALL
 from cairn.persistence.repository import Scope
-from cairn.persistence.tables import ExecutionRow
+from cairn.persistence.tables import ExecutionRow, GraphRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
 
@@ -39,6 +40,7 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
     if (graph := request.graph) is not None:
         landing.definition = await load_definition(session, graph.version_id, graph.digest, graph.body)
         landing.pins = await _pins(session, request, landing.definition, row)
+        landing.configuration = await _configuration(session, graph, landing.definition)
     if run_id == request.original_run_id:
         return landing
     landing.reset = True
@@ -51,6 +53,14 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
     revisions = [before.revision if before else 0, row.revision if row else 0]
     landing.revision = max(revisions) + 1
     return landing
+
+
+async def _configuration(session: AsyncSession, graph: GraphRef, definition: JsonObject) -> JsonObject | None:
+    """Return the configuration of a voice graph, as it is when its call begins."""
+    if not any(node["type"] == START_CALL for node in definition["nodes"]):
+        return None
+    query = select(col(GraphRow.configuration)).where(col(GraphRow.uuid) == graph.workflow_id)
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def _pins(

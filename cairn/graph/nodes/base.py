@@ -109,7 +109,6 @@ class NodeKind(Generic[Data]):
         checkpointed: a completed node is a checkpoint unless its author says otherwise.
         timeout: default seconds of an attempt, None for no limit.
         pure: its work touches nothing outside.
-        executable: False for kinds that can be authored but not run.
         label: what people call it; None for the type, capitalised.
         placement: where its nodes may stand.
     """
@@ -122,7 +121,6 @@ class NodeKind(Generic[Data]):
     checkpointed: bool = False
     timeout: float | None = None
     pure: bool = False
-    executable: bool = True
     label: str | None = None
     placement: Placement = Placement()
 

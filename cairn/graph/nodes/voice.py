@@ -1,24 +1,39 @@
 """The nodes of voice graphs: what a phone conversation is made of.
 
-They are authored, versioned and published like any other; a graph that begins with a Start Call cannot be executed yet.
+A graph that begins with a Start Call is a voice graph. :mod:`cairn.graph.calls` runs its call: nodes with a prompt
+speak in turn, edges lead from one to the next, and webhooks and reviews follow when it has ended.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from cairn.contracts.calls import SPEAK
 from cairn.contracts.json import Json
+from cairn.contracts.nodes import HTTP_REQUEST, RUN_AGENT
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Placement, Sources
 
 START_CALL = "startCall"
+END_CALL = "endCall"
+GLOBAL_NODE = "globalNode"
+WEBHOOK = "webhook"
+QA = "qa"
 
 TriggerPath = Annotated[str, StringConstraints(max_length=36, pattern=r"^[A-Za-z0-9_-]*$")]
 
 
 class ExtractionVariable(BaseModel):
-    """One value that is read out of a conversation."""
+    """One value that is read out of a conversation.
+
+    Attributes:
+        name: under which it is kept.
+        type: string, number or boolean.
+        prompt: what to look for.
+    """
 
     model_config = ConfigDict(extra="allow")
 
@@ -42,7 +57,13 @@ class PromptData(NodeData):
 
 
 class ExtractionData(PromptData):
-    """Data of a node at whose end values are extracted."""
+    """Data of a node at whose end values are extracted.
+
+    Attributes:
+        extraction_enabled: values are read out of the conversation when the node is left.
+        extraction_prompt: what holds for all values.
+        extraction_variables: the values.
+    """
 
     extraction_enabled: bool = False
     extraction_prompt: str | None = None
@@ -50,7 +71,13 @@ class ExtractionData(PromptData):
 
 
 class AgentNodeData(ExtractionData):
-    """Data of a node that may use tools and documents."""
+    """Data of a node that may use tools and documents.
+
+    Attributes:
+        tool_uuids: tools that the model may call.
+        document_uuids: documents that it may look into.
+        mcp_tool_filters: names of the tools that it may call, by MCP server.
+    """
 
     tool_uuids: list[str] | None = None
     document_uuids: list[str] | None = None
@@ -61,7 +88,15 @@ class StartCallData(AgentNodeData):
     """Data of the node that opens the call.
 
     Attributes:
+        greeting_type: whether the greeting is a text or a recording.
+        greeting: text; what is said first, word for word.
+        greeting_recording_id: what is played first.
+        delayed_start: wait before the first word.
         delayed_start_duration: seconds.
+        pre_call_fetch_mode: for which calls data is fetched before the first word.
+        pre_call_fetch_enabled: an older name of the mode ``always``.
+        pre_call_fetch_url: text; where it is fetched.
+        pre_call_fetch_credential_uuid: credential that the request carries.
     """
 
     greeting_type: Literal["text", "audio"] | None = None
@@ -70,14 +105,22 @@ class StartCallData(AgentNodeData):
     delayed_start: bool = False
     delayed_start_duration: float | None = Field(default=None, ge=0.1, le=10)
     pre_call_fetch_mode: Literal["disabled", "always", "inbound", "outbound"] = "disabled"
+    pre_call_fetch_enabled: bool | None = None
     pre_call_fetch_url: str | None = None
     pre_call_fetch_credential_uuid: str | None = None
+
+    @model_validator(mode="after")
+    def _older_name(self) -> StartCallData:
+        if self.pre_call_fetch_enabled and self.pre_call_fetch_mode == "disabled":
+            self.pre_call_fetch_mode = "always"
+        return self
 
 
 class TriggerData(NodeData):
     """Data of the node by which callers start the graph.
 
     Attributes:
+        enabled: without it nobody can.
         trigger_path: last part of the public URL; one is made when it is empty.
     """
 
@@ -86,14 +129,28 @@ class TriggerData(NodeData):
 
 
 class Header(BaseModel):
-    """One HTTP header."""
+    """One HTTP header.
+
+    Attributes:
+        key: its name.
+        value: text.
+    """
 
     key: str
     value: str
 
 
 class WebhookData(NodeData):
-    """Data of a request that is sent after the call."""
+    """Data of a request that is sent after the call.
+
+    Attributes:
+        enabled: without it nothing is sent.
+        http_method: of the request.
+        endpoint_url: text; where it goes.
+        credential_uuid: credential that it carries.
+        custom_headers: further headers.
+        payload_template: JSON whose texts are templates.
+    """
 
     enabled: bool = True
     http_method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
@@ -107,7 +164,15 @@ class QaData(NodeData):
     """Data of the judgement of a call.
 
     Attributes:
-        qa_min_call_duration: seconds.
+        qa_enabled: without it no call is judged.
+        qa_use_workflow_llm: the model of the deployment judges.
+        qa_provider: else this provider.
+        qa_model: and this model.
+        qa_api_key: with this key.
+        qa_endpoint: at this base URL.
+        qa_system_prompt: text; how to judge.
+        qa_min_call_duration: seconds; shorter calls are not judged.
+        qa_voicemail_calls: those that a mailbox took are judged too.
         qa_sample_rate: per cent of the calls.
     """
 
@@ -127,41 +192,57 @@ class VoiceKind(NodeKind[Any]):
     """A kind that speaks."""
 
     def texts(self, data: PromptData) -> Sources:
-        """Prompt and greeting."""
+        """Prompt, greeting, the URL of what is fetched."""
         yield "prompt", data.prompt
         if isinstance(data, StartCallData) and data.greeting:
             yield "greeting", data.greeting
+        if isinstance(data, StartCallData) and data.pre_call_fetch_url:
+            yield "pre_call_fetch_url", data.pre_call_fetch_url
+
+    def problems(self, data: PromptData) -> Iterable[tuple[str, str]]:
+        """A fetch needs a URL."""
+        if isinstance(data, StartCallData) and data.pre_call_fetch_mode != "disabled" and not data.pre_call_fetch_url:
+            yield "pre_call_fetch_url", "URL is required when data is fetched before the call"
 
 
+def transition_name(label: str) -> str:
+    """Return the name of the tool by which a model takes the edge with this label."""
+    return re.sub(r"[^a-z0-9]", "_", label.strip().lower())[:MAX_NAME]
+
+
+MAX_NAME = 64
+"""Characters of a tool's name, as providers of models have it."""
+
+_SPEAKS: dict[str, Any] = {"activity": SPEAK, "checkpointed": True, "timeout": 60.0}
 _APART = Placement(max_in=0, max_out=0, apart=True)
 
 VOICE_KINDS: tuple[NodeKind[Any], ...] = (
     VoiceKind(
-        type=START_CALL,
-        Data=StartCallData,
-        executable=False,
-        label="Start Call",
-        placement=Placement(max_in=0, at_most=1),
+        type=START_CALL, Data=StartCallData, label="Start Call", placement=Placement(max_in=0, at_most=1), **_SPEAKS
+    ),
+    VoiceKind(type="agentNode", Data=AgentNodeData, label="Agent Node", placement=Placement(min_in=1), **_SPEAKS),
+    VoiceKind(
+        type=END_CALL, Data=ExtractionData, label="End Call", placement=Placement(min_in=1, max_out=0), **_SPEAKS
     ),
     VoiceKind(
-        type="agentNode", Data=AgentNodeData, executable=False, label="Agent Node", placement=Placement(min_in=1)
-    ),
-    VoiceKind(
-        type="endCall",
-        Data=ExtractionData,
-        executable=False,
-        label="End Call",
-        placement=Placement(min_in=1, max_out=0),
-    ),
-    VoiceKind(
-        type="globalNode",
+        type=GLOBAL_NODE,
         Data=PromptData,
-        executable=False,
         label="Global Node",
         placement=Placement(max_in=0, max_out=0, at_most=1, apart=True),
     ),
     # Where an execution is started from does not change how it runs.
     NodeKind(type="trigger", Data=TriggerData, label="Trigger", placement=Placement(max_in=0, at_most=1, apart=True)),
-    NodeKind(type="webhook", Data=WebhookData, executable=False, label="Webhook", placement=_APART),
-    NodeKind(type="qa", Data=QaData, executable=False, label="QA", placement=_APART),
+    NodeKind(
+        type=WEBHOOK,
+        Data=WebhookData,
+        label="Webhook",
+        activity=HTTP_REQUEST,
+        checkpointed=True,
+        timeout=30.0,
+        placement=_APART,
+    ),
+    NodeKind(type=QA, Data=QaData, label="QA", activity=RUN_AGENT, checkpointed=True, timeout=300.0, placement=_APART),
 )
+
+SPEAKING = frozenset(kind.type for kind in VOICE_KINDS if kind.activity is SPEAK)
+"""Types of the nodes that a call goes through."""

@@ -19,14 +19,17 @@ from pathlib import Path
 from typing import Any
 
 from pydantic_ai import RunContext
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, ToolCallPart, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.profiles.openai import OpenAIModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.settings import ModelSettings, merge_model_settings
+from pydantic_ai.tools import ToolDefinition
 
+from cairn.contracts.calls import ON_THE_PHONE
+from cairn.providers.llm import offline_calls
 from cairn.providers.llm.model import ClientFactory, LanguageModel, ModelConfigError
 from cairn.providers.llm.offline_text import Material
 from cairn.providers.llm.offline_tools import Conversation, plan_calls
@@ -113,7 +116,7 @@ class _ToolsFirst(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         conversation = Conversation.of(messages)
-        calls = plan_calls(conversation, model_request_parameters.function_tools)
+        calls = _calls(conversation, messages, model_request_parameters.function_tools)
         if calls:
             return ModelResponse(parts=calls, model_name=self.model_name)
         prompt, settings, parameters = _plain(conversation, model_settings, model_request_parameters)
@@ -129,7 +132,7 @@ class _ToolsFirst(WrapperModel):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         conversation = Conversation.of(messages)
-        calls = plan_calls(conversation, model_request_parameters.function_tools)
+        calls = _calls(conversation, messages, model_request_parameters.function_tools)
         if calls:
             response = ModelResponse(parts=calls, model_name=self.model_name)
             yield stream_of(response, model_request_parameters)
@@ -138,6 +141,13 @@ class _ToolsFirst(WrapperModel):
         model: Model = self.wrapped
         async with model.request_stream([prompt], settings, parameters, run_context) as stream:
             yield stream
+
+
+def _calls(conversation: Conversation, messages: list[ModelMessage], tools: list[ToolDefinition]) -> list[ToolCallPart]:
+    """Return the tools to call: in a phone call those, or the way, that the caller's last words ask for."""
+    if conversation.system.startswith(ON_THE_PHONE):
+        return offline_calls.choose(messages, tools)
+    return plan_calls(conversation, tools)
 
 
 def _plain(

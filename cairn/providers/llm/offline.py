@@ -19,6 +19,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from cairn.providers.llm import offline_calls
 from cairn.providers.llm.model import ClientFactory, LanguageModel, ModelConfigError, ModelLimit
 from cairn.providers.llm.offline_schema import fill
 from cairn.providers.llm.offline_text import Material, compose
@@ -47,7 +48,13 @@ async def answer(messages: list[ModelMessage], info: AgentInfo) -> ModelResponse
     Raises:
         ModelLimit: the output schema asks for values that are not in the input.
     """
+    if offline_calls.speaks(info.instructions):
+        return _response(*offline_calls.reply(messages, info.function_tools, info.instructions or ""))
     conversation = Conversation.of(messages)
+    if offline_calls.extracts(info.instructions) and info.output_tools and not conversation.rejection:
+        tool = info.output_tools[0]
+        found = offline_calls.values(tool.parameters_json_schema, conversation.prompt)
+        return _response(ToolCallPart(tool.name, found, "answer"))
     calls = plan_calls(conversation, info.function_tools)
     if calls:
         return _response(*calls)

@@ -1,0 +1,1 @@
+"""Calls: what an execution of a voice graph left, starting one by a trigger, and speaking in it."""
