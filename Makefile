@@ -28,8 +28,8 @@ demo: setup ## a graph, an execution, a failure, a replay and a rollback, in two
 serve: setup ## Temporal, API and worker, with one log stream
 	@exec $(BIN)/cairn serve
 
-test: setup ## every test (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## every test, some side by side (ARGS="-k name" for some, ARGS="-n 0" one after another)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 check: setup ## formatting, lint, types, imports
 	@$(BIN)/ruff format --check .

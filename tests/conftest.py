@@ -14,7 +14,7 @@ from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.server import DevServer, find_server, start_dev_server
 
-pytest_plugins = ["database", "installation"]
+pytest_plugins = ["database", "installation", "side_by_side"]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -35,8 +35,12 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End the process in order after pytest's closing line, with pytest's status (see ``cairn.orderly``)."""
-    if session := config.stash.get(_SESSION, None):
+    """End the process in order after pytest's closing line, with pytest's status (see ``cairn.orderly``).
+
+    One of several side by side is ended by who started it.
+    """
+    session = config.stash.get(_SESSION, None)
+    if session is not None and not hasattr(config, "workerinput"):
         exit_process(int(session.exitstatus))
 
 
