@@ -16,9 +16,9 @@ from side_by_side import FIRST, place_of, unit_of
         ("tests/api/test_codec.py::test_a[sqlite]", "tests/api/test_codec.py[sqlite]"),
         ("tests/api/test_codec.py::TestB::test_a[x-postgresql-1]", "tests/api/test_codec.py[postgresql]"),
         ("tests/api/test_codec.py::test_sqlite", "tests/api/test_codec.py"),
-        ("tests/api/test_openapi.py::test_a[postgresql-omium-15]", "tests/api/test_openapi.py::test_a[postgresql-omium-15]"),
+        ("tests/api/test_openapi.py::test_a[postgresql-b]", "tests/api/test_openapi.py::test_a[postgresql-b]"),
     ],
-)  # fmt: skip
+)
 def test_what_shares_something_dear_goes_together(test: str, unit: str) -> None:
     assert unit_of(test) == unit
 
