@@ -27,7 +27,7 @@ from api.omium.routes import checkpoints, commands, events, executions, resets, 
 from api.omniflow.conventions import OMNIFLOW
 from api.reference import Reference
 from api.voice.conventions import VOICE
-from api.voice.routes import workflows
+from api.voice.routes import folders, versions, workflows
 from api.workflux.conventions import WORKFLUX
 from cairn.domain.executions.stream import TokenFeed
 from cairn.domain.executions.token_wakeups import wakeups
@@ -58,7 +58,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     schedules.router,
                 ],
             ),
-            (VOICE, [workflows.router]),
+            (VOICE, [folders.router, workflows.router, versions.router]),
             (AGENTFLOW, [system.router, approvals.router, questions.router, hooks.router]),
             (WORKFLUX, []),
             (OMNIFLOW, []),

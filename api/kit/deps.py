@@ -10,6 +10,7 @@ from api.kit.unit_of_work import Unit
 from cairn.domain.executions.resets import ResetService
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.folders import FolderService
 from cairn.domain.graphs.service import GraphService
 from cairn.domain.principal import Principal
 from cairn.domain.requests.service import RequestService
@@ -49,6 +50,11 @@ def graph_service(request: Request, unit: Unit) -> GraphService:
     return GraphService(unit.session, caller.scope, caller.author, request.app.state.context.validation)
 
 
+def folder_service(request: Request, unit: Unit) -> FolderService:
+    """Return the caller's folders."""
+    return FolderService(unit.session, request.state.principal.scope)
+
+
 def request_service(request: Request, unit: Unit) -> RequestService:
     """Return the approvals and questions of the caller's tenant."""
     return RequestService(unit.session, request.app.state.context.temporal, request.state.principal)
@@ -64,5 +70,6 @@ Tokens = Annotated[TokenFeed, Depends(token_feed)]
 Resets = Annotated[ResetService, Depends(reset_service)]
 Schedules = Annotated[ScheduleService, Depends(schedule_service)]
 Graphs = Annotated[GraphService, Depends(graph_service)]
+Folders = Annotated[FolderService, Depends(folder_service)]
 Requests = Annotated[RequestService, Depends(request_service)]
 ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from api.kit.auth import by_api_key
 from api.kit.problem import Problem, WrongValue
@@ -15,7 +15,9 @@ from cairn.graph.model import GraphIssue
 
 
 class Error(BaseModel):
-    """Any error."""
+    """Any error. A stale write is told both versions: ``expected_version`` and ``current_version``."""
+
+    model_config = ConfigDict(extra="allow")
 
     detail: str
     code: str
@@ -33,12 +35,14 @@ class ValidationError(BaseModel):
 def render(problem: Problem) -> JsonObject:
     """Return the body of an error; what a graph's validation found is given as it is."""
     detail: Any = problem.message
-    if "is_valid" in problem.extra:
-        issues = cast(list[JsonObject], problem.extra["errors"])
+    more = problem.extra
+    if "is_valid" in more:
+        issues = cast(list[JsonObject], more["errors"])
         detail = Validation.of(GraphIssue(**issue) for issue in issues).model_dump()
+        more = {}
     elif problem.errors:
         detail = [error.wrong_value.model_dump() for error in problem.errors]
-    return {"detail": detail, "code": problem.code, "request_id": problem.request_id}
+    return {**more, "detail": detail, "code": problem.code, "request_id": problem.request_id}
 
 
 VOICE = Surface(

@@ -1,7 +1,7 @@
 """Pages of lists, newest first.
 
-Two ways, both steady while rows are being added: by number (the ``anchor`` of the first page keeps what came later out
-of the following ones) and by cursor (goes on after the last row that was seen).
+Two ways, both steady while rows are being added: by number or offset (the ``anchor`` of the first page keeps what came
+later out of the following ones) and by cursor (goes on after the last row that was seen).
 """
 
 from __future__ import annotations
@@ -46,6 +46,15 @@ class Page(Generic[T]):
         """Return the page with its items converted."""
         items = [convert(item) for item in self.items]
         return Page(items, self.total, self.page, self.page_size, self.anchor)
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch(Generic[T]):
+    """Some rows of a list, as a limit and an offset cut them out; ``total`` and ``anchor`` as of :class:`Page`."""
+
+    items: Sequence[T]
+    total: int
+    anchor: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

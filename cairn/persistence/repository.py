@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, defer
 from sqlmodel import col
 
-from cairn.persistence.paging import CursorPage, Page, after, encode_cursor
+from cairn.persistence.paging import CursorPage, Page, Stretch, after, encode_cursor
 from cairn.persistence.tables import TenantRow
 
 Row = TypeVar("Row", bound=TenantRow)
@@ -103,16 +103,45 @@ class Repository(Generic[Row]):
             page_size: rows a page.
             anchor: of the first page of the same reading, so that rows made since then do not shift the others.
         """
+        stretch = await self.stretch(
+            scope, *filters, key=key, order=order, limit=page_size, offset=(page - 1) * page_size, anchor=anchor
+        )
+        return Page(stretch.items, stretch.total, page, page_size, stretch.anchor)
+
+    async def stretch(
+        self,
+        scope: Scope,
+        *filters: ColumnElement[bool],
+        key: Any,
+        order: Sequence[Any] = (),
+        limit: int = 20,
+        offset: int = 0,
+        anchor: int | None = None,
+        without: Sequence[Any] = (),
+    ) -> Stretch[Row]:
+        """Return so many rows after so many others, newest first.
+
+        Args:
+            scope: whose rows.
+            filters: conditions that all rows pass.
+            key: the column of ascending numbers that orders rows by their making.
+            order: columns to order by before ``key``, each descending.
+            limit: rows at most.
+            offset: rows before the first.
+            anchor: of the first stretch of the same reading, so that rows made since then do not shift the others.
+            without: large columns that are not read; the rows may not be asked for them.
+        """
         key = col(key)
         if anchor is None:
             newest = select(func.max(key)).where(*self.owned(scope), *filters)
             anchor = (await self.session.execute(newest)).scalar_one()
         if anchor is None:
-            return Page([], 0, page, page_size)
+            return Stretch([], 0)
         filters = (*filters, key <= anchor)
         query = self.select(scope, *filters).order_by(*(col(column).desc() for column in order), key.desc())
-        rows = await self.session.execute(query.limit(page_size).offset((page - 1) * page_size))
-        return Page(rows.scalars().all(), await self.count(scope, *filters), page, page_size, anchor)
+        query = query.options(*(defer(column, raiseload=True) for column in without))
+        rows = await self.session.execute(query.limit(limit).offset(offset))
+        return Stretch(rows.scalars().all(), await self.count(scope, *filters), anchor)
 
     async def cursor_page(
         self,

@@ -50,3 +50,13 @@ JsonIndexed = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "po
 
 # 64 bits on both: SQLite numbers rows by itself only in a column of type INTEGER.
 BigId = BigInteger().with_variant(Integer(), "sqlite")
+
+MAX_ID = 2**63 - 1
+
+
+def number_of(text: int | str, most: int = MAX_ID) -> int | None:
+    """Return the number that a caller names a row by, None when it is none that a row can have."""
+    digits = str(text)
+    if not (digits.isascii() and digits.isdecimal()) or len(digits) > 19:
+        return None
+    return int(digits) if int(digits) <= most else None

@@ -18,9 +18,16 @@ VOICE = {
     ("GET", "/api/v1/workflow/fetch"),
     ("GET", "/api/v1/workflow/fetch/{}"),
     ("POST", "/api/v1/workflow/create/definition"),
+    ("GET", "/api/v1/workflow/count"),
+    ("GET", "/api/v1/workflow/summary"),
     ("PUT", "/api/v1/workflow/{}"),
+    ("PUT", "/api/v1/workflow/{}/status"),
+    ("PUT", "/api/v1/workflow/{}/folder"),
+    ("POST", "/api/v1/workflow/{}/duplicate"),
     ("POST", "/api/v1/workflow/{}/validate"),
     ("POST", "/api/v1/workflow/{}/publish"),
+    ("POST", "/api/v1/workflow/{}/create-draft"),
+    ("GET", "/api/v1/workflow/{}/versions"),
 }
 """What voice serves so far."""
 

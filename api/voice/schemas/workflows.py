@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
+from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field, model_validator
+from pydantic_core import PydanticCustomError
 
 from api.kit.body import INTEGRAL, Body
 from api.voice.schemas.validation import GraphError, Validation
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs import Graph
+from cairn.domain.graphs.document import AuthoredDefinition
 from cairn.domain.graphs.model import GraphStatus, VersionStatus
-from cairn.graph.model import Definition
+from cairn.domain.graphs.reading import Which
+from cairn.domain.graphs.service import LASTING
 
 
 class AmbientNoise(BaseModel):
@@ -41,22 +45,25 @@ class Configuration(BaseModel):
     call_disposition_codes: JsonObject | None = None
 
 
-def _word_for_word(model: type[BaseModel]) -> WrapValidator:
-    """Check an author's document by a model and keep it as it is: no default is written into it."""
+def _word_for_word(value: Any, _: Callable[[Any], Any]) -> Any:
+    """Check an author's configuration and keep it as it is: no default is written into it."""
+    Configuration.model_validate(value, strict=True)
+    return value
 
-    def check(value: Any, _: Callable[[Any], Any]) -> Any:
-        model.model_validate(value, strict=True)
-        return value
 
-    return WrapValidator(check)
+def _an_object(value: Any, _: Callable[[Any], Any]) -> Any:
+    """Leave the reading of a definition to the domain, which does it beside the event loop."""
+    if not isinstance(value, dict):
+        raise PydanticCustomError("dict_type", "Input should be a valid dictionary")
+    return cast(JsonObject, value)
 
 
 if TYPE_CHECKING:
-    AuthoredDefinition = JsonObject
-    AuthoredConfiguration = JsonObject
+    DefinitionBody = JsonObject
+    ConfigurationBody = JsonObject
 else:
-    AuthoredDefinition = Annotated[Definition, _word_for_word(Definition)]
-    AuthoredConfiguration = Annotated[Configuration, _word_for_word(Configuration)]
+    DefinitionBody = Annotated[AuthoredDefinition, WrapValidator(_an_object)]
+    ConfigurationBody = Annotated[Configuration, WrapValidator(_word_for_word)]
 
 _SECOND_NAMES = {"workflow_definition": "definition", "workflow_configurations": "configuration"}
 
@@ -71,10 +78,25 @@ def _document_second_names(schema: dict[str, Any]) -> None:
         schema["anyOf"] = [{"required": ["definition"]}, {"required": ["workflow_definition"]}]
 
 
+Revision = Annotated[int, Field(ge=1, le=2**53), INTEGRAL]
+
+
 class WorkflowBody(Body):
-    """What both names of a member have in common."""
+    """What workflows are made and changed with."""
 
     model_config = ConfigDict(json_schema_extra=_document_second_names)
+
+    template_context_variables: JsonObject | None = Field(
+        default=None, description="Values for templates. Kept in the configuration; null removes them."
+    )
+    call_disposition_codes: JsonObject | None = Field(
+        default=None, description="How calls may end. Kept in the configuration; null removes them."
+    )
+
+    @property
+    def lasting(self) -> JsonObject:
+        """What is given of the members that a new configuration keeps."""
+        return {name: getattr(self, name) for name in LASTING if name in self.model_fields_set}
 
     @model_validator(mode="before")
     @classmethod
@@ -90,27 +112,57 @@ class WorkflowBody(Body):
         return given
 
 
-_NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 """Not blank, and without control characters."""
 
 
 class CreateWorkflow(WorkflowBody):
     """Make a workflow from a definition."""
 
-    name: str = Field(min_length=1, max_length=255, pattern=_NAME_PATTERN)
-    definition: AuthoredDefinition
-    configuration: AuthoredConfiguration = Field(default_factory=dict)
+    name: str = Field(min_length=1, max_length=255, pattern=NAME_PATTERN)
+    definition: DefinitionBody
+    configuration: ConfigurationBody = Field(default_factory=dict)
+
+    @property
+    def whole_configuration(self) -> JsonObject:
+        """The configuration with what was given beside it."""
+        return {**self.configuration, **{name: value for name, value in self.lasting.items() if value is not None}}
 
 
 class UpdateWorkflow(WorkflowBody):
     """Change what is given; a definition makes or replaces the draft."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=_NAME_PATTERN)
-    definition: AuthoredDefinition | None = None
-    configuration: AuthoredConfiguration | None = Field(default=None, description="Replaces the configuration.")
-    expected_version: Annotated[int, Field(ge=1, le=2**53), INTEGRAL] | None = Field(
+    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=NAME_PATTERN)
+    definition: DefinitionBody | None = None
+    configuration: ConfigurationBody | None = Field(
+        default=None,
+        description=(
+            "Replaces the configuration; its template_context_variables and call_disposition_codes stay unless named."
+        ),
+    )
+    expected_version: Revision | None = Field(
         default=None, description="Refuse with 409 unless this is the current version's number."
     )
+    expected_revision: Revision | None = Field(
+        default=None,
+        description="Refuse with 409 unless the workflow is at this revision; tells two edits of one draft apart.",
+    )
+
+
+class UpdateStatus(Body):
+    """Archive a workflow, or make it active again."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"status": "archived"}]})
+
+    status: GraphStatus
+
+
+class MoveWorkflow(Body):
+    """Put a workflow into a folder."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"folder_id": 5}]})
+
+    folder_id: Annotated[int, Field(ge=1, le=2**53), INTEGRAL] | None = Field(description="Null: into none.")
 
 
 class WorkflowSummary(BaseModel):
@@ -147,6 +199,23 @@ class WorkflowSummary(BaseModel):
         return self.name
 
 
+class WorkflowName(BaseModel):
+    """A workflow in a list to choose from."""
+
+    id: int
+    name: str
+
+
+class WorkflowCount(BaseModel):
+    """How many workflows there are."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    total: int
+    active: int
+    archived: int
+
+
 class WorkflowList(BaseModel):
     """All workflows of a status, newest first."""
 
@@ -160,6 +229,7 @@ class Workflow(WorkflowSummary):
     configuration: JsonObject
     published_definition: JsonObject | None
     trigger_paths: list[str]
+    revision: int = Field(description="Grows with each change.")
     version_number: int
     version_status: VersionStatus
     current_definition_id: int = Field(description="Id of the current version.")
@@ -187,6 +257,7 @@ class Workflow(WorkflowSummary):
             "configuration": graph.configuration,
             "published_definition": graph.published.definition if graph.published else None,
             "trigger_paths": list(graph.trigger_paths),
+            "revision": graph.summary.revision,
             "version_number": graph.current.version,
             "version_status": graph.current.status,
             "current_definition_id": graph.current.id,
@@ -213,4 +284,4 @@ class SavedWorkflow(Workflow):
         return cls(**cls.members(graph), errors=validation.errors, warnings=validation.warnings)
 
 
-StatusFilter = Literal["active", "archived", "all"]
+StatusFilter = Annotated[Which, Query(description="`all` for both.")]

@@ -2,35 +2,78 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import ValidationError
+from pydantic import AfterValidator, Field, ValidationError
 
 from cairn.contracts.json import JsonObject, digest
 from cairn.domain.graphs.triggers import fill_paths
 from cairn.errors import FieldError, InvalidInput, plain_message
-from cairn.graph.model import Definition
+from cairn.graph.model import Definition, Edge, Node
+
+MAX_NODES = 10_000
+MAX_EDGES = 30_000
+_BAD_ID = re.compile(r"[\x00-\x1f\x7f-\x9f]|\.\./")
+
+
+def _clean(value: str) -> str:
+    if _BAD_ID.search(value):
+        raise ValueError("An id can have neither control characters nor '../'")
+    return value
+
+
+Id = Annotated[
+    str,
+    Field(max_length=255, json_schema_extra={"not": {"pattern": r"[\x00-\x1f\x7f-\x9f]|\.\./"}}),
+    AfterValidator(_clean),
+]
+
+
+class AuthoredNode(Node):
+    """A node that is sent in."""
+
+    id: Id
+
+
+class AuthoredEdge(Edge):
+    """An edge that is sent in."""
+
+    id: Id
+
+
+class AuthoredDefinition(Definition):
+    """A definition that is sent in: what is stored already may break these bounds."""
+
+    nodes: list[AuthoredNode] = Field(default_factory=list[AuthoredNode], max_length=MAX_NODES)  # pyright: ignore[reportIncompatibleVariableOverride]
+    edges: list[AuthoredEdge] = Field(default_factory=list[AuthoredEdge], max_length=MAX_EDGES)  # pyright: ignore[reportIncompatibleVariableOverride]
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A definition: as it is kept, as a model, and its digest."""
+    """A definition as it is kept, the number of its nodes, and its digest."""
 
     raw: JsonObject
-    model: Definition
+    node_count: int
     digest: str
 
     @classmethod
-    def read(cls, definition: JsonObject) -> Document:
+    def read(cls, definition: JsonObject, paths: Mapping[str, str] | None = None) -> Document:
         """Read what an author sent; a trigger without a path gets one.
+
+        Args:
+            definition: as it was sent.
+            paths: trigger paths that are kept, by node: a trigger that comes without one has it already.
 
         Raises:
             InvalidInput: it is no definition at all, or holds what no JSON text can (NaN, half a surrogate pair).
         """
         try:
-            model = Definition.model_validate(definition)
-            raw = fill_paths(definition, model)
-            return cls(raw, model if raw is definition else Definition.model_validate(raw), digest(raw))
+            model = AuthoredDefinition.model_validate(definition, strict=True)
+            raw = fill_paths(definition, model, paths or {})
+            return cls(raw, len(model.nodes), digest(raw))
         except ValidationError as error:
             errors = [FieldError(_pointer(e["loc"]), plain_message(e)) for e in error.errors(include_url=False)]
             raise InvalidInput("The definition is malformed.", code="malformed_definition", errors=errors) from None

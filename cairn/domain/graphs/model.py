@@ -17,6 +17,40 @@ VersionStatus = Literal["draft", "published", "archived"]
 
 
 @dataclass(frozen=True, slots=True)
+class VersionSummary:
+    """A version as the history of its graph shows it.
+
+    Attributes:
+        id: of the version itself.
+        version: number within the graph, from 1.
+        author: who wrote it, or changed the draft last.
+    """
+
+    id: int
+    version: int
+    status: VersionStatus
+    node_count: int
+    author: str | None
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None
+
+    @classmethod
+    def of(cls, row: GraphVersionRow) -> VersionSummary:
+        """Make it of its row."""
+        return cls(
+            id=cast("int", row.id),
+            version=row.version,
+            status=cast("VersionStatus", row.status),
+            node_count=row.node_count,
+            author=row.author,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+            published_at=row.published_at,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class GraphVersion:
     """One version of a graph.
 
@@ -113,6 +147,19 @@ class GraphSummary:
             node_count=node_count,
             total_runs=total_runs,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class GraphCount:
+    """How many graphs there are."""
+
+    active: int
+    archived: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.active + self.archived
 
 
 @dataclass(frozen=True, slots=True)

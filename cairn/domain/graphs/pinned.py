@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
 
@@ -13,12 +12,12 @@ from sqlmodel import col
 
 from cairn.contracts import json
 from cairn.contracts.json import JsonObject
+from cairn.domain.graphs.checking import Checker, not_valid
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.rows import find_graph, find_version
-from cairn.errors import Conflict, InvalidInput, NotFound
-from cairn.graph.model import Definition
+from cairn.errors import Conflict, NotFound
 from cairn.graph.references import body_at
-from cairn.graph.validate import is_valid, validate
+from cairn.graph.validate import ValidationContext, is_valid
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import DraftDefinitionRow, GraphVersionRow
 
@@ -63,10 +62,10 @@ async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, 
     if version is None or row.status == "archived":
         return await published_version(session, scope, graph)
     found = GraphVersion.of(version, row.uuid)
-    issues = await asyncio.to_thread(validate, Definition.model_validate(found.definition))
+    # Which tools there are is for the workers to say.
+    issues = await Checker(ValidationContext()).issues(found.definition, found.digest)
     if not is_valid(issues):
-        errors = [issue.model_dump() for issue in issues]
-        raise InvalidInput("The draft is not valid.", code="invalid_draft", extra={"is_valid": False, "errors": errors})
+        raise not_valid(issues)
     await _keep(session, scope, found)
     return found
 

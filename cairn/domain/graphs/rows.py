@@ -9,8 +9,7 @@ from sqlmodel import col
 from cairn.errors import NotFound
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import GraphRow, GraphVersionRow
-
-_MAX_ID = 2**63 - 1
+from cairn.persistence.types import number_of
 
 
 async def find_graph(session: AsyncSession, scope: Scope, graph: int | str, *, lock: bool = False) -> GraphRow:
@@ -31,11 +30,14 @@ def _named(text: str) -> ColumnElement[bool]:
         return false()
     if not text.isdecimal():
         return col(GraphRow.uuid) == text
-    # A number that no database can hold names no graph.
-    return col(GraphRow.id) == int(text) if len(text) < 20 and int(text) <= _MAX_ID else false()
+    number = number_of(text)
+    return false() if number is None else col(GraphRow.id) == number
 
 
 async def find_version(session: AsyncSession, scope: Scope, graph: GraphRow, status: str) -> GraphVersionRow | None:
     """Return the draft or the published version of a graph, of which there is at most one."""
     own, state = col(GraphVersionRow.graph_id) == graph.id, col(GraphVersionRow.status) == status
-    return await Repository(session, GraphVersionRow).get(scope, own, state)
+    query = Repository(session, GraphVersionRow).select(scope, own, state)
+    # As it is now: it may have been read before the graph's lock was taken.
+    query = query.execution_options(populate_existing=True)
+    return (await session.execute(query)).scalar_one_or_none()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from sqlalchemy import delete, select
 from sqlalchemy.exc import IntegrityError
@@ -19,13 +19,33 @@ from cairn.persistence.tables import GraphRow, GraphTriggerRow
 _PATH = re.compile(r"[A-Za-z0-9_-]{1,36}")
 
 
-def fill_paths(definition: JsonObject, parsed: Definition) -> JsonObject:
-    """Return the definition with a path made for each trigger that has none; the argument is not changed."""
+def fill_paths(definition: JsonObject, parsed: Definition, known: Mapping[str, str]) -> JsonObject:
+    """Return the definition with a path for each trigger that has none; the argument is not changed.
+
+    Args:
+        definition: as it was sent.
+        parsed: the same.
+        known: paths that triggers have already, by node; for others one is made.
+    """
     nodes = [
-        {**raw, "data": {**node.data, "trigger_path": str(uuid.uuid4())}}
+        {**raw, "data": {**node.data, "trigger_path": known.get(node.id) or str(uuid.uuid4())}}
         if node.type == "trigger" and node.data.get("trigger_path") in (None, "")
         else raw
         for raw, node in zip(definition.get("nodes", []), parsed.nodes, strict=True)
+    ]
+    return {**definition, "nodes": nodes} if nodes else definition
+
+
+def paths_of(definition: JsonObject) -> dict[str, str]:
+    """Return the paths of a definition's triggers, by node."""
+    return dict(_triggers(definition))
+
+
+def without_paths(definition: JsonObject) -> JsonObject:
+    """Return the definition with triggers that have no path; the argument is not changed."""
+    nodes = [
+        {**node, "data": {**node.get("data", {}), "trigger_path": ""}} if node["type"] == "trigger" else node
+        for node in definition.get("nodes", [])
     ]
     return {**definition, "nodes": nodes} if nodes else definition
 

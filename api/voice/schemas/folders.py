@@ -1,0 +1,28 @@
+"""Folders of workflows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from api.kit.body import Body
+from api.voice.schemas.workflows import NAME_PATTERN
+
+
+class FolderBody(Body):
+    """Name a folder."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Support"}]})
+
+    name: str = Field(max_length=100, pattern=NAME_PATTERN, description="Blanks around it are left out.")
+
+
+class Folder(BaseModel):
+    """A folder of workflows."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    name: str
+    created_at: datetime
