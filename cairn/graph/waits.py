@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from cairn.contracts.executions import NodeFailure, OutsideEvent
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.json import Json, JsonObject, canonical
 from cairn.errors import Conflict, FieldError, InvalidInput
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
@@ -25,6 +26,12 @@ APPROVAL_SCHEMA: JsonObject = {
     },
     "required": ["decision"],
 }
+INBOX = 1000
+"""So many outside events that nobody waits for yet are kept: more are refused, unless somebody waits for them."""
+
+INBOX_BYTES = 4 * 1024 * 1024
+"""The same in bytes of their JSON: they are carried from run to run."""
+
 HEARD = 1000
 """So many ids of outside events are remembered, so that one that is sent again is ignored."""
 
@@ -139,6 +146,29 @@ def hear(state: ExecutionState, event: OutsideEvent) -> None:
         return
     state.heard = [*state.heard[-(HEARD - 1) :], event.event_id]
     state.inbox.append(event)
+
+
+def has_room(state: ExecutionState | None, kept: Sequence[OutsideEvent], event: OutsideEvent) -> bool:
+    """Whether an execution can take one more outside event.
+
+    Args:
+        state: of the execution; None before it has begun.
+        kept: those that it keeps already, also those that no turn has seen yet.
+        event: the one more.
+    """
+    if len(kept) < INBOX and sum(map(_size, kept)) + _size(event) <= INBOX_BYTES:
+        return True
+    if any(each.event_id == event.event_id for each in kept):
+        return True  # it is no more: the same one again
+    if state is None:
+        return False
+    waits = [work.run for work in state.in_flight.values() if isinstance(work.run, Wait) and work.run.what == "event"]
+    wanted = any(_means(event, wait) and not any(_means(each, wait) for each in kept) for wait in waits)
+    return wanted or event.event_id in state.heard
+
+
+def _size(event: OutsideEvent) -> int:
+    return len(canonical([event.name, event.correlation, event.payload]).encode(errors="replace"))
 
 
 def deliver(graph: Graph, state: ExecutionState) -> list[tuple[InFlight, Json]]:

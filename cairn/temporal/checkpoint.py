@@ -9,7 +9,7 @@ from datetime import datetime
 from cairn.contracts.executions import ExecutionInput, execution_tag
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.compiled import Graph
-from cairn.temporal.history import Event
+from cairn.temporal.history import Event, WasReset
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,33 @@ class Snapshot:
     outputs: JsonObject
     engine: JsonObject
     graph: Graph
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRun:
+    """What a run left that has gone on in a new one (continue-as-new): all that later ones need of it.
+
+    Attributes:
+        continued_run_id: the run that it continues itself.
+        start: what it was started with, without what only its own steps needed.
+        lineage: the line in which it ended.
+        line_revision: the revision at which that line began.
+        checkpoints: its own, their steps counted from its beginning.
+        updates: ids of the commands that were accepted in it.
+        closed_id: the event that ended it.
+    """
+
+    run_id: str
+    continued_run_id: str | None
+    original_run_id: str
+    start: ExecutionInput
+    lineage: str | None
+    line_revision: int
+    resets: list[WasReset]
+    checkpoints: list[Checkpoint]
+    updates: set[str]
+    closed_id: int
+    closed_at: datetime
 
 
 def checkpoint_id(start: ExecutionInput, original_run_id: str, event: Event) -> str:

@@ -12,25 +12,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from cairn.contracts.executions import (
-    NodeFailure,
-)
+from cairn.contracts.executions import NodeFailure
 from cairn.graph import segments, step
 from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
-from cairn.temporal.checkpoint import Checkpoint, Snapshot, checkpoint_id
-from cairn.temporal.ended import (
-    Done,
-    Ended,
-    done_of,
-    done_without_event,
-    in_order,
-    key_of,
-    name_of,
-    outcome,
-    watched,
-)
+from cairn.temporal.checkpoint import Checkpoint, LeftRun, Snapshot, checkpoint_id
+from cairn.temporal.ended import Done, Ended, done_of, done_without_event, in_order, key_of, name_of, outcome, watched
 from cairn.temporal.history import (
     ChildCompleted,
     ChildFailed,
@@ -65,11 +53,12 @@ class Projection:
         closed: how the run ended, if it did.
         done: the work that ended, oldest first; only when a checkpoint is captured.
         continued_run_id: the run before, when this one continues it.
-        previous: what it left (see ``condensed``).
+        previous: what it left.
         line_revision: the revision at which the present line began.
         events_before: how many events the runs have that this one continues.
-        steps: how many checkpoints it and those before it made; known of what is condensed alone.
+        steps: how many checkpoints it and those before it made; known of a run that went on alone.
         updates: ids of the commands that were accepted in this run.
+        signals: those that no workflow task has seen yet.
     """
 
     engine: Engine
@@ -100,7 +89,7 @@ class Projection:
         self._keys: dict[int, str] = {}
         self._made: list[Checkpoint] = []
         self._unseen: list[Ended] = []
-        self._signals: list[Signalled] = []
+        self.signals: list[Signalled] = []
         self._suggested, self._size = False, 0
         self._task: Task | None = None
         self._now: datetime | None = None
@@ -133,21 +122,29 @@ class Projection:
         if not self.resets:
             self.line_revision = previous.line_revision
 
-    def condensed(self) -> Projection:
-        """Return what later runs need of this one, which has ended: its checkpoints and totals, and not its state.
+    def left(self) -> LeftRun:
+        """Return what the run leaves to the one that continues it: no state, since there may be any number of runs."""
+        if self.closed is None:
+            raise AssertionError("the run has not ended")
+        start = self.engine.start.model_copy(update={"carry": None, "seed": None, "input": None, "item": None})
+        runs, engine = (self.run_id, self.continued_run_id, self.original_run_id), self.engine
+        told = (self.resets, self._own(), self.updates)
+        return LeftRun(*runs, start, engine.lineage, self.line_revision, *told, self.closed.id, self.closed.at)
 
-        An execution may have any number of runs, and their projections are kept together.
-        """
-        brief = Projection(run_id=self.run_id)
-        brief.previous, brief.continued_run_id = self.previous, self.continued_run_id
-        brief.line_revision, brief.events_before = self.line_revision, self.events_before
-        brief.last_event_id, brief.original_run_id = self.last_event_id, self.original_run_id
-        brief.resets, brief.updates, brief.closed = self.resets, self.updates, self.closed
-        brief._made = self._numbered()
-        brief.steps = self._steps_before + len(brief._made)
-        start = self.engine.start
-        brief.engine = Engine(start.model_copy(update={"carry": None, "seed": None, "input": None, "item": None}))
-        brief.engine.lineage, brief.engine.phase = self.engine.lineage, self.engine.phase
+    @staticmethod
+    def of_left(left: LeftRun, previous: Projection | None) -> Projection:
+        """Return the projection of a run that went on: its checkpoints and totals, and those of the one before."""
+        brief = Projection(run_id=left.run_id)
+        brief.continued_run_id, brief.original_run_id = left.continued_run_id, left.original_run_id
+        brief.line_revision, brief.resets, brief.updates = left.line_revision, left.resets, left.updates
+        brief.last_event_id, brief.closed = left.closed_id, Closed(left.closed_id, left.closed_at, None)
+        brief.engine = Engine(left.start)
+        brief.engine.lineage = left.lineage
+        if previous is not None:
+            brief.follow(previous)
+        brief.steps = brief._steps_before + len(left.checkpoints)
+        brief._made = [replace(each, step=each.step + brief._steps_before) for each in left.checkpoints]
+        brief._steps_before = 0
         return brief
 
     def _numbered(self) -> list[Checkpoint]:
@@ -228,7 +225,7 @@ class Projection:
                 self.resets.append(event)
                 self._reset_due = True
             case Signalled():
-                self._signals.append(event)
+                self.signals.append(event)
             case TaskCutOff():
                 self._cut_off = event.id
             case Closed():
@@ -286,8 +283,8 @@ class Projection:
             self.snapshot = self._after(seen)
         if self._capture is not None and self.engine.started:
             self.engine.state.trace = []
-        signals = [event for event in self._signals if event.id < point.started_id]
-        self._signals = self._signals[len(signals) :]
+        signals = [event for event in self.signals if event.id < point.started_id]
+        self.signals = self.signals[len(signals) :]
         signal(self.engine, signals)
         command(self.engine, task)
         self._take_trace(task)

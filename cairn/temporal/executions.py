@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, cast
-from weakref import WeakValueDictionary
 
 from temporalio.api.enums.v1 import (
     TaskQueueType,
@@ -31,13 +29,16 @@ from cairn import errors
 from cairn.contracts.executions import WORKFLOW_TYPE, Accepted, Command, ExecutionInput, Phase
 from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import MEMO_DETAIL
+from cairn.object_store import open_store
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
 from cairn.temporal.description import Description, waits_for_worker
 from cairn.temporal.history import ChildInitiated
 from cairn.temporal.impact import Aftermath
+from cairn.temporal.kept_runs import KeptRuns
 from cairn.temporal.priority import priority_of
+from cairn.temporal.projections import Projections
 from cairn.temporal.reading import HistoryReader
 from cairn.temporal.versions import pinned_version, version_of
 from workflows.graph_execution import REVISION, STATE
@@ -53,8 +54,6 @@ _LANDING = ("not_started", "reset_in_progress")
 ALL = ""
 """In place of a checkpoint's id: none is captured, and all that ended is told."""
 
-_CACHED_RUNS = 256
-_CACHED_PAST = 4096
 _POLL = timedelta(seconds=70)  # a poll waits for a minute; a poller that is gone is listed for some time
 
 _PHASES = {
@@ -82,9 +81,8 @@ class ExecutionClient:
         self.client = client
         self.settings = settings
         self.reader = HistoryReader(client)
-        self._projections: OrderedDict[str, Projection] = OrderedDict()
-        self._past: OrderedDict[str, Projection] = OrderedDict()
-        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        kept = KeptRuns(open_store(settings.blobs), client.data_converter.payload_codec, client.namespace)
+        self.projections = Projections(self.reader, kept)
 
     async def start(self, temporal_id: str, start: ExecutionInput, *, name: str) -> str:
         """Start the execution's workflow, once however often it is asked; return the id of its first run.
@@ -160,56 +158,7 @@ class ExecutionClient:
 
     async def project(self, description: Description) -> Projection:
         """Return the projection of the run as described, reading only what is new since the last time."""
-        projection = await self._project(description.temporal_id, description.run_id, description.length)
-        if projection.continued_run_id is not None and projection.previous is None:
-            left = await self._left_by(description.temporal_id, projection.continued_run_id)
-            if left is not None:
-                projection.follow(left)
-        return projection
-
-    async def _left_by(self, temporal_id: str, run_id: str) -> Projection | None:
-        """Return what a run left to the one that continues it; each run is read once, the oldest first.
-
-        The oldest runs may be gone, as retention removes closed runs one by one; None when all are.
-        """
-        lock = self._locks.setdefault(temporal_id, asyncio.Lock())
-        async with lock:
-            unread: list[str] = []
-            older: str | None = run_id
-            while older is not None and older not in self._past:
-                try:
-                    before = await self.reader.continued_from(temporal_id, older)
-                except RPCError as error:
-                    if error.status != RPCStatusCode.NOT_FOUND:
-                        raise
-                    older = None
-                    break
-                unread.append(older)
-                older = before
-            past = self._past[older] if older is not None else None
-            for each in reversed(unread):
-                run = await self._project(temporal_id, each, None)
-                if past is not None and run.previous is None:
-                    run.follow(past)
-                past = self._past[each] = run.condensed()
-                self._projections.pop(each, None)
-        while len(self._past) > _CACHED_PAST:
-            self._past.popitem(last=False)
-        return past
-
-    async def _project(self, temporal_id: str, run_id: str, length: int | None) -> Projection:
-        """Return the projection of a run alone; ``length`` None for one that has ended."""
-        lock = self._locks.setdefault(run_id, asyncio.Lock())
-        async with lock:
-            projection = self._projections.pop(run_id, None) or Projection(run_id=run_id)
-            behind = projection.closed is None if length is None else projection.last_event_id < length
-            if behind:
-                projection.feed(await self.reader.events(temporal_id, run_id, projection.last_event_id))
-                projection.settle()
-            self._projections[run_id] = projection
-        while len(self._projections) > _CACHED_RUNS:
-            self._projections.popitem(last=False)
-        return projection
+        return await self.projections.of(description)
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint of the run: the fold of its results in history."""

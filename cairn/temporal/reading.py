@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
@@ -13,12 +15,28 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client, WorkflowHistoryEventFilterType
+from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all
 from cairn.temporal.history import Event, Landed, WasReset, read
 
 _LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
 _TAIL_PAGE = 100
+_KNOWN = 10_000
+
+
+class Began(NamedTuple):
+    """How a run began.
+
+    Attributes:
+        at: when, in UTC; for a run that a reset made, when the one began that was reset.
+        continued_run_id: the run that it continues; None for the first of a chain.
+        original_run_id: its own id, unless a reset made it.
+    """
+
+    at: datetime
+    continued_run_id: str | None
+    original_run_id: str
 
 
 class HistoryReader:
@@ -27,6 +45,8 @@ class HistoryReader:
     def __init__(self, client: Client) -> None:
         """Take the process's client."""
         self.client = client
+        self._began: OrderedDict[str, Began] = OrderedDict()
+        self._resets: OrderedDict[str, tuple[WasReset, Landed | None]] = OrderedDict()
 
     async def events(self, temporal_id: str, run_id: str, after: int = 0) -> list[Event]:
         """Return the run's events that follow the one with number ``after``."""
@@ -79,12 +99,24 @@ class HistoryReader:
                 return started.workflow_task_completed_event_id
         return None
 
+    async def began(self, temporal_id: str, run_id: str) -> Began:
+        """Return how a run began. Raises ``RPCError`` (NOT_FOUND) when Temporal knows it no more."""
+        if run_id in self._began:
+            return self._began[run_id]
+        handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
+        events = handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT)
+        first = await answered(anext(events))
+        started = first.workflow_execution_started_event_attributes
+        at = first.event_time.ToDatetime(tzinfo=UTC)
+        found = Began(at, started.continued_execution_run_id or None, started.original_execution_run_id)
+        self._began[run_id] = found
+        while len(self._began) > _KNOWN:
+            self._began.popitem(last=False)
+        return found
+
     async def continued_from(self, temporal_id: str, run_id: str) -> str | None:
         """Return the run that went on in this one (continue-as-new); None for the first of a chain."""
-        handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
-        async for event in answered_all(handle.fetch_history_events(page_size=1, rpc_timeout=RPC_TIMEOUT)):
-            return event.workflow_execution_started_event_attributes.continued_execution_run_id or None
-        return None
+        return (await self.began(temporal_id, run_id)).continued_run_id
 
     async def newest(self, temporal_id: str, run_id: str) -> str:
         """Return the last of the runs that a run goes on in (continue-as-new), also when a reset has ended it since."""
@@ -106,7 +138,27 @@ class HistoryReader:
         return [run.run_id async for run in answered_all(listed)]
 
     async def last_reset(self, temporal_id: str, run_id: str) -> tuple[WasReset, Landed | None] | None:
-        """Return the reset that made a run, and how the execution landed in it; None when no reset made it."""
+        """Return the reset that made a run, and how the execution landed in it; None when no reset made it.
+
+        None also when Temporal knows the run no more.
+        """
+        if run_id in self._resets:
+            return self._resets[run_id]
+        try:
+            if (await self.began(temporal_id, run_id)).original_run_id == run_id:
+                return None
+            found = await self._last_reset(temporal_id, run_id)
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+            return None
+        if found is not None and found[1] is not None:  # it stays as it is
+            self._resets[run_id] = found
+            while len(self._resets) > _KNOWN:
+                self._resets.popitem(last=False)
+        return found
+
+    async def _last_reset(self, temporal_id: str, run_id: str) -> tuple[WasReset, Landed | None] | None:
         landed: Landed | None = None
         async for page in self._reverse(temporal_id, run_id):
             for event in reversed(await read(page[::-1], self.client.data_converter)):

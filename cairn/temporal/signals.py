@@ -5,8 +5,21 @@ from __future__ import annotations
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.contracts.executions import SIGNAL_EVENT, OutsideEvent
+from cairn.graph import waits
 from cairn.temporal.connection import RPC_TIMEOUT, answered
 from cairn.temporal.executions import Description, ExecutionClient
+
+
+async def has_room(temporal: ExecutionClient, now: Description, event: OutsideEvent) -> bool:
+    """Whether an execution can take one more outside event, besides those that it keeps and those on their way to it.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    run = await temporal.projections.alone(now)
+    state = run.engine.state if run.engine.started else None
+    on_their_way = [told.signal for told in run.signals if isinstance(told.signal, OutsideEvent)]
+    return waits.has_room(state, [*(state.inbox if state else ()), *run.engine.early, *on_their_way], event)
 
 
 async def signal_event(temporal: ExecutionClient, now: Description, event: OutsideEvent) -> bool:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from graphs import node, noting, sequence, waiting
-from installation import Cairn, idle_cairn  # noqa: F401
+from installation import Cairn, idle_cairn, until  # noqa: F401
 from served import Caller, Callers
+
+from cairn.domain.executions.outside import Event, send_event
+from cairn.errors import Conflict
+from cairn.graph import waits
 
 PAYLOAD_LIMIT = 1024 * 1024
 
@@ -85,6 +90,43 @@ async def test_what_is_refused(callers: Callers, world) -> None:
     fits = await send(caller, execution["id"], name="paid", payload="x" * (PAYLOAD_LIMIT - 100))
     assert fits.status_code == 202
     await caller.reach(execution["id"], "completed")
+
+
+async def test_more_events_than_are_kept_are_refused(caller: Caller, world, monkeypatch) -> None:
+    monkeypatch.setattr(waits, "INBOX", 3)
+    paid, tick = (node(name, "wait", event={"name": name}) for name in ("paid", "tick"))
+    execution = await caller.start(sequence(waiting("gate"), paid, tick))
+    sent = [await send(caller, execution["id"], name="other", event_id=f"o{n}") for n in range(3)]
+    assert {reply.status_code for reply in sent} == {202}
+    full = await send(caller, execution["id"], name="paid", event_id="p")
+    assert (full.status_code, full.json()["code"]) == (409, "inbox_full")
+    # One that it has already is not one more.
+    assert (await send(caller, execution["id"], name="other", event_id="o1")).status_code == 202
+    world.gate("gate").set()
+
+    async def taken(name: str) -> bool:
+        return (await send(caller, execution["id"], name=name, event_id=name)).status_code == 202
+
+    # What somebody waits for is taken, however much lies there that nobody waits for.
+    await until(lambda: taken("paid"))
+    await until(lambda: taken("tick"))
+    await caller.reach(execution["id"], "completed")
+
+
+async def test_bytes_of_events_are_bounded_and_nobody_has_to_run_for_it(idle_cairn: Cairn, monkeypatch) -> None:  # noqa: F811
+    monkeypatch.setattr(waits, "INBOX_BYTES", 1000)
+    execution = await idle_cairn.run(waits_for("paid"))
+
+    async def told(size: int) -> str:
+        async with idle_cairn.executions() as service:
+            return await send_event(service, execution.id, Event("paid", "x" * size))
+
+    await told(400)
+    await told(400)
+    with pytest.raises(Conflict) as refused:
+        await told(400)
+    assert refused.value.code == "inbox_full"
+    await told(50)
 
 
 async def test_many_events_at_once_all_arrive(caller: Caller, world) -> None:

@@ -154,6 +154,24 @@ async def test_children_outlive_the_run_they_began_in(cairn: Cairn, world) -> No
     assert (world.waiting["gate"], world.waiting["item"]) == (1, 2)
 
 
+async def test_large_events_that_nobody_waits_for_yet_are_carried_along(cairn: Cairn, world) -> None:
+    graph = looping(20)
+    names = ["w1", "w2", "w3"]
+    graph["nodes"] += [node(name, "wait", event={"name": "large"}) for name in names]
+    graph["nodes"][-4]["data"]["output"] = {"got": "[outputs.w1.n, outputs.w2.n, outputs.w3.n]"}
+    graph["edges"][-1:] = [edge("meet", "w1"), edge("w1", "w2"), edge("w2", "w3"), edge("w3", "end")]
+    execution = await cairn.run(graph)
+    for number in range(3):  # more than a payload may have
+        await send(cairn, execution.id, "large", {"n": number, "text": "x" * 1_000_000}, event_id=f"e{number}")
+    first = (await cairn.temporal.require(execution.id)).run_id
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data == {"got": [0, 1, 2]}
+    runs = list(dict.fromkeys(c.run_id for c in done.checkpoints))
+    assert runs[0] == first and len(runs) > 1
+    carried = (await cairn.temporal.reader.events(execution.id, runs[1]))[0].start.carry["state"]["inbox"]
+    assert [event["payload"]["n"] for event in carried] == [0, 1, 2]
+
+
 async def test_an_execution_is_forked_before_its_newest_run_has_landed(cairn: Cairn, world, monkeypatch) -> None:
     landed, gate = workflow_side.land, asyncio.Event()
     first: list[str] = []

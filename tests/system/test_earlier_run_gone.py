@@ -14,6 +14,7 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.temporal.executions import ExecutionClient
+from cairn.temporal.reading import Began
 
 
 async def remove(cairn: Cairn, temporal_id: str, run_id: str) -> None:
@@ -57,14 +58,14 @@ async def test_an_execution_is_read_without_its_earlier_runs(cairn: Cairn, world
     await until(lambda: len(world.of(execution.id)) == 15)
     before = (await cairn.get(execution.id)).checkpoints or []
     cairn.temporal = ExecutionClient(cairn.client, cairn.settings)
-    read = cairn.temporal.reader.continued_from
+    read = cairn.temporal.reader.began
 
-    async def gone(temporal_id: str, run_id: str) -> str | None:
+    async def gone(temporal_id: str, run_id: str) -> Began:
         if run_id == before[0].run_id:
             raise RPCError("workflow execution not found", RPCStatusCode.NOT_FOUND, b"")
         return await read(temporal_id, run_id)
 
-    monkeypatch.setattr(cairn.temporal.reader, "continued_from", gone)
+    monkeypatch.setattr(cairn.temporal.reader, "began", gone)
     after = (await cairn.get(execution.id)).checkpoints or []
     assert [c.id for c in after] == [c.id for c in before if c.run_id != before[0].run_id]
     await send(cairn, execution.id, "paid", 5)

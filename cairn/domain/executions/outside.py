@@ -10,7 +10,8 @@ from cairn import errors
 from cairn.contracts.executions import OutsideEvent, Phase
 from cairn.contracts.json import Json, canonical
 from cairn.domain.executions.service import ExecutionService
-from cairn.temporal.signals import signal_event
+from cairn.graph.waits import INBOX, INBOX_BYTES
+from cairn.temporal.signals import has_room, signal_event
 
 LIMIT = 1024 * 1024
 """Bytes of an event's JSON: payload and correlation."""
@@ -46,7 +47,7 @@ async def send_event(executions: ExecutionService, execution_id: str, event: Eve
 
     Raises:
         NotFound: no such execution.
-        Conflict: it has ended, or has not reached Temporal yet.
+        Conflict: it has ended, or has not reached Temporal yet, or keeps as many events as it can.
         PayloadTooLarge: the event is over 1 MiB.
         Unavailable: Temporal does not answer.
     """
@@ -64,6 +65,9 @@ async def send_event(executions: ExecutionService, execution_id: str, event: Eve
             correlation=event.correlation,
             payload=event.payload,
         )
+        if not await has_room(executions.temporal, now, told):
+            message = "The execution keeps as many events as it can: it has to wait for some of them first"
+            raise errors.Conflict(message, code="inbox_full", extra={"events": INBOX, "bytes": INBOX_BYTES})
         if await signal_event(executions.temporal, now, told):
             return event_id
     raise errors.Conflict("The execution is being reset", code="reset_in_progress", retry_after=1.0)
