@@ -23,17 +23,32 @@ from api.kit.rate_limit import RateLimiter
 from api.kit.request_log import RequestLog
 from api.kit.route import respond
 from api.omium.conventions import OMIUM
-from api.omium.routes import checkpoints, commands, events, executions, resets, schedules
+from api.omium.routes import checkpoints, commands, events, execution_diagrams, executions, resets, schedules
 from api.omniflow.conventions import OMNIFLOW
 from api.reference import Reference
 from api.voice.conventions import VOICE
-from api.voice.routes import folders, versions, workflows
+from api.voice.routes import (
+    credentials,
+    diagrams,
+    differences,
+    folders,
+    node_types,
+    references,
+    report,
+    templates,
+    tools,
+    uploads,
+    versions,
+    workflows,
+)
 from api.workflux.conventions import WORKFLUX
+from cairn.domain.credentials import Sealer
 from cairn.domain.executions.stream import TokenFeed
 from cairn.domain.executions.token_wakeups import wakeups
 from cairn.domain.keys import load_secret
 from cairn.domain.tools.registry import load_tools
 from cairn.graph.validate import ValidationContext
+from cairn.object_store import open_store
 from cairn.observability import measure_http, temporal_interceptors
 from cairn.persistence.session import Database, create_engine
 from cairn.providers.mcp import server_names
@@ -56,9 +71,28 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     events.router,
                     checkpoints.router,
                     schedules.router,
+                    execution_diagrams.router,
                 ],
             ),
-            (VOICE, [folders.router, workflows.router, versions.router]),
+            (
+                VOICE,
+                [
+                    uploads.router,
+                    uploads.links,
+                    report.router,
+                    diagrams.router,
+                    differences.router,
+                    templates.router,
+                    node_types.router,
+                    credentials.router,
+                    tools.router,
+                    references.router,
+                    folders.router,
+                    # Last: what they have an id in, others have words in.
+                    workflows.router,
+                    versions.router,
+                ],
+            ),
             (AGENTFLOW, [system.router, approvals.router, questions.router, hooks.router]),
             (WORKFLUX, []),
             (OMNIFLOW, []),
@@ -71,7 +105,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
 
 @asynccontextmanager
 async def _context(settings: Settings) -> AsyncGenerator[Context]:
-    database = Database(create_engine(settings.database))
+    database, known = Database(create_engine(settings.database)), load_tools(settings)
     tokens = TokenFeed(database, wakeups(database))
     try:
         client = await connect(settings, interceptors=temporal_interceptors(settings))
@@ -82,8 +116,11 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
             secret=load_secret(settings),
             limiter=RateLimiter(settings.rate_limit),
             tokens=tokens,
+            storage=open_store(settings.storage),
+            tools=known,
+            sealer=Sealer.of(settings),
             validation=ValidationContext(
-                known_tools=frozenset(load_tools(settings).names()), known_mcp_servers=server_names(settings)
+                known_tools=frozenset(known.names()), known_mcp_servers=server_names(settings)
             ),
         )
     finally:

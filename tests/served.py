@@ -79,6 +79,7 @@ class Callers:
     def __init__(self, url: str, database: Database, settings: Settings) -> None:
         self.url = url
         self.database = database
+        self.settings = settings
         self.secret = load_secret(settings)
         self._clients: list[httpx2.AsyncClient] = []
 

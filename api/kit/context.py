@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from time import monotonic
 
+from obstore.store import ObjectStore
+
 from api.kit.rate_limit import RateLimiter
+from cairn.domain.credentials import Sealer
 from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.tools import ToolRegistry
 from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database
 from cairn.settings import Settings
@@ -26,6 +30,9 @@ class Context:
         started: when this process began to serve (monotonic seconds).
         limiter: counts the requests of each key.
         tokens: what models write while they write it.
+        storage: where uploaded files are kept.
+        tools: those of the installation.
+        sealer: encrypts the secrets of credentials.
         key_uses: when the use of a key was last written down (monotonic seconds), by key id.
     """
 
@@ -36,5 +43,8 @@ class Context:
     validation: ValidationContext
     limiter: RateLimiter
     tokens: TokenFeed
+    storage: ObjectStore
+    tools: ToolRegistry
+    sealer: Sealer
     started: float = field(default_factory=monotonic)
     key_uses: dict[str, float] = field(default_factory=dict[str, float])

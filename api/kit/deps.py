@@ -16,6 +16,7 @@ from cairn.domain.principal import Principal
 from cairn.domain.requests.service import RequestService
 from cairn.domain.requests.statistics import ApprovalStatistics
 from cairn.domain.schedules.service import ScheduleService
+from cairn.domain.uploads import UploadService
 from cairn.temporal.schedule_client import ScheduleClient
 
 
@@ -65,6 +66,12 @@ def approval_statistics(request: Request, unit: Unit) -> ApprovalStatistics:
     return ApprovalStatistics(unit.session, request.state.principal)
 
 
+def upload_service(request: Request, unit: Unit) -> UploadService:
+    """Return the caller's uploads."""
+    caller: Principal = request.state.principal
+    return UploadService(unit.session, caller.scope, request.app.state.context.secret)
+
+
 Executions = Annotated[ExecutionService, Depends(execution_service)]
 Tokens = Annotated[TokenFeed, Depends(token_feed)]
 Resets = Annotated[ResetService, Depends(reset_service)]
@@ -73,3 +80,4 @@ Graphs = Annotated[GraphService, Depends(graph_service)]
 Folders = Annotated[FolderService, Depends(folder_service)]
 Requests = Annotated[RequestService, Depends(request_service)]
 ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]
+Uploads = Annotated[UploadService, Depends(upload_service)]

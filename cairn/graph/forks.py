@@ -19,7 +19,7 @@ def fork(state: ExecutionState, node: GraphNode, token: Token) -> None:
     for way in ways:
         state.ready.append(
             Token(
-                node_id=way.target,
+                node_id=state.follow(way),
                 forks=(*token.forks, fork_id),
                 labels=(*token.labels, way.label),
                 last=token.last,

@@ -87,7 +87,7 @@ def leave(graph: Graph, state: ExecutionState, node: GraphNode, token: Token) ->
         return
     if node.kind.type == "condition":
         returned(graph, state, node, way.label)
-    state.ready.append(Token(node_id=way.target, forks=token.forks, labels=token.labels, last=token.last))
+    state.ready.append(Token(node_id=state.follow(way), forks=token.forks, labels=token.labels, last=token.last))
 
 
 def node_done(
