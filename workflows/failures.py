@@ -16,7 +16,7 @@ from temporalio.exceptions import (
 )
 
 from cairn.contracts.children import MapResult, map_value
-from cairn.contracts.executions import ExecutionResult, NodeFailure
+from cairn.contracts.executions import ExecutionResult, NodeFailure, Usage
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import PARKED, NodeResult
 from cairn.errors import CairnError
@@ -49,8 +49,7 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
         if isinstance(cause.cause, ApplicationError) and cause.cause.type == "PayloadKeyUnknown":
             # A worker without the key of a payload could not even read what it was asked to do.
             return _failure(run, "payload_key_unknown", f"node {run.summary!r} failed: {cause.message}", tried, None)
-        first = cause.details[0] if cause.details else None
-        details = cast("JsonObject", first) if isinstance(first, dict) else {}
+        details = _told(cause)
         return _failure(
             run,
             cause.type or "error",
@@ -59,6 +58,11 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
             details.get("cause"),
         )
     return _failure(run, "error", f"node {run.summary!r} failed: {cause}", tried, None)
+
+
+def failure_details(failure: NodeFailure, usage: Usage) -> JsonObject:
+    """Return what an execution, or a map, tells its parent of its failure: also what it has used of models."""
+    return {**failure.model_dump(), **({"usage": usage.model_dump()} if usage.requests else {})}
 
 
 def child_failure(child: Child, cause: BaseException | None) -> NodeFailure:
@@ -73,7 +77,11 @@ def child_failure(child: Child, cause: BaseException | None) -> NodeFailure:
     elif isinstance(cause, TimeoutError):
         code, message = "timeout", "it took too long"
     return NodeFailure(
-        code=code, message=f"node {child.summary!r} failed: {message}", node_id=child.node_id, visit=child.visit
+        code=code,
+        message=f"node {child.summary!r} failed: {message}",
+        node_id=child.node_id,
+        visit=child.visit,
+        usage=_told(cause).get("usage"),
     )
 
 
@@ -102,6 +110,11 @@ def refusals_told() -> Generator[None]:
         yield
     except CairnError as error:
         raise application_error(error) from error
+
+
+def _told(cause: BaseException | None) -> JsonObject:
+    first = cause.details[0] if isinstance(cause, ApplicationError) and cause.details else None
+    return cast("JsonObject", first) if isinstance(first, dict) else {}
 
 
 def _failure(run: Run, code: str, message: str, attempt: int, cause: str | None) -> NodeFailure:

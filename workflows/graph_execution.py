@@ -47,7 +47,7 @@ from cairn.graph.commands import check_command
 from cairn.graph.compiled import GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Wait
-from workflows.failures import refusals_told
+from workflows.failures import failure_details, refusals_told
 from workflows.work import WorkRunner
 
 STATE = SearchAttributeKey.for_keyword(operations.SEARCH_STATE)
@@ -383,7 +383,7 @@ class GraphExecution:
         if failure is not None:
             raise ApplicationError(
                 f"{failure.message} (attempt {failure.attempt})",
-                failure.model_dump(),
+                failure_details(failure, self._engine.state.usage),
                 type=failure.code,
                 non_retryable=True,
             )

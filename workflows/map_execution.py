@@ -50,7 +50,7 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
-from workflows.failures import is_cancelled, is_parked
+from workflows.failures import failure_details, is_cancelled, is_parked
 from workflows.search_attributes import execution_attributes
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
@@ -119,7 +119,7 @@ class MapExecution:
             await workflow.wait(workers)
         if self._failed is not None:
             failure, index = self._failed
-            details = {**failure.model_dump(), "index": index}
+            details = {**failure_details(failure, self._usage), "index": index}
             raise ApplicationError(failure.message, details, type=failure.code, non_retryable=True)
         for worker in workers:
             worker.result()
@@ -141,6 +141,7 @@ class MapExecution:
             result = await self._child(child, start, f"{self._start.name} [{number}]".strip())
         except (ChildWorkflowError, ActivityError) as error:
             failure, _ = self._failure_of(error.cause, number)
+            self._usage = self._usage.plus(failure.usage or Usage())
             self._fail(failure, number)
             self._take([ItemResult(error=failure)], index, None)
         else:
@@ -154,7 +155,9 @@ class MapExecution:
         try:
             result = await self._child(child, start, summary)
         except (ChildWorkflowError, ActivityError) as error:
-            self._failed = self._failed or self._failure_of(error.cause, start.first)
+            failure, index = self._failure_of(error.cause, start.first)
+            self._usage = self._usage.plus(failure.usage or Usage())
+            self._failed = self._failed or (failure, index)
             raise _ItemFailed from error
         self._take(result.items, offset, result.usage)
 

@@ -145,6 +145,7 @@ class NodeFailure(BaseModel):
         visit: which visit of the node, from 1.
         attempt: the last attempt's number, from 1.
         cause: message of the underlying error, if any.
+        usage: what the child that failed has used of models; no part of what is shown of the failure.
     """
 
     code: str
@@ -153,6 +154,7 @@ class NodeFailure(BaseModel):
     visit: int = 1
     attempt: int = 1
     cause: str | None = None
+    usage: Usage | None = Field(default=None, exclude=True)
 
 
 class ExecutionResult(BaseModel):

@@ -17,16 +17,7 @@ from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
 from cairn.graph.limits import over_budget, over_limit, used
 from cairn.graph.nodes.agent import AgentData
-from cairn.graph.results import (
-    NODE_ERRORS,
-    choose,
-    failure_of,
-    leave,
-    node_done,
-    returned,
-    traced,
-    write,
-)
+from cairn.graph.results import NODE_ERRORS, choose, failure_of, leave, node_done, returned, traced, write
 from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Line, Notice, Run, Token, Wait, Work
 
 
@@ -119,6 +110,7 @@ def fail(graph: Graph, state: ExecutionState, key: str, failure: NodeFailure) ->
     owner = calls if work.loop == calls.CALL else agents
     if work.loop is not None and owner.fail(state, work, failure):
         return
+    used(state, failure.usage if state.engine > 2 else None)
     failed(graph, state, graph.nodes[work.run.node_id], work.token, failure)
 
 

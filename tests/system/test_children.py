@@ -105,6 +105,33 @@ async def test_a_failing_child_fails_its_node_with_its_code(cairn: Cairn, world)
     assert (failed.error["code"], failed.error["node_id"]) == ("planned", "sub")
 
 
+async def test_what_failed_children_have_used_counts_for_their_parent(cairn: Cairn, world) -> None:
+    below = sequence(node("think", "agent", prompt="Say something"), noting("bad"))
+    world.failing.add("bad")
+    above = {
+        "nodes": [
+            node("start", "start"),
+            node("sub", "subgraph", workflow_id=await cairn.publish(below), input={}),
+            node("each", "map", items="[1, 2]", body=below, on_error="collect"),
+            node("all", "map", items="[1]", body=below),
+            node("end", "end"),
+        ],
+        "edges": [
+            edge("start", "sub"),
+            edge("sub", "end", "well"),
+            edge("sub", "each", "broken", on="error"),
+            edge("each", "all"),
+            edge("all", "end", "well"),
+            edge("all", "end", "broken", on="error"),
+        ],
+    }
+    execution = await cairn.run(above)
+    done = await cairn.reach(execution.id, "completed")
+    used = [child.usage for child in await children(cairn, execution.id)]
+    assert [each and each["requests"] for each in used] == [1] * 4
+    assert done.usage is not None and done.usage["requests"] == 4
+
+
 async def test_a_graph_that_runs_itself_ends_at_the_depth_limit(cairn: Cairn) -> None:
     below = await cairn.publish(sequence(noting("a")))
     await publish_anew(cairn, below, sequence(node("again", "subgraph", workflow_id=below)))
