@@ -12,6 +12,7 @@ import typer
 
 from cairn.cli.check_replay import check_replay
 from cairn.cli.client import ApiClient, open_client
+from cairn.cli.graph_exchange import export_graph, import_graph
 from cairn.cli.graph_file import read_graph
 from cairn.cli.output import AsJson, show
 from cairn.errors import Conflict, NotFound
@@ -20,8 +21,10 @@ if TYPE_CHECKING:
     from cairn.contracts.json import JsonObject
     from cairn.graph.model import GraphIssue
 
-app = typer.Typer(help="Graphs: check and publish them.", no_args_is_help=True)
+app = typer.Typer(help="Graphs: check, publish, export and import them.", no_args_is_help=True)
 app.command()(check_replay)
+app.command("export")(export_graph)
+app.command("import")(import_graph)
 
 File = Annotated[Path, typer.Argument(help="A graph, as JSON or YAML.")]
 _WORKFLOWS = "/api/v1/workflow"

@@ -86,7 +86,7 @@ async def _approve(caller: Caller, execution: str) -> None:
 
 
 def _report(output: JsonObject) -> None:
-    assert "glacier" in output["report"].lower() and output["sources"] and 0 <= output["score"] <= 1
+    assert "durable" in output["report"].lower() and output["sources"] and 0 <= output["score"] <= 1
 
 
 def _refund(output: JsonObject) -> None:
