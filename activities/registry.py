@@ -26,13 +26,16 @@ from activities.schedules import ScheduleActivities
 from activities.score import ScoreActivities
 from activities.segment import SegmentActivities
 from activities.tools import ToolActivities
+from activities.writing import WritingActivities
 from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
 from cairn.domain.conversations import Conversations
 from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
-from cairn.domain.tools.registry import load_tools
+from cairn.domain.tools.registry import ToolRegistry, load_tools
+from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModels
+from cairn.providers.mcp import server_names
 from cairn.settings import Settings
 from cairn.temporal.executions import ExecutionClient
 
@@ -46,6 +49,10 @@ class Dependencies:
     client: Client
     closing: AsyncExitStack = field(default_factory=AsyncExitStack)
     """Closes in the end what activities have opened."""
+
+
+def _authoring(settings: Settings, tools: ToolRegistry) -> ValidationContext:
+    return ValidationContext(known_tools=frozenset(tools.names()), known_mcp_servers=server_names(settings))
 
 
 def activities(deps: Dependencies) -> list[Callable[..., Any]]:
@@ -95,5 +102,6 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.note_scheduled,
         schedules.discard_scheduled,
         schedules.look_at_execution,
+        WritingActivities(models, _authoring(deps.settings, known)).write_graph,
         BlobActivities(deps.settings, deps.client).collect_blobs,
     ]
