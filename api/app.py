@@ -28,6 +28,7 @@ from api.omniflow.conventions import OMNIFLOW
 from api.reference import Reference
 from api.voice.conventions import VOICE
 from api.voice.routes import (
+    calls,
     credentials,
     diagrams,
     differences,
@@ -77,6 +78,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
             (
                 VOICE,
                 [
+                    calls.router,
                     uploads.router,
                     uploads.links,
                     report.router,

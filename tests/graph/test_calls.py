@@ -1,76 +1,19 @@
-"""Calls of voice graphs, stepped by hand: turns, ways, silence, what follows the end."""
+"""Calls of voice graphs, stepped by hand: turns, ways, tools, silence, the end."""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from machine import NOW, Machine
+from machine import NOW
 from phone import pizzeria, say, speaker
+from stepped_call import Phone
 
-from cairn.contracts.executions import NodeFailure, OutsideEvent
-from cairn.contracts.nodes import NodeResult
-from cairn.graph import call_events, step
-from cairn.graph.dialogs import Call
-from cairn.graph.state import ExecutionState, Run, Wait
+from cairn.contracts.executions import OutsideEvent
+from cairn.graph import call_events
+from cairn.graph.state import ExecutionState, Run
 
-
-class Phone(Machine):
-    """A call that is stepped by hand."""
-
-    def __init__(self, definition, input_data=None, **configuration) -> None:
-        super().__init__(definition, input_data)
-        self.state = step.begin(self.graph, {"id": "e", "workflow_id": "w"}, input_data or {}, configuration)
-        self.state.engine = 3
-        self.now = NOW
-
-    @property
-    def call(self) -> Call:
-        assert self.state.call is not None
-        return self.state.call
-
-    def go(self, after: float = 0) -> list[str]:
-        """Go on, some seconds later; return what activities were begun."""
-        self.now += timedelta(seconds=after)
-        step.pass_time(self.graph, self.state, self.now)
-        before = len(self.runs)
-        self.advance(self.now)
-        while step.pass_time(self.graph, self.state, self.now):
-            self.advance(self.now)
-        begun = [run for run in self.runs[before:] if isinstance(run, Run) and run.key in self.state.in_flight]
-        return [run.summary for run in begun]
-
-    def hear(self, text, name: str = "utterance", after: float = 1) -> list[str]:
-        event = OutsideEvent(event_id=f"e{len(self.state.heard)}", lineage="", name=name, payload={"text": text})
-        self.state.heard.append(event.event_id)
-        self.state.inbox.append(event)
-        return self.go(after)
-
-    def brought(self, value, after: float = 0) -> list[str]:
-        step.complete(self.graph, self.state, self.under_way().key, NodeResult(value=value))
-        return self.go(after)
-
-    def said(self, text: str = "", *ways: str, tools: tuple[str, ...] = ()) -> list[str]:
-        """The model says something, and chooses ways or asks for tools."""
-        transitions = [{"id": f"id_{way}", "name": way} for way in ways]
-        calls = [{"id": f"id_{tool}", "tool": tool, "arguments": {}} for tool in tools]
-        return self.brought({"history": f"h{len(self.runs)}", "text": text, "calls": calls, "transitions": transitions})
-
-    def broke(self, code: str = "broken") -> list[str]:
-        run = self.under_way()
-        step.fail(self.graph, self.state, run.key, NodeFailure(code=code, message="it broke", node_id=run.node_id))
-        return self.go()
-
-    def under_way(self) -> Run:
-        return next(work.run for work in reversed(self.state.in_flight.values()) if isinstance(work.run, Run))
-
-    @property
-    def lines(self) -> list[str]:
-        return [f"{each.role}: {each.text}" for each in self.call.transcript]
-
-    def deadlines(self) -> dict[str, datetime | None]:
-        waits = (work.run for work in self.state.in_flight.values() if isinstance(work.run, Wait))
-        return {wait.data["for"]: wait.deadline for wait in waits}
+HOOK = speaker("hook", "webhook", endpoint_url="https://x.example")
 
 
 def test_the_greeting_needs_no_work_and_then_the_caller_is_listened_to() -> None:
@@ -372,117 +315,6 @@ def test_a_fetch_that_fails_does_not_lose_the_call() -> None:
     p.go()
     p.broke("connection_error")
     assert p.lines == ["agent: Welcome to the pizzeria, dear guest!"]
-
-
-HOOK = speaker("hook", "webhook", endpoint_url="https://x.example/{{ workflow_run_id }}")
-REVIEW = speaker("review", "qa", qa_min_call_duration=5)
-
-
-def ended(*more: dict, seconds: float = 20, **configuration) -> Phone:
-    p = Phone(pizzeria(*more), {"phone_number": "+4930"}, max_user_idle_timeout=100, **configuration)
-    p.go()
-    p.hear("Hi", after=seconds)
-    p.said("Hello.")
-    p.hear(None, "hangup", after=0)
-    return p
-
-
-def test_reviews_and_then_webhooks_follow_the_call() -> None:
-    hook = {**HOOK, "data": {**HOOK["data"], "custom_headers": [{"key": "X-Guest", "value": "{{ phone_number }}"}]}}
-    hook["data"]["payload_template"] = {
-        "from": "{{ initial_context.phone_number }}",
-        "note": "{{ call_disposition }} after {{ call_duration_seconds }}",
-        "reviews": ["{{ annotations.review.tags }}"],
-        "nothing": "{{ no.such }}",
-        "n": 5,
-    }
-    p = ended(hook, REVIEW)
-    assert p.under_way().summary == "review"
-    assert "Caller: Hi" in p.under_way().data["prompt"]
-    assert p.under_way().checkpoint == "review"
-    assert p.brought({"summary": "They said hi.", "tags": ["short"]}) == ["hook"]
-    data = p.under_way().data
-    assert data["url"] == "https://x.example/e"
-    assert data["headers"] == {"X-Guest": "+4930"}
-    assert data["body"] == {
-        "from": "+4930",
-        "note": "user_hangup after 20",
-        "reviews": [["short"]],
-        "nothing": None,
-        "n": 5,
-    }
-    p.brought({"status": 200})
-    assert p.state.ended
-    assert p.state.failure is None
-
-
-def test_a_webhook_without_a_payload_tells_all() -> None:
-    p = ended(HOOK)
-    assert p.under_way().data["body"] == {
-        "execution_id": "e",
-        "workflow_id": "w",
-        "initial_context": {"phone_number": "+4930"},
-        "gathered_context": {},
-        "call_disposition": "user_hangup",
-        "call_duration_seconds": 20.0,
-        "transcript": "Agent: Welcome to the pizzeria, dear guest!\nCaller: Hi\nAgent: Hello.",
-        "annotations": {},
-    }
-
-
-def test_what_follows_the_call_may_fail() -> None:
-    p = ended(HOOK, REVIEW)
-    p.broke("model_config")
-    p.broke("http_status")
-    assert p.state.ended
-    assert p.state.failure is None
-    assert [each["node_id"] for each in p.call.problems] == ["review", "hook"]
-    assert p.state.outputs["hook"] == {"error": {"code": "http_status", "message": "it broke"}}
-
-
-@pytest.mark.parametrize(
-    ("data", "why"),
-    [
-        ({"qa_enabled": False}, "it is disabled"),
-        ({"qa_min_call_duration": 21}, "the call was shorter than 21 seconds"),
-        ({"qa_sample_rate": 1}, "the call is not in the sample"),
-    ],
-)
-def test_reviews_that_are_not_wanted(data: dict, why: str) -> None:
-    p = ended(speaker("review", "qa", **{"qa_min_call_duration": 5, **data}))
-    assert p.state.ended
-    assert p.state.outputs["review"] == {"skipped": why}
-
-
-def test_calls_that_a_machine_took_are_reviewed_when_that_is_wanted() -> None:
-    for wanted in (False, True):
-        p = Phone(pizzeria(speaker("review", "qa", qa_min_call_duration=0, qa_voicemail_calls=wanted)))
-        p.go()
-        event = OutsideEvent(event_id="h", lineage="", name="hangup", payload={"disposition": "voicemail_detected"})
-        p.state.inbox.append(event)
-        assert p.go(1) == (["review"] if wanted else [])
-
-
-def test_a_review_may_have_a_model_of_its_own() -> None:
-    own = {
-        "qa_use_workflow_llm": False,
-        "qa_provider": "openai",
-        "qa_model": "gpt-5.2",
-        "qa_system_prompt": "Judge {{ kind }}",
-    }
-    p = ended(speaker("review", "qa", **own))
-    assert p.under_way().data["model"] == "openai:gpt-5.2"
-    assert p.under_way().data["system"] == "Judge "
-
-
-def test_what_follows_a_failed_call_runs_before_the_execution_fails() -> None:
-    p = Phone(pizzeria(HOOK))
-    p.go()
-    p.hear("Hi")
-    assert p.broke("model_config") == ["hook"]
-    assert p.state.failure is None
-    p.brought({"status": 200})
-    assert p.state.failure.code == "model_config"
 
 
 def test_other_nodes_may_stand_between() -> None:

@@ -12,7 +12,8 @@ from api.kit.deps import Executions, Tokens
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
 from api.kit.unit_of_work import Unit
-from api.omium.schemas.events import Event, EventAccepted, SendEvent, server_sent
+from api.omium.schemas.events import Event, EventAccepted, EventAnswered, SendEvent, Waiting, server_sent
+from cairn.domain.calls.turns import converse
 from cairn.domain.executions.outside import send_event
 
 WithTokens = Annotated[bool, Query(description="Whether to tell what models write, while they write it.")]
@@ -43,12 +44,24 @@ async def stream_events(
     return stream(server_sent(events))
 
 
-@router.post("/events", status_code=202, dependencies=[may("executions:write")])
-async def send_execution_event(execution_id: str, body: SendEvent, executions: Executions, unit: Unit) -> EventAccepted:
-    """Tell an execution what happened outside, for its `wait` nodes.
+@router.post(
+    "/events",
+    status_code=202,
+    response_model=EventAnswered | EventAccepted,
+    dependencies=[may("executions:write")],
+    responses={409: {"description": "It has ended, or an answer is asked for and its graph is no voice graph."}},
+)
+async def send_execution_event(
+    execution_id: str, body: SendEvent, executions: Executions, unit: Unit, waiting: Annotated[Waiting, Query()]
+) -> EventAccepted:
+    """Tell an execution what happened outside, for its `wait` nodes or for its call.
 
-    An event that comes before its wait is kept for it. No worker has to run.
+    An event that comes before its wait is kept for it. No worker has to run. In a call, the event `utterance` with the
+    payload `{"text": …}` is what the caller says, and `hangup` ends the call.
     """
     await unit.commit()
-    event_id = await send_event(executions, execution_id, body.event(), unit.operation_key)
-    return EventAccepted(event_id=event_id, execution_id=execution_id)
+    told = executions, execution_id, body.event()
+    if not waiting.wait:
+        return EventAccepted(event_id=await send_event(*told, unit.operation_key), execution_id=execution_id)
+    event_id, reply = await converse(*told, waiting.timeout, unit.operation_key)
+    return EventAnswered.of(event_id, execution_id, reply)

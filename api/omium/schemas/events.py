@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from sse_starlette import ServerSentEvent
 
 from api.kit.body import Body, leave_out_default
+from api.omium.schemas.calls import CallReply
 from cairn.contracts.json import Json, JsonObject
+from cairn.domain.calls.turns import Reply
 from cairn.domain.executions import outside
 from cairn.domain.executions.events import ExecutionEvent
 
@@ -24,7 +26,9 @@ class Event(BaseModel):
         description="Grows from event to event, over resets too; also the event's `id:`. A token has no `id:`, and the"
         " number of the event before it."
     )
-    type: str = Field(description="status, node_started, node_completed, node_failed, checkpoint, reset or token.")
+    type: str = Field(
+        description="status, node_started, node_completed, node_failed, checkpoint, reset, transcript or token."
+    )
     at: datetime
     execution_id: str
     lineage: str = Field(description="Names the line of the execution; a reset begins a new one.")
@@ -70,3 +74,24 @@ class EventAccepted(BaseModel):
     event_id: str
     execution_id: str
     accepted: Literal[True] = True
+
+
+class EventAnswered(EventAccepted):
+    """What a call answers to an utterance."""
+
+    reply: CallReply | None = Field(description="Null when the answer takes longer than was waited for.")
+
+    @classmethod
+    def of(cls, event_id: str, execution_id: str, reply: Reply | None) -> Self:
+        """Make it of what the domain says."""
+        answer = CallReply.model_validate(reply) if reply is not None else None
+        return cls(event_id=event_id, execution_id=execution_id, reply=answer)
+
+
+class Waiting(BaseModel):
+    """Whether, and how long, to wait for what a call answers."""
+
+    wait: bool = Field(default=False, description="Wait for the answer; only for executions of voice graphs.")
+    timeout: float = Field(
+        default=30, ge=0.1, le=60, description="Seconds to wait at most; what was said is heard all the same."
+    )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
 
 from api.kit.body import INTEGRAL, Body, OptionalText, leave_out_default
+from api.omium.schemas.calls import Call
 from api.omium.schemas.checkpoints import Checkpoint
 from cairn.contracts.json import Json, JsonObject
 from cairn.domain.executions import model
@@ -93,6 +94,7 @@ class ExecutionDetail(Execution):
     children: dict[str, Children] | None = Field(
         description="By the id of the node that started them; `GET /executions?parent_execution_id=…` lists them."
     )
+    call: Call | None = Field(description="Of a voice graph: how its call stands, and what was said.")
 
     @computed_field
     @property

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from cairn.contracts.executions import Phase
 from cairn.contracts.json import JsonObject
+from cairn.graph.nodes.voice import SPEAKING
 from cairn.graph.state import Run
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.history import (
@@ -41,7 +42,7 @@ class ExecutionEvent:
 
     Attributes:
         seq: grows from event to event, over resets too; a token has that of the event before it.
-        type: status, node_started, node_completed, node_failed, checkpoint, reset or token.
+        type: status, node_started, node_completed, node_failed, checkpoint, reset, transcript or token.
         at: UTC.
         lineage: id of the run in which the line began that the event belongs to.
         node_id: the node it is about, if any.
@@ -75,15 +76,18 @@ def last_seq(run: Projection) -> int:
 class Narrator:
     """Tells one run's history as events. Feed it what is new, in order."""
 
-    def __init__(self, execution_id: str, previous: Projection | None = None) -> None:
+    def __init__(
+        self, execution_id: str, previous: Projection | None = None, projection: Projection | None = None
+    ) -> None:
         """Begin before the run's first event.
 
         Args:
             execution_id: put into the events.
             previous: of the run that this one continues.
+            projection: a fresh one of the run, to be fed with the events.
         """
         self.execution_id = execution_id
-        self.projection = Projection()
+        self.projection = projection or Projection()
         if previous is not None:
             self.projection.follow(previous)
         self._before = self.projection.events_before
@@ -93,6 +97,7 @@ class Narrator:
         self._last = 0
         self._part = 0
         self._reset: WasReset | None = None
+        self._lines, self._hung_up = 0, False
 
     def tell(self, events: Iterable[Event]) -> Iterator[ExecutionEvent]:
         """Yield what the next events of the history mean."""
@@ -108,7 +113,7 @@ class Narrator:
     def is_agent(self, node_id: str) -> bool:
         """Whether a model works for the node."""
         node = self.projection.engine.graph.nodes.get(node_id) if self.projection.engine.started else None
-        return node is not None and node.kind.type == "agent"
+        return node is not None and (node.kind.type == "agent" or node.kind.type in SPEAKING)
 
     def _group(self, group: list[Event]) -> Iterator[ExecutionEvent]:
         self.projection.feed(group)
@@ -128,6 +133,7 @@ class Narrator:
             case Started():
                 previous = self.projection.previous
                 self.lineage = (previous.engine.lineage if previous else None) or event.original_run_id
+                self._go_on_from(event.start.carry or event.start.seed)
                 yield from self._status(event.at, self._phase or Phase.RUNNING, None)
             case WasReset():
                 self._reset = event
@@ -182,10 +188,28 @@ class Narrator:
         """Tell what the last workflow task changed."""
         if self._reset is not None or not self.projection.engine.started:
             return
+        yield from self._said(at)
         phase = self.projection.engine.phase
         if phase not in TERMINAL:
             self._part = _EVENT - 1
             yield from self._status(at, phase, self.projection.engine.detail)
+
+    def _go_on_from(self, dumped: JsonObject | None) -> None:
+        """Take note of what was said in another run, or in the execution that was forked: it is not told again."""
+        call: JsonObject = (dumped["state"].get("call") if dumped is not None else None) or {}
+        if call:
+            self._lines, self._hung_up = len(call["transcript"]), call["disposition"] is not None
+
+    def _said(self, at: datetime) -> Iterator[ExecutionEvent]:
+        """Tell what was said in a call since the last time, and that it has ended."""
+        call = self.projection.engine.state.call
+        if call is None or (len(call.transcript) <= self._lines and (call.disposition is None or self._hung_up)):
+            return
+        new, self._lines = call.transcript[self._lines :], len(call.transcript)
+        self._hung_up, self._part = call.disposition is not None, _EVENT - 2
+        lines = [{"role": s.role, "text": s.text, "node_id": s.node_id, "turn": s.turn} for s in new]
+        data = {"turn": call.turn, "lines": lines, "ended": self._hung_up, "disposition": call.outcome}
+        yield self._event("transcript", at, call.token.node_id if call.token is not None else None, data)
 
     def _status(self, at: datetime, phase: Phase, detail: str | None) -> Iterator[ExecutionEvent]:
         if phase is not self._phase:

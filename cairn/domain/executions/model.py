@@ -8,6 +8,7 @@ from typing import Literal
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.resets import Compensated, ResetKind
+from cairn.domain.calls.view import Call
 from cairn.temporal.checkpoints import Checkpoint
 
 Status = Literal["running", "completed", "failed", "cancelled", "paused"]
@@ -61,6 +62,7 @@ class Execution:
         usage: {requests, input_tokens, output_tokens, cost}.
         revision: +1 for each accepted command or observed reset.
         children: its child executions, by the id of the node that started them.
+        call: of a voice graph.
     """
 
     id: str
@@ -81,6 +83,7 @@ class Execution:
     checkpoints: list[Checkpoint] | None = None
     forked_from: ForkedFrom | None = None
     children: dict[str, Children] | None = None
+    call: Call | None = None
 
 
 @dataclass(frozen=True, slots=True)

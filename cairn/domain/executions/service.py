@@ -29,6 +29,7 @@ from cairn.contracts.executions import (
     execution_tag,
 )
 from cairn.contracts.json import Json, JsonObject, canonical
+from cairn.domain.calls.view import call_of
 from cairn.domain.executions import closing
 from cairn.domain.executions.children import children_of, map_items
 from cairn.domain.executions.events import ExecutionEvent
@@ -193,7 +194,7 @@ class ExecutionService:
         if not closing.is_closing(row, now):
             await self._repair(row, told(row, now, projection))
         shown = self._of_row(row, checkpoints=projection.checkpoints, detail=detail)
-        return replace(shown, children=await self._children(row, projection))
+        return replace(shown, children=await self._children(row, projection), call=call_of(projection))
 
     async def pause(self, execution_id: str, revision: int | None = None, key: str | None = None) -> Execution:
         """Stop before the next node; activities in flight end and are kept. A paused execution stays as it is.
