@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validat
 from api.kit.body import INTEGRAL, Body, OptionalText, leave_out_default
 from api.omium.schemas.calls import Call
 from api.omium.schemas.checkpoints import Checkpoint
+from api.omium.schemas.metadata import Metadata
 from cairn.contracts.json import Json, JsonObject
 from cairn.domain.executions import model
 from cairn.domain.executions.model import ResetCommand, StartExecution, Status
@@ -152,9 +153,8 @@ class CreateExecution(Body):
     input_data: JsonObject = Field(
         default_factory=dict, description="Checked against the graph's input schema, where it has one."
     )
-    metadata: JsonObject = Field(
-        default_factory=dict,
-        description="At most 16 KiB; comes back on every read, is a filter of the list. `priority`: low, normal, high.",
+    metadata: Metadata = Field(
+        default_factory=dict, description="At most 16 KiB; comes back on every read, is a filter of the list."
     )
     execution_id: str = Field(
         default="",

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.kit.body import INTEGRAL, Body, leave_out_default
 from api.kit.timestamps import UtcQuery as Time
+from api.omium.schemas.metadata import Metadata
 from cairn.contracts import schedules as contract
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.schedules import Overlap
@@ -134,9 +135,8 @@ class CreateSchedule(Body):
     spec: Spec
     name: Name | None = None
     input_data: JsonObject = Field(default_factory=dict, description="Checked against the graph's input schema.")
-    metadata: JsonObject = Field(
-        default_factory=dict,
-        description="Of the executions, which get `schedule_id` and `scheduled_at` besides. `priority` as there.",
+    metadata: Metadata = Field(
+        default_factory=dict, description="Of the executions, which get `schedule_id` and `scheduled_at` besides."
     )
     overlap: Overlap = Field(default="skip", description=_WHEN_OPEN)
     catchup_window_seconds: CatchupWindow = model.DEFAULT_CATCHUP
@@ -159,7 +159,7 @@ class PatchSchedule(Body):
     spec: Spec = Field(default=cast("Spec", None), json_schema_extra=leave_out_default)
     name: Name | None = None
     input_data: JsonObject = Field(default_factory=dict)
-    metadata: JsonObject = Field(default_factory=dict)
+    metadata: Metadata = Field(default_factory=dict)
     overlap: Overlap = Field(default="skip", description=_WHEN_OPEN, json_schema_extra=leave_out_default)
     catchup_window_seconds: CatchupWindow = Field(default=0, json_schema_extra=leave_out_default)
     pause_on_failure: bool = Field(default=False, json_schema_extra=leave_out_default)

@@ -20,6 +20,7 @@ from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.encryption import PayloadDamaged, PayloadKeyUnknown
 from cairn.temporal.executions import Ended, ExecutionClient
+from cairn.temporal.open_runs import open_runs
 
 GRACE = timedelta(seconds=2)
 """A pending row younger than this is left to the request that wrote it."""
@@ -86,15 +87,17 @@ class Reconciler:
         return [id for id, run_id, phase in ended if id in said and said[id] != (run_id, phase)]
 
     async def check_stale(self) -> None:
-        """Compare some open rows with Temporal, others the next time."""
+        """Compare some open rows with what Temporal lists, others the next time."""
         open_ = col(ExecutionRow.status).in_(["running", "paused"])
         old = col(ExecutionRow.updated_at) < utc_now() - STALE
+        said = (col(ExecutionRow.temporal_id), col(ExecutionRow.run_id), col(ExecutionRow.status))
         keys = await self._keys(open_, old, col(ExecutionRow.key) > self._checked)
-        for key in keys:
-            async with self.database.session() as session:
-                row = await session.get(ExecutionRow, key)
-            if row is not None:
-                await self.repair(row.temporal_id)
+        async with self.database.session() as session:
+            rows = (await session.execute(select(*said).where(col(ExecutionRow.key).in_(keys)))).all()
+        listed = await open_runs(self.temporal.client, [temporal_id for temporal_id, _, _ in rows])
+        for temporal_id, run_id, status in rows:
+            if listed.get(temporal_id) != (run_id, status):  # or it is not listed yet
+                await self.repair(temporal_id)
         self._checked = keys[-1] if len(keys) == _BATCH else 0
 
     async def repair(self, temporal_id: str) -> None:

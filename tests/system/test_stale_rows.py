@@ -1,0 +1,54 @@
+"""Rows of executions that stay open for long are compared with Temporal, all of them cheaply."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from graphs import sequence, waiting
+from installation import Cairn, until
+from system_tools import World
+
+from cairn.domain.executions import reconcile
+from cairn.domain.executions.reconcile import Reconciler
+from cairn.domain.executions.workflow_side import row_of
+from cairn.persistence.types import utc_now
+from cairn.temporal.open_runs import open_runs
+
+
+async def test_only_rows_that_differ_from_what_temporal_lists_are_looked_at(
+    cairn: Cairn, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reconcile, "STALE", timedelta(0))
+    right, wrong = [await cairn.run(sequence(waiting("a"))) for _ in range(2)]
+    await until(lambda: world.waiting["a"] == 2)
+
+    async def listed() -> bool:
+        return len(await open_runs(cairn.client, [right.id, wrong.id])) == 2
+
+    await until(listed)
+    async with cairn.database.transaction() as session:
+        row = await row_of(session, wrong.id)
+        assert row is not None
+        row.status = "paused"
+    reconciler, repaired = Reconciler(cairn.database, cairn.temporal, utc_now()), list[str]()
+    repair = reconciler.repair
+
+    async def noted(temporal_id: str) -> None:
+        repaired.append(temporal_id)
+        await repair(temporal_id)
+
+    monkeypatch.setattr(reconciler, "repair", noted)
+    for expected in ([wrong.id], []):
+        repaired.clear()
+        await reconciler.check_stale()
+        assert [each for each in repaired if each in (right.id, wrong.id)] == expected
+    async with cairn.database.session() as session:
+        row = await row_of(session, wrong.id)
+    assert row is not None and row.status == "running"
+    world.gate("a").set()
+
+
+async def test_what_is_not_listed_is_left_out(cairn: Cairn) -> None:
+    assert await open_runs(cairn.client, ["unknown", "with'quote", "with\\backslash"]) == {}
+    assert await open_runs(cairn.client, []) == {}
