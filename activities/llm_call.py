@@ -26,8 +26,8 @@ from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
-from cairn.domain.tools import ToolError, ToolRegistry
-from cairn.errors import CairnError
+from cairn.domain.tools.authored import Toolbox
+from cairn.errors import CairnError, NotFound
 from cairn.providers.llm import LanguageModel, LanguageModels
 from cairn.temporal.blobs import BlobError
 
@@ -42,14 +42,14 @@ class CallActivities:
     def __init__(
         self,
         models: LanguageModels,
-        tools: ToolRegistry,
+        toolbox: Toolbox,
         conversations: Conversations,
         tokens: TokenWriter | None = None,
     ) -> None:
         """Take what they work with; without ``tokens`` replies are not streamed."""
         self._models = models
         self._tokens = tokens
-        self._tools = tools
+        self._toolbox = toolbox
         self._conversations = conversations
 
     @activity.defn(name=SPEAK.name)
@@ -67,7 +67,7 @@ class CallActivities:
         usage, output = RunUsage(), Output(None)
         limits = usage_limits(call.data, model, CORRECTIONS + 1)
         ways = cast("list[JsonObject]", call.data["transitions"])
-        agent = make_agent(call, model, output, [*map(_way, ways), *self._known_tools(call, ways)], defers=True)
+        agent = make_agent(call, model, output, [*map(_way, ways), *await self._known_tools(call, ways)], defers=True)
         begun, said = await self._said(call)
         try:
             async with telling(self._tokens, call) as handler:
@@ -79,18 +79,17 @@ class CallActivities:
         value = await self._told(call, begun, result, {str(way["name"]) for way in ways})
         return NodeResult(value=value, usage=used(usage, model), model=model.name)
 
-    def _known_tools(self, call: NodeCall, ways: Sequence[JsonObject]) -> list[Tool[None]]:
-        """Return the node's tools that workers have; a name that is a way's is the way."""
+    async def _known_tools(self, call: NodeCall, ways: Sequence[JsonObject]) -> list[Tool[None]]:
+        """Return the tools that the node names by uuid; a name that is a way's is the way."""
         taken = {str(way["name"]) for way in ways}
         found: list[Tool[None]] = []
-        for name in dict.fromkeys(cast("list[str]", call.data.get("tools") or [])):
+        for uuid in dict.fromkeys(cast("list[str]", call.data.get("tools") or [])):
             try:
-                tool = self._tools.get(name)
-            except ToolError:
-                activity.logger.warning("node %s names a tool that this worker has not: %s", call.node_id, name)
+                opened = await self._toolbox.open(call.tenant, call.live, [uuid])
+            except NotFound:
+                activity.logger.warning("node %s names a tool that does not exist: %s", call.node_id, uuid)
                 continue
-            if tool.name not in taken:
-                found.append(deferring(tool))
+            found += [deferring(tool) for tool in opened if tool.name not in taken]
         return found
 
     async def _said(self, call: NodeCall) -> tuple[list[ModelMessage], dict[str, Any]]:

@@ -31,6 +31,7 @@ from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
 from cairn.domain.conversations import Conversations
 from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
+from cairn.domain.tools.authored import Toolbox
 from cairn.domain.tools.registry import ToolRegistry, load_tools
 from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database
@@ -62,14 +63,15 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     deps.closing.push_async_callback(models.aclose)
     conversations = Conversations.of(deps.client)
     tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
-    tools, agents = ToolActivities(known), AgentActivities(models, known, tokens)
+    credentials = CredentialHeaders(deps.database, Sealer.of(deps.settings))
+    toolbox = Toolbox(deps.settings, deps.database, known, credentials)
+    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
     resets = ResetActivities(deps.database, client, known)
     schedules = ScheduleActivities(deps.database, client, deps.settings)
     children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
-    credentials = CredentialHeaders(deps.database, Sealer.of(deps.settings))
     codes, scores = CodeActivities(deps.settings), ScoreActivities(models)
     inside = {RUN_AGENT.name: agents.run_agent, RUN_CODE.name: codes.run_code, RUN_SCORE.name: scores.run_score}
     return [
@@ -77,7 +79,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         SegmentActivities(deps.database, inside).run_segment,
         agents.run_agent,
         TurnActivities(models, known, conversations, tokens).call_model,
-        CallActivities(models, known, conversations, tokens).speak,
+        CallActivities(models, toolbox, conversations, tokens).speak,
         CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,

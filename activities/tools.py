@@ -10,6 +10,7 @@ from activities.guard import guard, heartbeating
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import RUN_TOOL, NodeCall, NodeResult
 from cairn.domain.tools import ToolContext, ToolError, ToolRegistry
+from cairn.domain.tools.authored import Toolbox
 
 
 def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext:
@@ -34,8 +35,10 @@ def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext
 class ToolActivities:
     """Runs the tools of a registry."""
 
-    def __init__(self, tools: ToolRegistry) -> None:
+    def __init__(self, tools: ToolRegistry, toolbox: Toolbox | None = None) -> None:
+        """Take the installation's tools, and where those of authors are."""
         self._tools = tools
+        self._toolbox = toolbox
 
     @activity.defn(name=RUN_TOOL.name)
     async def run_tool(self, call: NodeCall) -> NodeResult:
@@ -48,7 +51,14 @@ class ToolActivities:
         guard(call)
         async with heartbeating():
             arguments: JsonObject = call.data.get("arguments") or {}
-            return NodeResult(value=await run_tool(self._tools, call.data["tool"], arguments, tool_context(call)))
+            tools = await self._with(call, str(call.data["tool"]))
+            return NodeResult(value=await run_tool(tools, call.data["tool"], arguments, tool_context(call)))
+
+    async def _with(self, call: NodeCall, name: str) -> ToolRegistry:
+        if self._toolbox is None or name in self._tools.names():
+            return self._tools
+        found = await self._toolbox.find(call.tenant, call.live, name)
+        return found if found.names() else self._tools
 
 
 async def run_tool(tools: ToolRegistry, name: str, arguments: JsonObject, context: ToolContext) -> Json:

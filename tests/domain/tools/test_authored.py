@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 
 import pytest
+from persistence.rows import Executions
 from pydantic import TypeAdapter, ValidationError
 from servers.listen import serve
 from starlette.applications import Starlette
@@ -80,8 +81,11 @@ async def test_a_request_carries_what_model_call_and_credential_give(base: str, 
         preset_parameters=[{"name": "phone", "type": "string", "value_template": "{{initial_context.phone}}"}],
     )
     uuid = await make(kept, "Look up order!", definition, description="Looks an order up.")
-    opened = await toolbox(kept).open("acme", True, [uuid], {"initial_context": {"phone": "+49"}})
-    tool = opened.get("Look_up_order")
+    await (await Executions.of(kept)).add(CALL.execution_id, input_data={"phone": "+49"})
+    (tool,) = await toolbox(kept).open("acme", True, [uuid])
+    assert tool.name == f"Look_up_order_{uuid[:8]}"
+    (again,) = await toolbox(kept).find("acme", True, tool.name)
+    assert again.parameters == tool.parameters
     assert tool.description == "Looks an order up."
     assert tool.parameters["required"] == ["order-no"] and set(tool.parameters["properties"]) == {"order-no", "json"}
     reply = await tool.run({"order-no": "7"}, CALL)
@@ -97,7 +101,7 @@ async def test_a_request_carries_what_model_call_and_credential_give(base: str, 
 async def test_get_has_its_parameters_in_the_query(base: str, kept: Database) -> None:
     parameters = [{"name": "the_call", "type": "object", "description": "d"}]
     uuid = await make(kept, "t", http(f"{base}/show?a=1", "GET", parameters=parameters))
-    tool = (await toolbox(kept).open("acme", True, [uuid])).get("t")
+    (tool,) = await toolbox(kept).open("acme", True, [uuid])
     seen = (await tool.run({"the_call": {"b": "ü"}}, CALL))["body"]
     assert (seen["query"], seen["body"]) == ({"a": "1", "the_call": '{"b": "ü"}'}, None)
 
@@ -111,7 +115,7 @@ async def test_failures_are_told_to_the_model(base: str, kept: Database) -> None
         ("nobody", http("http://127.0.0.1:9/", "GET"), {}, "connection_error"),
     ):
         uuid = await make(kept, name, definition)
-        tool = (await toolbox(kept, **settings).open("acme", True, [uuid])).get(name)
+        (tool,) = await toolbox(kept, **settings).open("acme", True, [uuid])
         with pytest.raises(ToolError) as failed:
             await tool.run({}, CALL)
         assert failed.value.code == code
@@ -121,8 +125,8 @@ async def test_tools_of_the_installation_and_of_the_author_stand_side_by_side(ke
     calculator = {"type": "calculator", "schema_version": 1}
     uuids = [await make(kept, "Sum", calculator), await make(kept, "Sum", calculator), native_uuid("echo")]
     opened = await toolbox(kept).open("acme", True, [*uuids, uuids[0]])
-    assert opened.names() == ["Sum", "Sum_2", "echo"]
-    assert await opened.get("Sum").run({"expression": "2 * 3"}, CALL) == 6
+    assert opened.names() == sorted([f"Sum_{uuids[0][:8]}", f"Sum_{uuids[1][:8]}", "echo"])
+    assert await opened.get(f"Sum_{uuids[1][:8]}").run({"expression": "2 * 3"}, CALL) == 6
     async with kept.transaction() as session:
         service = ToolService(session, ACME, "ann", TOOLS)
         listed = await service.list()
@@ -134,7 +138,9 @@ async def test_tools_of_the_installation_and_of_the_author_stand_side_by_side(ke
         assert [each.category for each in await service.list(category="calculator")] == ["calculator"]
         with pytest.raises(NotFound):
             await service.archive(native_uuid("echo"))
-    assert (await toolbox(kept).open("acme", True, uuids)).names() == ["Sum", "echo"]
+    assert (await toolbox(kept).open("acme", True, uuids)).names() == [f"Sum_{uuids[1][:8]}", "echo"]
+    for gone in (f"Sum_{uuids[0][:8]}", f"Sun_{uuids[1][:8]}", "Sum_%%%%%%%%", "echo"):
+        assert (await toolbox(kept).find("acme", True, gone)).names() == []
 
 
 async def test_others_tools_and_credentials_do_not_exist(base: str, kept: Database) -> None:
@@ -146,6 +152,7 @@ async def test_others_tools_and_credentials_do_not_exist(base: str, kept: Databa
     uuid = await make(kept, "t", http(f"{base}/show"), Scope("other", True))
     with pytest.raises(NotFound):
         await toolbox(kept).open("acme", True, [uuid])
+    assert (await toolbox(kept).find("acme", True, f"t_{uuid[:8]}")).names() == []
 
 
 @pytest.mark.parametrize(

@@ -87,6 +87,12 @@ class ToolService:
                 return found
         return AuthoredTool.of(await self._row(tool))
 
+    async def begin_with(self, part: str) -> Sequence[AuthoredTool]:
+        """Return the authors' tools in use whose uuids begin with a part."""
+        begins = col(ToolRow.uuid).startswith(part, autoescape=True)
+        rows = await self._tools.all(self._scope, begins, col(ToolRow.status) == "active")
+        return [AuthoredTool.of(row) for row in rows]
+
     async def archive(self, tool: str) -> AuthoredTool:
         """Take an author's tool out of use; again is no error.
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, create_model
+from sqlmodel import col
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.domain.credentials import CredentialHeaders
@@ -16,12 +17,14 @@ from cairn.domain.tools.authored.request import HttpRequests
 from cairn.domain.tools.authored.service import ToolService
 from cairn.domain.tools.registry import ToolRegistry
 from cairn.domain.tools.tool import Tool, ToolContext
-from cairn.persistence.repository import Scope
+from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.session import Database
+from cairn.persistence.tables import ExecutionRow
 from cairn.settings import Settings
 
 _TYPES: dict[str, Any] = {"string": str, "number": float, "boolean": bool, "object": JsonObject, "array": list[Any]}
-_MAX_NAME = 64
+_WORDS, _PART = 55, 8
+_NAMED = re.compile(r".{1,55}_([0-9a-f]{8})")
 _CALCULATE = "calculate"
 # No parameter can have this name.
 _CALL = "the call"
@@ -38,46 +41,57 @@ class Toolbox:
         self._registry = registry
         self._requests = HttpRequests(settings, credentials)
 
-    async def open(
-        self, tenant: str, live: bool, tools: Sequence[str], context: JsonObject | None = None
-    ) -> ToolRegistry:
-        """Return the tools of some uuids, each under a name that a model can call it by.
+    async def open(self, tenant: str, live: bool, tools: Collection[str]) -> ToolRegistry:
+        """Return the tools of some uuids, each under a name that a model can call it by; archived ones are left out.
 
         Args:
             tenant: whose tools.
             live: live or test ones.
             tools: their uuids.
-            context: what the templates of preset parameters see, for example ``{"initial_context": {...}}``.
 
         Raises:
             NotFound: the tenant has no such tool (``tool_not_found``).
         """
-        opened = ToolRegistry()
         async with self._database.session() as session:
             service = ToolService(session, Scope(tenant, live), None, self._registry)
             found = [await service.get(each) for each in dict.fromkeys(tools)]
-        for each in found:
-            if each.status == "active":
-                opened.register(self._tool(each, _free_name(each.name, opened), context or {}))
-        return opened
+        return ToolRegistry(self._tool(each) for each in found if each.status == "active")
 
-    def _tool(self, authored: AuthoredTool, name: str, context: JsonObject) -> Tool:
+    async def find(self, tenant: str, live: bool, name: str) -> ToolRegistry:
+        """Return the tool that ``open`` gave a name; nothing when the tenant has no such tool (any more)."""
+        named = _NAMED.fullmatch(name)
+        if named is None:
+            return ToolRegistry()
+        async with self._database.session() as session:
+            own = await ToolService(session, Scope(tenant, live), None, self._registry).begin_with(named.group(1))
+        return ToolRegistry(self._tool(each) for each in own if _name(each) == name)
+
+    def _tool(self, authored: AuthoredTool) -> Tool:
         if authored.category == "native":
             return self._registry.get(authored.name)
         if authored.category == "calculator":
-            return _renamed(self._registry.get(_CALCULATE), name, authored.description)
+            return _renamed(self._registry.get(_CALCULATE), _name(authored), authored.description)
         config = HttpApi.model_validate(authored.definition).config
 
         async def send(**arguments: Json) -> Json:
             call: ToolContext = arguments.pop(_CALL)
-            return await self._requests.send(config, arguments, context, call)
+            given = await self._given(call) if config.preset_parameters else {}
+            return await self._requests.send(config, arguments, given, call)
 
-        parameters = config.parameters or []
+        name, parameters = _name(authored), config.parameters or []
         fields: dict[str, Any] = {f"p{i}": _field(each) for i, each in enumerate(parameters)}
         arguments: Any = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         schema: JsonObject = arguments.model_json_schema()
         schema.pop("title", None)
         return Tool(name, authored.description or authored.name, schema, send, arguments, _CALL)
+
+    async def _given(self, call: ToolContext) -> JsonObject:
+        """Return what the templates of preset parameters see: the input of the execution that calls."""
+        mine = col(ExecutionRow.id) == call.execution_id
+        async with self._database.session() as session:
+            row = await Repository(session, ExecutionRow).get(Scope(call.tenant, call.live), mine)
+        given = dict(row.input_data) if row is not None else {}
+        return {**given, "input": given, "initial_context": given}
 
 
 def _field(parameter: ToolParameter) -> tuple[Any, Any]:
@@ -93,10 +107,7 @@ def _renamed(tool: Tool, name: str, description: str | None) -> Tool:
     return Tool(name, described, tool.parameters, tool.function, tool.arguments, tool.context_parameter)
 
 
-def _free_name(name: str, taken: ToolRegistry) -> str:
-    """Return a name that providers of models accept and no other tool of the node has."""
-    base = re.sub(r"[^A-Za-z0-9_-]+", "_", name).strip("_")[:_MAX_NAME] or "tool"
-    names, found, number = set(taken.names()), base, 2
-    while found in names:
-        found, number = f"{base[: _MAX_NAME - 4]}_{number}", number + 1
-    return found
+def _name(tool: AuthoredTool) -> str:
+    """Return a name that providers of models accept; the end of it tells tools of one name apart."""
+    words = re.sub(r"[^A-Za-z0-9_-]+", "_", tool.name).strip("_")[:_WORDS] or "tool"
+    return f"{words}_{tool.uuid[:_PART]}"
