@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from api.kit.context import Context
 from api.kit.unit_of_work import Unit
 from cairn.domain.executions.resets import ResetService
 from cairn.domain.executions.service import ExecutionService
@@ -16,6 +17,7 @@ from cairn.domain.principal import Principal
 from cairn.domain.requests.service import RequestService
 from cairn.domain.requests.statistics import ApprovalStatistics
 from cairn.domain.schedules.service import ScheduleService
+from cairn.domain.tools.authored.service import ToolService
 from cairn.domain.uploads import UploadService
 from cairn.temporal.schedule_client import ScheduleClient
 
@@ -48,7 +50,9 @@ def schedule_service(
 def graph_service(request: Request, unit: Unit) -> GraphService:
     """Return the caller's graphs."""
     caller: Principal = request.state.principal
-    return GraphService(unit.session, caller.scope, caller.author, request.app.state.context.validation)
+    context: Context = request.app.state.context
+    tools = ToolService(unit.session, caller.scope, caller.author, context.tools)
+    return GraphService(unit.session, caller.scope, caller.author, context.validation, tools)
 
 
 def folder_service(request: Request, unit: Unit) -> FolderService:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from itertools import islice
+from typing import Any, cast
 
 from pydantic import ValidationError
 
@@ -26,6 +27,10 @@ MAX_EXPRESSIONS = 524_288
 """Characters of all expressions of one graph; compiling them is what takes the time."""
 MAX_TEXTS = 4_194_304
 """Characters of all texts of one graph."""
+MAX_VALUES = 100_000
+"""Values of the data of one node: each can be wrong, and what is wrong is told of each."""
+MAX_ISSUES = 50_000
+"""Errors and warnings that are told of one graph."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +52,10 @@ class ValidationContext:
 
 def validate(definition: Definition, context: ValidationContext | None = None) -> list[GraphIssue]:
     """Return what is wrong with a graph; it can be published when no issue has severity ``error``."""
-    return list(_Validation(definition, context or ValidationContext()).issues())
+    found = list(islice(_Validation(definition, context or ValidationContext()).issues(), MAX_ISSUES))
+    if len(found) == MAX_ISSUES:
+        found.append(issue("workflow", None, None, f"Validation ended after {MAX_ISSUES} errors and warnings"))
+    return found
 
 
 def is_valid(issues: Iterable[GraphIssue]) -> bool:
@@ -91,6 +99,9 @@ class _Validation:
         kind = KINDS.get(node.type)
         if kind is None:
             yield issue("node", node.id, "type", f"Unknown node type: '{node.type}'")
+            return
+        if _has_more_values(node.data, MAX_VALUES):
+            yield issue("node", node.id, "data", f"Data has more than {MAX_VALUES} values")
             return
         spoilt: frozenset[str] = frozenset()
         try:
@@ -183,6 +194,20 @@ class _Validation:
             compile_text(source)
         except TemplateError as error:
             yield issue("node", node_id, field, f"Text is not valid: {error}")
+
+
+def _has_more_values(value: Json, most: int) -> bool:
+    """Tell whether a value holds so many; it may be nested as deep as it likes."""
+    left: list[Json] = [value]
+    count = 0
+    while left and count <= most:
+        each = left.pop()
+        count += 1
+        if isinstance(each, dict):
+            left.extend(cast(JsonObject, each).values())
+        elif isinstance(each, list):
+            left.extend(cast(list[Json], each))
+    return count > most
 
 
 def _nodes_named(expression: Expression) -> set[str]:

@@ -166,6 +166,23 @@ async def test_definitions_that_are_too_large_or_too_deep(caller: Caller) -> Non
     assert (await caller.http.get(f"{BASE}/count")).json()["total"] == 0
 
 
+async def test_tools_and_documents_that_a_node_names_have_to_exist(caller: Caller, callers: Callers) -> None:
+    tool = {"name": "Sum", "category": "calculator", "definition": {"type": "calculator"}}
+    own = (await caller.http.post("/api/v1/tools/", json=tool)).json()["tool_uuid"]
+    theirs = (await (await callers.new()).http.post("/api/v1/tools/", json=tool)).json()["tool_uuid"]
+    definition = voice()
+    definition["nodes"][0]["data"] |= {"tool_uuids": [own, theirs, "\x00"], "document_uuids": ["none"]}
+    made = (await caller.http.post(CREATE, json={"name": "n", "definition": definition})).json()
+    assert {(error["id"], error["field"], error["message"]) for error in made["errors"]} == {
+        ("1", "data.tool_uuids", f"Unknown tool: '{theirs}'"),
+        ("1", "data.tool_uuids", "Unknown tool: '\x00'"),
+        ("1", "data.document_uuids", "Unknown document: 'none'"),
+    }
+    definition["nodes"][0]["data"] |= {"tool_uuids": [own], "document_uuids": []}
+    saved = await caller.http.put(f"{BASE}/{made['id']}", json={"definition": definition})
+    assert saved.json()["errors"] == []
+
+
 async def test_a_copy_is_made_once_for_an_idempotency_key(caller: Caller) -> None:
     made = await caller.publish(sequence(noting("a")))
     key = {"Idempotency-Key": "copy"}

@@ -75,6 +75,16 @@ def test_sources_are_bounded_together() -> None:
     }
 
 
+def test_the_data_of_a_node_and_what_is_told_of_a_graph_are_bounded() -> None:
+    variables = [{"name": "", "type": ""}] * 50_000
+    start = node("s", "startCall", prompt="x", extraction_variables=variables)
+    assert ("node", "s", "data", "Data has more than 100000 values") in told(issues([start], []))
+    edges = [{"id": "", "source": "", "target": ""}] * 20_000
+    found = issues([node("s", "startCall", prompt="x")], edges)
+    assert len(found) == 50_001
+    assert found[-1].message == "Validation ended after 50000 errors and warnings"
+
+
 def test_a_valid_graph_compiles() -> None:
     """What the validator passes, the engine takes."""
     definition = large(50)

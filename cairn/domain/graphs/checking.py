@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from dataclasses import replace
+from typing import Any, TypeVar, cast
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.document import Document
+from cairn.domain.tools.authored.service import ToolService
 from cairn.errors import InvalidInput
 from cairn.graph.model import Definition, GraphIssue
 from cairn.graph.validate import ValidationContext, validate
@@ -26,9 +28,10 @@ async def _beside(work: Callable[[], T]) -> T:
 class Checker:
     """Reads and validates definitions, each once."""
 
-    def __init__(self, context: ValidationContext) -> None:
-        """Take what definitions may refer to."""
+    def __init__(self, context: ValidationContext, tools: ToolService | None = None) -> None:
+        """Take what definitions may refer to, and where their authors' tools are; None: those are not checked."""
         self._context = context
+        self._tools = tools
         self._found: dict[str, Sequence[GraphIssue]] = {}
 
     async def read(self, definition: JsonObject, paths: Mapping[str, str] | None = None) -> Document:
@@ -38,8 +41,23 @@ class Checker:
     async def issues(self, definition: JsonObject, digest: str) -> Sequence[GraphIssue]:
         """Return the errors and warnings of a definition that was read or stored."""
         if digest not in self._found:
-            self._found[digest] = await _beside(lambda: validate(Definition.model_validate(definition), self._context))
+            context = await self._known(definition)
+            self._found[digest] = await _beside(lambda: validate(Definition.model_validate(definition), context))
         return self._found[digest]
+
+    async def _known(self, definition: JsonObject) -> ValidationContext:
+        if self._tools is None:
+            return self._context
+        known = await self._tools.known(_tools_named(definition))
+        # There are no documents yet.
+        return replace(self._context, known_tool_uuids=known, known_document_uuids=frozenset())
+
+
+def _tools_named(definition: JsonObject) -> set[str]:
+    """Return the uuids that a definition, of whatever form its data has, names as tools."""
+    lists = [node.get("data", {}).get("tool_uuids") for node in definition.get("nodes", [])]
+    named = (uuid for each in lists if isinstance(each, list) for uuid in cast("list[Any]", each))
+    return {uuid for uuid in named if isinstance(uuid, str)}
 
 
 def not_valid(issues: Sequence[GraphIssue]) -> InvalidInput:

@@ -19,6 +19,7 @@ from cairn.domain.graphs.model import Graph, GraphStatus
 from cairn.domain.graphs.reading import GraphReader
 from cairn.domain.graphs.rows import find_graph
 from cairn.domain.names import checked_name
+from cairn.domain.tools.authored.service import ToolService
 from cairn.errors import BadRequest, Conflict
 from cairn.graph.model import GraphIssue
 from cairn.graph.validate import ValidationContext, is_valid
@@ -38,11 +39,18 @@ class GraphService(GraphReader):
     What takes long, reading and validating definitions, is done before a lock is taken, and beside the event loop.
     """
 
-    def __init__(self, session: AsyncSession, scope: Scope, author: str | None, context: ValidationContext) -> None:
-        """Take the session, whose graphs, who writes, and what definitions may refer to."""
+    def __init__(
+        self,
+        session: AsyncSession,
+        scope: Scope,
+        author: str | None,
+        context: ValidationContext,
+        tools: ToolService | None = None,
+    ) -> None:
+        """Take the session, whose graphs, who writes, what definitions may refer to, and where authors' tools are."""
         super().__init__(session, scope)
         self._author = author
-        self._checker = Checker(context)
+        self._checker = Checker(context, tools)
 
     async def create(self, name: str, definition: JsonObject, configuration: JsonObject | None = None) -> Graph:
         """Make a graph; its version 1 is published when it is valid, else a draft whose errors are in ``issues``.
