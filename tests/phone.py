@@ -5,6 +5,9 @@ from __future__ import annotations
 from installation import Cairn, until
 
 from cairn.domain.executions.outside import Event, send_event
+from cairn.errors import Conflict
+from cairn.persistence.tables import CallRow
+
 
 def say(source: str, target: str, label: str, condition: str = "", **data) -> dict:
     """An edge of a voice graph."""
@@ -63,10 +66,24 @@ async def dial(cairn: Cairn, graph: dict, input_data: dict | None = None, **conf
     return (await cairn.start(workflow, input_data)).id
 
 
-async def tell(cairn: Cairn, execution_id: str, text: str, **more) -> str:
+async def tell(cairn: Cairn, execution_id: str, text: str, name: str = "utterance") -> str:
     """Say something on the phone."""
-    async with cairn.executions() as service:
-        return await send_event(service, execution_id, Event("utterance", {"text": text}, **more))
+
+    async def told() -> str | None:
+        async with cairn.executions() as service:
+            try:
+                return await send_event(service, execution_id, Event(name, {"text": text}))
+            except Conflict as error:
+                assert error.code == "not_started"
+                return None
+
+    return await until(told)
+
+
+async def row_of(cairn: Cairn, execution_id: str) -> CallRow | None:
+    """What is written down of the call."""
+    async with cairn.database.session() as session:
+        return await session.get(CallRow, (cairn.principal.tenant, execution_id))
 
 
 async def call_of(cairn: Cairn, execution_id: str):

@@ -171,8 +171,8 @@ def _keep(graph: Graph, state: ExecutionState, call: Call, name: str, value: Jso
     return True
 
 
-def close_visit(state: ExecutionState, call: Call, node: GraphNode, token: Token) -> None:
-    """Keep what a visit of a node comes to."""
+def show_visit(state: ExecutionState, call: Call, node: GraphNode, token: Token) -> JsonObject:
+    """Keep as the node's output what a visit has come to so far, and return it."""
     data: NodeData = node.data
     wanted = data.extraction_variables or () if isinstance(data, ExtractionData) else ()
     value: JsonObject = {
@@ -180,6 +180,12 @@ def close_visit(state: ExecutionState, call: Call, node: GraphNode, token: Token
         "variables": {each.name: call.variables[each.name] for each in wanted if each.name in call.variables},
     }
     state.outputs[node.id] = value
+    return value
+
+
+def close_visit(state: ExecutionState, call: Call, node: GraphNode, token: Token) -> None:
+    """Keep what a visit of a node, which ends, has come to."""
+    value = show_visit(state, call, node, token)
     visit = Run(
         key=f"{node.id}#{token.visit}",
         node_id=node.id,
@@ -188,7 +194,7 @@ def close_visit(state: ExecutionState, call: Call, node: GraphNode, token: Token
         activity="",
         data={},
         timeout=None,
-        retry=data.retry,
+        retry=node.data.retry,
     )
     traced(state, visit, token, value)
 

@@ -77,6 +77,7 @@ def complete(graph: Graph, state: ExecutionState, work: InFlight, result: NodeRe
     state.due.append(CALL)
     if run.activity == SPEAK.name:
         _spoke(graph, call, run, result.value)
+        call_data.show_visit(state, call, graph.nodes[run.node_id], work.token)
     elif run.activity == RUN_TOOL.name:
         call.tools[work.call or 0].result = {"value": result.value}
     elif call.token is None:

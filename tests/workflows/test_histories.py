@@ -45,6 +45,13 @@ EXPECTED = {
     "next/approval": (Phase.COMPLETED, ["start", "ask", "pay"], 0, 1),
     "next/approval_rollback": (Phase.COMPLETED, ["start", "a", "ask", "b"], 1, 4),
     "next/beside_slow_work": (None, ["start", *["step"] * 18, "gate"], 0, 0),
+    "next/call": (
+        Phase.COMPLETED,
+        ["start", "turn 1: order_pizza", "turn 1", "turn 2", "turn 3: finished", "turn 3"],
+        0,
+        0,
+    ),
+    "next/call_rollback": (Phase.CANCELLED, ["start", "turn 1", "turn 2: reserve_table", "turn 2"], 1, 3),
     "next/child_anew": (Phase.COMPLETED, ["start", "a", "sub"], 1, 5),
     "next/continued": (Phase.COMPLETED, ["step", "ask", "paid"], 0, 1),
     "next/join_any": (Phase.COMPLETED, ["start", "quick", "after"], 0, 0),
