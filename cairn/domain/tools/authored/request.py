@@ -46,6 +46,8 @@ class HttpRequests:
             raise ToolError(error.message, retryable=isinstance(error, Unavailable), code=error.code) from error
         except AddressRefused as error:
             raise ToolError(str(error), retryable=False, code="address_refused") from error
+        except httpx2.InvalidURL as error:
+            raise ToolError(f"The tool's URL is none: {error}", retryable=False, code="invalid_request") from error
         except httpx2.TimeoutException as error:
             raise ToolError("The server did not answer in time.", code="timeout") from error
         except httpx2.HTTPError as error:
