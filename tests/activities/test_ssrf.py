@@ -1,0 +1,189 @@
+"""Requests to hosts that callers name never reach this machine or its network, whoever sends them."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import tempfile
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+import httpx2
+import pytest
+from calls import node_call, run
+from servers.listen import serve_raw
+from temporalio.exceptions import ApplicationError
+
+from activities.http import HttpActivities
+from activities.requests import RequestActivities, _checked
+from cairn.domain.credentials import CredentialHeaders, Sealer
+from cairn.domain.tools import ToolContext, ToolError
+from cairn.domain.tools.authored.definition import HttpApiConfig
+from cairn.domain.tools.authored.request import HttpRequests
+from cairn.persistence.session import Database, create_engine
+from cairn.persistence.tables import RequestRow
+from cairn.providers.http import AddressRefused
+from cairn.settings import Settings
+
+NO_CREDENTIALS = CredentialHeaders(Database(create_engine("sqlite+aiosqlite:///none.db")), Sealer([("k", bytes(32))]))
+REFUSED = {"address_refused", "invalid_request", "connection_error", "HTTPError", "InvalidURL"}
+
+HERE = [
+    "http://127.0.0.1:{port}/",
+    "http://localhost:{port}/",
+    "http://LOCALHOST.:{port}/",
+    "http://0.0.0.0:{port}/",
+    "http://0:{port}/",
+    "http://127.1:{port}/",
+    "http://127.255.255.254:{port}/",
+    "http://2130706433:{port}/",
+    "http://0x7f000001:{port}/",
+    "http://0x7f.0.0.1:{port}/",
+    "http://0177.0.0.1:{port}/",
+    "http://017700000001:{port}/",
+    "http://①②⑦.⓪.⓪.①:{port}/",
+    "http://127。0。0。1:{port}/",
+    "http://[::1]:{port}/",
+    "http://[::]:{port}/",
+    "http://[0:0:0:0:0:0:0:1]:{port}/",
+    "http://[::127.0.0.1]:{port}/",
+    "http://[::ffff:127.0.0.1]:{port}/",
+    "http://[::ffff:7f00:1]:{port}/",
+    "http://[::ffff:0:127.0.0.1]:{port}/",
+    "http://[64:ff9b::127.0.0.1]:{port}/",
+    "http://[2002:7f00:1::]:{port}/",
+    "http://[fe80::1%25lo]:{port}/",
+    "http://public.example@127.0.0.1:{port}/",
+    "http://public.example:80@127.0.0.1:{port}/",
+    "http://127.0.0.1:{port}#@public.example/",
+    "http://127.0.0.1:{port}?@public.example/",
+    "http://127.0.0.1:{port}\\@public.example/",
+    "http://public.example\\@127.0.0.1:{port}/",
+    "http://\t127.0.0.1:{port}/",
+    "http:////127.0.0.1:{port}/",
+]
+METADATA = [
+    "http://169.254.169.254/latest/meta-data/",
+    "http://2852039166/latest/meta-data/",
+    "http://0xa9fea9fe/latest/meta-data/",
+    "http://[::ffff:169.254.169.254]/latest/meta-data/",
+    "http://[fd00:ec2::254]/latest/meta-data/",
+    "http://169.254.170.2/v2/credentials",
+    "http://168.63.129.16/machine",
+    "http://100.100.100.200/latest/meta-data/",
+]
+OTHER_SCHEMES = ["file:///etc/passwd", "ftp://127.0.0.1:{port}/", "gopher://127.0.0.1:{port}/_x", "unix:///run/x.sock"]
+
+Fetch = Callable[[str, bool], Awaitable[str]]
+
+
+async def by_node(url: str, private: bool) -> str:
+    activity = HttpActivities(Settings(http_allow_private=private), NO_CREDENTIALS).http_request
+    try:
+        return str((await run(activity, node_call(url=url, timeout=3))).value)
+    except ApplicationError as error:
+        return str(error.type)
+
+
+async def by_tool(url: str, private: bool) -> str:
+    try:
+        config = HttpApiConfig(method="POST", url=url, timeout_ms=3000)
+    except ValueError:
+        return "invalid_request"
+    requests = HttpRequests(Settings(http_allow_private=private), NO_CREDENTIALS)
+    try:
+        return str(await requests.send(config, {}, {}, ToolContext("key-1", "e1", "acme", True, "n1", 1, "l1")))
+    except ToolError as error:
+        return str(error.code)
+
+
+async def by_notification(url: str, private: bool) -> str:
+    nobody, tools = cast(Any, None), cast(Any, ())
+    row = RequestRow(
+        id="appr_1", tenant="acme", live=True, kind="approval", execution_id="e1", temporal_id="e1", run_id="r1",
+        lineage="r1", node_id="n", visit=1, prompt="May I?", requested_at=datetime.now(UTC),
+    )  # fmt: skip
+    try:
+        with tempfile.TemporaryDirectory() as home:
+            settings = Settings(http_allow_private=private, home=Path(home))
+            return str(await RequestActivities(settings, nobody, nobody, tools)._post(row, _checked(url)))
+    except AddressRefused:
+        return "address_refused"
+    except (httpx2.HTTPError, httpx2.InvalidURL) as error:
+        return "InvalidURL" if isinstance(error, httpx2.InvalidURL) else "HTTPError"
+
+
+@pytest.fixture(params=[by_node, by_tool, by_notification], ids=lambda each: each.__name__)
+def fetch(request: pytest.FixtureRequest) -> Fetch:
+    return request.param
+
+
+class Canary:
+    """Listens on this machine, and counts who comes."""
+
+    def __init__(self) -> None:
+        self.port, self.visits = 0, 0
+
+    async def hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.visits += 1
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
+        writer.close()
+
+
+@pytest.fixture
+async def canary() -> AsyncGenerator[Canary]:
+    made = Canary()
+    async with AsyncExitStack() as servers:
+        for family, host in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+            listener = socket.socket(family)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            try:
+                listener.bind((host, made.port))
+            except OSError:  # no IPv6 here
+                listener.close()
+                continue
+            made.port = listener.getsockname()[1]
+            await servers.enter_async_context(await asyncio.start_server(made.hear, sock=listener))
+        yield made
+
+
+async def test_the_canary_hears_who_is_allowed(canary: Canary, fetch: Fetch) -> None:
+    await fetch(f"http://127.0.0.1:{canary.port}/", True)
+    assert canary.visits == 1
+
+
+async def test_no_way_to_write_an_address_leads_here(canary: Canary, fetch: Fetch) -> None:
+    for url in (*HERE, *METADATA, *OTHER_SCHEMES):
+        assert await fetch(url.format(port=canary.port), False) in REFUSED, url
+        assert canary.visits == 0, url
+
+
+async def test_a_name_that_means_this_machine_leads_nowhere_whenever_it_is_asked(
+    canary: Canary, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
+        if host != "rebind.test":
+            return real(host, port, *args, **kwargs)
+        asked.append(host)
+        address = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    for _ in range(2):
+        assert await fetch(f"http://rebind.test:{canary.port}/", False) == "address_refused"
+    assert (len(asked), canary.visits) == (2, 0)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed(canary: Canary, fetch: Fetch, status: int) -> None:
+    reply = f"HTTP/1.1 {status} X\r\nlocation: http://127.0.0.1:{canary.port}/\r\ncontent-length: 0\r\n\r\n"
+    async with serve_raw(reply.encode()) as url:
+        await fetch(url, True)
+    assert canary.visits == 0
