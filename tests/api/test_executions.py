@@ -199,6 +199,11 @@ async def test_a_paused_execution_is_patched(caller: Caller, world) -> None:
     assert reply.json()["input_data"] == {"q": "new"} and reply.json()["revision"] == 2
     broken = await caller.http.patch(path, json={"input_patch": {"q": None}})
     assert broken.status_code == 422 and broken.json()["errors"]
+    known = await caller.get(path.rsplit("/", 1)[-1])
+    for nothing in ({}, {"input_patch": {}}, {"state_patch": {"k": 2}, "expected_revision": known["revision"]}):
+        reply = await caller.http.patch(path, json=nothing)
+        assert (reply.status_code, reply.json()["revision"]) == (200, known["revision"])
+    assert (await caller.http.patch(path, json={"expected_revision": 1})).status_code == 409
     assert (await caller.http.patch(path, json={"state_patch": {"k": 3}, "expected_revision": 1})).status_code == 409
 
 

@@ -14,7 +14,7 @@ from cairn.domain.executions.comparison import compare
 from cairn.domain.executions.fork import fork
 from cairn.domain.executions.impact import impact_of
 from cairn.domain.executions.lineage import lineage_of
-from cairn.domain.executions.model import ForkExecution
+from cairn.domain.executions.model import ExecutionFilter, ForkExecution
 from cairn.errors import Conflict, InvalidInput, NotFound
 
 UNDO = {"tool": "note", "arguments": {"entry": "'undo ' + result.entry"}}
@@ -184,6 +184,40 @@ async def test_a_fork_out_of_a_parallel_does_again_what_was_in_flight(cairn: Cai
     assert (await cairn.reach(other.id, "completed")).output_data == {"x": "slow"}
     await cairn.reach(execution.id, "completed")
     assert (len(world.effects("quick")), len(set(world.effects("slow")))) == (1, 2)
+
+
+async def test_an_item_of_a_map_is_forked_and_the_fork_runs_the_inline_body(cairn: Cairn, world) -> None:
+    inner = sequence(
+        node("two", "tool", tool="note", arguments={"entry": "'two ' + item + string(input.n)"}),
+        node("end", "end", output={"got": "outputs.two.entry", "at": "index"}),
+    )
+    body = sequence(
+        node("one", "tool", tool="note", arguments={"entry": "'one ' + item"}),
+        node("below", "map", items="[item + '1', item + '2']", body=inner),
+        node("end", "end", output={"got": "outputs.below"}),
+    )
+    execution = await cairn.run(sequence(node("each", "map", items="['p', 'q']", body=body)), {"n": 1})
+    await cairn.reach(execution.id, "completed")
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(parent_execution_id=execution.id), 1, 10)
+    item = next(i for i in page.items if (i.output_data or {})["got"][0]["got"] == "two q11")
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(parent_execution_id=item.id), 1, 10)
+    for source, name in ((item, "one"), (page.items[0], "two")):
+        made = await forked(cairn, source.id, checkpoint_name=name, input_patch={"n": 2})
+        done = await cairn.reach(made.id, "completed")
+        expected = (
+            {"got": [{"got": f"two q{i}2", "at": i - 1} for i in (1, 2)]} if source is item else source.output_data
+        )
+        assert (done.output_data, done.parent_execution_id) == (expected, None)
+        assert done.forked_from is not None and done.forked_from.execution_id == source.id
+    # A fork is an execution as any other: it can be reset, and forked again.
+    made = await forked(cairn, item.id, checkpoint_name="start")
+    await cairn.reach(made.id, "completed")
+    await cairn.reset(made.id, "replay", "start")
+    done = await cairn.reach(made.id, "completed")
+    again = await forked(cairn, made.id, checkpoint_name="one")
+    assert (await cairn.reach(again.id, "completed")).output_data == done.output_data == item.output_data
 
 
 async def test_what_a_fork_refuses(cairn: Cairn, world) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from graphs import noting, sequence, waiting
+from graphs import node, noting, sequence, waiting
 from installation import Cairn, until
 
 from cairn.domain.executions.migrate import migrate
+from cairn.domain.executions.model import ExecutionFilter
 from cairn.domain.graphs.service import GraphService
 from cairn.errors import Conflict, NotFound
 from cairn.graph.validate import ValidationContext
@@ -71,3 +72,28 @@ async def test_a_running_execution_is_not_moved(cairn: Cairn, world) -> None:
     world.gate("gate").set()
     await cairn.reach(execution.id, "completed")
     assert world.of(execution.id) == ["gate", "b"]
+
+
+async def test_an_item_of_a_map_goes_on_by_the_other_versions_body(cairn: Cairn, world) -> None:
+    def each(*nodes: dict) -> dict:
+        return sequence(node("each", "map", items="['p']", body=sequence(waiting("gate"), *nodes)))
+
+    graph = await cairn.publish(each(noting("old")))
+    execution = await cairn.start(graph)
+    await until(lambda: world.waiting["gate"])
+    await publish_next(cairn, graph, each(noting("new")))
+    gone = await publish_next(cairn, graph, sequence(waiting("gate"), noting("other")))
+    async with cairn.executions() as service:
+        (item,) = (await service.list(ExecutionFilter(parent_execution_id=execution.id), 1, 9)).items
+        await service.pause(item.id)
+    async with cairn.executions() as service:
+        with pytest.raises(Conflict) as refused:
+            await migrate(service, item.id, gone)
+        assert refused.value.code == "node_gone"
+    async with cairn.executions() as service:
+        await migrate(service, item.id, gone - 1)
+    async with cairn.executions() as service:
+        await service.resume(item.id)
+    world.gate("gate").set()
+    await cairn.reach(execution.id, "completed")
+    assert [len(world.effects(name)) for name in ("old", "new", "other")] == [0, 1, 0]

@@ -7,6 +7,7 @@ from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
 from system.test_children import children
 
+from cairn.errors import Conflict
 from cairn.settings import Settings
 
 UNDO = {"tool": "note", "arguments": {"entry": "'undo ' + result.entry"}}
@@ -51,6 +52,12 @@ async def test_a_child_is_replayed_from_its_checkpoint_though_its_parent_has_gon
     assert len(await children(cairn, execution.id)) == 2
     again = await cairn.reset(child.id, "replay", "x", key="once")
     assert again.temporal.run_id == done.temporal.run_id
+    # The child that was replayed is none of the parent's any more; whoever still has its id is told the other's.
+    (other,) = [each for each in await children(cairn, execution.id) if each.id != child.id]
+    with pytest.raises(Conflict) as refused:
+        await cairn.reset(child.id, "replay", "x")
+    assert (refused.value.code, refused.value.extra) == ("not_resettable", {"execution_id": other.id})
+    assert other.id in str(refused.value)
 
 
 async def test_a_failed_grandchild_is_replayed_through_all_above_it(cairn: Cairn, world) -> None:

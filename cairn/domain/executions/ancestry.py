@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlmodel import col
+
 from cairn import errors
 from cairn.contracts.executions import ChildSeed, Phase
 from cairn.contracts.json import JsonObject
@@ -73,6 +75,8 @@ async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObje
         parent, now = await executions.located(row.parent_execution_id)
         projection = await executions.temporal.project(now)
         checkpoint = await _before(executions, projection, parent.temporal_id, row.parent_map_id or row.temporal_id)
+        if checkpoint is None:
+            raise _left_behind(await _in_its_place(executions, row))
         seed = ChildSeed(
             node_id=row.parent_node_id,
             visit=row.parent_visit,
@@ -90,8 +94,10 @@ async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObje
         row = parent
 
 
-async def _before(executions: ExecutionService, projection: Projection, temporal_id: str, child_id: str) -> Checkpoint:
-    """Return the latest checkpoint of a parent before the workflow task in which it started a child."""
+async def _before(
+    executions: ExecutionService, projection: Projection, temporal_id: str, child_id: str
+) -> Checkpoint | None:
+    """Return the latest checkpoint of a parent before the workflow task in which it started a child, if it did."""
     runs = [run.run_id for run in projection.runs]
     for position, run_id in enumerate(runs):
         task = await executions.temporal.reader.started_child(temporal_id, run_id, child_id)
@@ -105,6 +111,26 @@ async def _before(executions: ExecutionService, projection: Projection, temporal
         ]
         if kept:
             return kept[-1]
-    raise errors.Conflict(
-        "The parent's present line has not started this execution; replay the parent", code="not_resettable"
-    )
+    return None
+
+
+async def _in_its_place(executions: ExecutionService, row: ExecutionRow) -> ExecutionRow | None:
+    """Return the child that does the same work in a later line of the parent."""
+    same = [
+        col(ExecutionRow.parent_execution_id) == row.parent_execution_id,
+        col(ExecutionRow.parent_node_id) == row.parent_node_id,
+        col(ExecutionRow.parent_visit) == row.parent_visit,
+        col(ExecutionRow.parent_index).is_not_distinct_from(row.parent_index),
+        col(ExecutionRow.key) > row.key,
+    ]
+    query = executions.rows.select(executions.principal.scope, *same).order_by(col(ExecutionRow.key).desc()).limit(1)
+    return (await executions.session.execute(query)).scalar_one_or_none()
+
+
+def _left_behind(other: ExecutionRow | None) -> errors.Conflict:
+    if other is None:
+        said, extra = "replay the parent", None
+    else:
+        said, extra = f"{other.id} has taken its place", {"execution_id": other.id}
+    message = f"The parent's present line has not started this execution; {said}"
+    return errors.Conflict(message, code="not_resettable", extra=extra)

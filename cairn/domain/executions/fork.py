@@ -10,6 +10,7 @@ from cairn.domain.executions.model import ForkExecution, StartExecution
 from cairn.domain.executions.patches import check_patches, patched
 from cairn.domain.executions.resets import named_checkpoint
 from cairn.domain.executions.service import ExecutionService
+from cairn.domain.executions.start import SEED_BODY
 from cairn.persistence.tables import ExecutionRow
 
 
@@ -37,10 +38,8 @@ async def fork(
     checkpoint = named_checkpoint(projection, command.checkpoint_id, command.checkpoint_name)
     snapshot = await executions.temporal.state_at(now, checkpoint)
     ref = projection.engine.ref
-    if ref.body or snapshot is None:
-        raise errors.Conflict(
-            "An item of a map that runs a part of its parent's graph cannot be forked", code="not_forkable"
-        )
+    if snapshot is None:
+        raise errors.Conflict("The state at the checkpoint cannot be read", code="not_forkable")
     check_patches(snapshot, command.input_patch, command.state_patch)
     seed = patched(snapshot, command.input_patch, command.state_patch)
     chosen = command.execution_id
@@ -65,6 +64,6 @@ async def fork(
             metadata_=metadata,
             forked_from_execution_id=source.id,
             forked_from_checkpoint_id=checkpoint.id,
-            seed=seed,
+            seed={**seed, SEED_BODY: ref.body},
         )
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 from sqlmodel import col
 
 from cairn import errors
-from cairn.contracts.executions import UPDATE_MIGRATE, Migrate
+from cairn.contracts.executions import UPDATE_MIGRATE, GraphRef, Migrate
+from cairn.contracts.json import JsonObject, digest
 from cairn.domain.executions.model import Execution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pins import pins_of
+from cairn.graph.references import body_at
 from cairn.persistence.repository import Repository
 from cairn.persistence.tables import ExecutionRow, GraphVersionRow
 
@@ -33,15 +35,28 @@ async def migrate(
     """
     row = await executions.require(execution_id)
     target = await _version(executions, row, version)
-    pins = await pins_of(executions.session, executions.principal.scope, target.definition)
+    graph, definition = await _part(executions, execution_id, target)
+    pins = await pins_of(executions.session, executions.principal.scope, definition)
     return await executions.command(
         execution_id,
         UPDATE_MIGRATE,
         lambda lineage: Migrate(
-            lineage=lineage, expected_revision=revision, graph=target.ref, definition=target.definition, pins=pins
+            lineage=lineage, expected_revision=revision, graph=graph, definition=definition, pins=pins
         ),
         key,
     )
+
+
+async def _part(executions: ExecutionService, execution_id: str, target: GraphVersion) -> tuple[GraphRef, JsonObject]:
+    """Return what the execution runs of a version: all of it, or the inline body of the map whose item it is."""
+    _, now = await executions.located(execution_id)
+    body = (await executions.temporal.project(now)).engine.ref.body
+    if not body:
+        return target.ref, target.definition
+    definition = body_at(target.definition, body)
+    if definition is None:
+        raise errors.Conflict(f"Version {target.version} has no map {body[-1]!r} with a body", code="node_gone")
+    return target.ref.model_copy(update={"body": body, "digest": digest(definition)}), definition
 
 
 async def _version(executions: ExecutionService, row: ExecutionRow, version: int) -> GraphVersion:

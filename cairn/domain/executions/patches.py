@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import cast
 
 from cairn import errors
-from cairn.contracts.json import Json, JsonObject, merge_patch
+from cairn.contracts.json import Json, JsonObject, digest, merge_patch
 from cairn.graph.schema import validate_json
 from cairn.temporal.checkpoint import Snapshot
+from cairn.temporal.checkpoints import Projection
 
 
 def check_patches(snapshot: Snapshot, input_patch: Json, state_patch: Json) -> None:
@@ -28,6 +29,16 @@ def check_patches(snapshot: Snapshot, input_patch: Json, state_patch: Json) -> N
                 found += _broken(f"/state_patch/{key}", declared.json_schema, value, patch[key])
     if found:
         raise errors.InvalidInput("The patch breaks the graph's schema", errors=found)
+
+
+def changes_nothing(projection: Projection, input_patch: Json, state_patch: Json) -> bool:
+    """Whether the patches would leave the execution as it is."""
+    if not projection.engine.started:
+        return False
+    state = projection.engine.state
+    given = ((state.input, input_patch), (state.values, state_patch))
+    # By digest: to Python 1 is True, to JSON it is not.
+    return all(patch is None or digest(merge_patch(value, patch)) == digest(value) for value, patch in given)
 
 
 def patched(snapshot: Snapshot, input_patch: Json, state_patch: Json) -> JsonObject:

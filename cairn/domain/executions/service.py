@@ -33,19 +33,15 @@ from cairn.domain.calls.view import call_of
 from cairn.domain.executions import closing
 from cairn.domain.executions.children import children_of, map_items
 from cairn.domain.executions.events import ExecutionEvent
-from cairn.domain.executions.model import (
-    CheckpointState,
-    Children,
-    Execution,
-    ExecutionFilter,
-    StartExecution,
-)
+from cairn.domain.executions.model import CheckpointState, Children, Execution, ExecutionFilter, StartExecution
+from cairn.domain.executions.patches import changes_nothing
 from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.stream import TokenFeed, follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pinned import version_to_run
 from cairn.domain.principal import Principal
+from cairn.graph.commands import check_revision
 from cairn.graph.compiled import input_schema_of
 from cairn.graph.schema import validate_json
 from cairn.persistence.json_filter import member_is
@@ -217,7 +213,12 @@ class ExecutionService:
     async def patch(
         self, execution_id: str, input_patch: Json, state_patch: Json, expected_revision: int | None = None
     ) -> Execution:
-        """Change input or state of a paused execution by RFC 7396 merge patches."""
+        """Change input or state of a paused execution by RFC 7396 merge patches; none is no command."""
+        row, now = await self.located(execution_id)
+        projection = await self.temporal.project(now)
+        if now.phase is Phase.PAUSED and changes_nothing(projection, input_patch, state_patch):
+            check_revision(projection.engine, expected_revision)
+            return await self.get(row.id)
         return await self.command(
             execution_id,
             UPDATE_PATCH,

@@ -11,6 +11,9 @@ from cairn.errors import NotFound
 from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
 from cairn.temporal.executions import ExecutionClient
 
+SEED_BODY = "body"
+"""Key in the seed of a fork: ids of the map nodes that lead to the inline definition that its source, an item, runs."""
+
 
 async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: ExecutionRow) -> None:
     """Start the workflow of a committed row, once however often it is asked, and note it in the row.
@@ -49,6 +52,7 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
             version_id=row.version_id,
             version=row.version,
             digest=row.digest or digest,
+            body=(row.seed or {}).get(SEED_BODY, []),
         ),
         input=row.input_data,
         metadata=row.metadata_,
