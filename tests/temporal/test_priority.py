@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from graphs import node, sequence, waiting
+from graphs import node, noting, sequence, waiting
 from installation import Cairn, until
 from system_tools import World
-from temporalio.api.enums.v1 import EventType
+from temporalio.api.enums.v1 import EventType, TaskQueueType
+from temporalio.api.taskqueue.v1 import TaskQueue
+from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.common import Priority
 
 from cairn.settings import Settings
@@ -62,3 +64,32 @@ async def test_a_worker_runs_no_more_nodes_at_a_time_than_it_is_told(idle_cairn:
         world.gate("one").set()
         for execution in executions:
             await idle_cairn.reach(execution.id, "completed")
+
+
+async def test_of_executions_that_wait_the_one_of_the_highest_priority_goes_first(
+    idle_cairn: Cairn, world: World
+) -> None:
+    workflow = await idle_cairn.publish(sequence(noting("a")))
+    gate = await idle_cairn.start(await idle_cairn.publish(sequence(waiting("one")), name="gate"))
+    async with idle_cairn.worker():
+        await until(lambda: world.waiting["one"])
+        said = ({"priority": "low"}, {}, {"priority": "high"})
+        low, none, high = [(await idle_cairn.start(workflow, metadata=each)).id for each in said]
+
+        async def queued() -> bool:
+            described = await idle_cairn.client.workflow_service.describe_task_queue(
+                DescribeTaskQueueRequest(
+                    namespace=idle_cairn.client.namespace,
+                    task_queue=TaskQueue(name=idle_cairn.settings.task_queue),
+                    task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_ACTIVITY,
+                    report_stats=True,
+                )
+            )
+            return described.stats.approximate_backlog_count == 3
+
+        await until(queued)
+        world.gate("one").set()
+        for id in (gate.id, low, none, high):
+            await idle_cairn.reach(id, "completed")
+    names = {low: "low", none: "none", high: "high"}
+    assert [names[key.partition("/")[0]] for key in world.effects("a")] == ["high", "none", "low"]
