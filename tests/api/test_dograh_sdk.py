@@ -156,7 +156,7 @@ async def test_tools_credentials_documents_and_recordings(sdk: DograhClient, cal
         {
             "name": "t",
             "category": "transfer_call",
-            "definition": {"type": "transfer_call", "config": {"destination": "+491"}},
+            "definition": {"type": "transfer_call", "config": {"destination": "+491", "messageType": "none"}},
         }
     )
     with pytest.raises(ApiError) as error:

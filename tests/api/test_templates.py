@@ -21,6 +21,7 @@ LIST = "/api/v1/workflow/templates"
 DUPLICATE = "/api/v1/workflow/templates/duplicate"
 WRITE = "/api/v1/workflow/create/template"
 ENGINE = [each.template_id for each in templates() if "input" in each.example]
+VOICE = [each.template_id for each in templates() if "utterances" in each.example]
 GOOD = {
     "nodes": [
         {"id": "start", "type": "start", "data": {"name": "Start"}},
@@ -71,6 +72,32 @@ async def test_each_engine_template_runs_offline(caller: Caller, template_id: st
         await _approve(caller, begun["id"])
     ended = await caller.reach(begun["id"], "completed")
     _CHECKS[template_id](ended["output_data"])
+
+
+@pytest.mark.parametrize("template_id", VOICE)
+async def test_each_voice_template_runs_offline(caller: Caller, template_id: str) -> None:
+    template = find_template(template_id)
+    made = (await caller.http.post(DUPLICATE, json={"template_id": template_id, "name": "n"})).json()
+    patient = {"configuration": {"max_user_idle_timeout": 600}}
+    assert (await caller.http.put(f"/api/v1/workflow/{made['id']}", json=patient)).status_code == 200
+    context = template.example["initial_context"]
+    body = {"workflow_id": made["uuid"], "input_data": context}
+    begun = (await caller.http.post("/api/v1/executions", json=body)).json()
+    last: JsonObject = {}
+    for said in template.example["utterances"]:
+        event = {"name": "utterance", "payload": {"text": said}}
+        path = f"/api/v1/executions/{begun['id']}/events?wait=true&timeout=60"
+        reply = await caller.http.post(path, json=event)
+        assert reply.status_code == 202, reply.text
+        last = reply.json()["reply"]
+    ended = await caller.reach(begun["id"], "completed")
+    assert (last["ended"], ended["call"]["disposition"]) == (True, "completed"), ended["call"]
+    transcript = ended["call"]["transcript"]
+    assert len({line["node_id"] for line in transcript}) >= 3, transcript
+    # The greeting says what it was given.
+    assert next(iter(context.values())) in transcript[0]["text"]
+    wanted = template.example["extracted"]
+    assert {name: ended["call"]["variables"].get(name) for name in wanted} == wanted
 
 
 async def _approve(caller: Caller, execution: str) -> None:
