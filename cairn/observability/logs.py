@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
+from cairn.observability.redaction import Redaction
 from cairn.settings import Settings
 
 if TYPE_CHECKING:
@@ -60,11 +61,16 @@ def configure_logging(settings: Settings, process: str, stream: TextIO | None = 
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    redact = Redaction(settings)
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_renderers(settings, handler)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_renderers(settings, handler),
+                lambda _logger, _method, line: redact(str(line)),
+            ],
         )
     )
     root = logging.getLogger()

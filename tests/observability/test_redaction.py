@@ -1,0 +1,87 @@
+"""Secrets are in no log line: of the installation, of callers, of links; at any level, in either format."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+from pydantic import SecretStr
+
+from cairn.domain.keys import PREFIXES
+from cairn.domain.keys.token import make_token, public_part
+from cairn.domain.requests import link
+from cairn.observability import configure_logging, get_logger
+from cairn.persistence.tables import RequestRow
+from cairn.persistence.types import utc_now
+from cairn.settings import Settings
+
+PROVIDER, OTHER = "sk-live-provider-key-1", "AIza-other-provider-key"
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+@pytest.fixture(params=["json", "console"])
+def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
+    monkeypatch.setenv("GEMINI_API_KEY", OTHER)
+    stream = io.StringIO()
+    settings = Settings(log_level="DEBUG", log_format=request.param, openai_api_key=SecretStr(PROVIDER))
+    configure_logging(settings, "api", stream)
+    return stream
+
+
+def link_token() -> str:
+    row = RequestRow(
+        id="appr_" + 32 * "a", tenant="t", live=True, kind="approval", execution_id="e", temporal_id="e", run_id="r",
+        lineage="r", node_id="n", visit=1, prompt="?", requested_at=utc_now(),
+    )  # fmt: skip
+    return link.make_token(b"secret", row)
+
+
+@pytest.mark.parametrize("prefix", PREFIXES)
+def test_of_an_api_key_the_public_part_is_shown(log: io.StringIO, prefix: str) -> None:
+    key = make_token(prefix)
+    logging.getLogger("a.library").debug("headers: %r", {"X-API-Key": key, "authorization": f"Bearer {key}"})
+    get_logger("cairn").info("request", path=f"/x/{key}", key=key)
+    assert key not in log.getvalue() and key[len(key) - 20 :] not in log.getvalue()
+    assert public_part(key) in log.getvalue()
+
+
+def test_what_the_installation_is_configured_with_is_hidden_wherever_it_stands(log: io.StringIO) -> None:
+    try:
+        raise ValueError(f"Incorrect API key provided: {PROVIDER}")
+    except ValueError:
+        get_logger("cairn").exception("failed", given=[OTHER])
+    logging.getLogger("openai").debug("Request options: %s", {"headers": {"x-goog-api-key": OTHER, "k": PROVIDER}})
+    assert "Incorrect API key" in log.getvalue()
+    assert PROVIDER not in log.getvalue() and OTHER not in log.getvalue()
+
+
+def test_links_and_passwords_in_urls_are_hidden(log: io.StringIO) -> None:
+    token = link_token()
+    get_logger("cairn").info("request", path=f"/api/v1/hooks/requests/{token}", token=token)
+    get_logger("cairn").info("put", url="https://host/file?expires=1&signature=c2lnbmF0dXJl&x=1")
+    get_logger("cairn").info("database", url="postgresql+psycopg://cairn:pass-word@host/db")
+    logging.getLogger("mcp").debug("Authorization: Basic dXNlcjpwYXNz")
+    said = log.getvalue()
+    assert token.rpartition(".")[2] not in said
+    for secret in ("c2lnbmF0dXJl", "pass-word", "dXNlcjpwYXNz"):
+        assert secret not in said
+    for plain in ("/api/v1/hooks/requests/appr_", "expires=1", "x=1", "cairn:…@host/db"):
+        assert plain in said
+
+
+def test_ordinary_lines_stay_as_they_are(log: io.StringIO) -> None:
+    get_logger("cairn").info("the bearer of news", path="/api/v1/executions/exec_1", time="10:20:30", at="a@b.example")
+    for plain in ("the bearer of news", "/api/v1/executions/exec_1", "10:20:30", "a@b.example"):
+        assert plain in log.getvalue()
