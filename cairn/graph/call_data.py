@@ -134,11 +134,14 @@ def take_fetched(graph: Graph, state: ExecutionState, call: Call, value: JsonObj
         _keep(graph, state, call, name, each)
 
 
-def extraction(state: ExecutionState, call: Call, data: ExtractionData, token: Token) -> JsonObject | None:
+def extraction(state: ExecutionState, call: Call, node: GraphNode, token: Token) -> JsonObject | None:
     """Return what a model is given that reads values out of a visit of a node; None when there is nothing to read."""
-    if not data.extraction_enabled or not data.extraction_variables:
+    data: NodeData = node.data
+    if not isinstance(data, ExtractionData) or not data.extraction_enabled or not data.extraction_variables:
         return None
-    if not any(said.role == "caller" for said in _visit(call, token)):
+    # At an End Call nobody answers any more: its values are those of the whole call.
+    spoken = call.transcript if node.kind.type == END_CALL else _visit(call, token)
+    if not any(said.role == "caller" for said in spoken):
         return None
     properties = {variable.name: _property(variable) for variable in data.extraction_variables}
     asked = render(data.extraction_prompt, scope(state)) if data.extraction_prompt else ""

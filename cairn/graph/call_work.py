@@ -9,7 +9,6 @@ from cairn.contracts.nodes import RUN_AGENT
 from cairn.graph import call_data
 from cairn.graph.compiled import GraphNode
 from cairn.graph.dialogs import Call
-from cairn.graph.nodes.voice import ExtractionData
 from cairn.graph.state import ExecutionState, InFlight, Run, Wait
 from cairn.graph.token import Token
 
@@ -77,10 +76,10 @@ def make_wait(state: ExecutionState, node: GraphNode, token: Token, what: str, s
 
 def make_extraction(state: ExecutionState, call: Call, node: GraphNode, token: Token) -> Run | None:
     """Put the reading of values out of a visit under way, once; return None when there is nothing to read."""
-    if call.extracted or not isinstance(node.data, ExtractionData):
+    if call.extracted:
         return None
     call.extracted = True
-    wanted = call_data.extraction(state, call, node.data, token)
+    wanted = call_data.extraction(state, call, node, token)
     if wanted is None:
         return None
     return make_run(

@@ -166,6 +166,10 @@ def _reach(nodes: Sequence[Node], targets: Mapping[str, Sequence[str]], voice: b
             yield issue(
                 "node", node.id, None, "No Join can be reached from the branches of this Parallel", warning=True
             )
+        if kind and voice and node.type in SPEAKING and any(reached):
+            yield issue(
+                "node", node.id, "type", f"{label_of(kind)} cannot stand inside a Parallel: a call goes one way"
+            )
         if kind and not voice and has_entrance and node.type in SPEAKING:
             yield issue("node", node.id, "type", f"{label_of(kind)} runs only after a Start Call", warning=True)
 

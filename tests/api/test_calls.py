@@ -174,7 +174,9 @@ async def test_only_a_call_answers(caller: Caller) -> None:
     for payload in (None, {}, {"text": " "}, {"text": 5}, "hi"):
         wrong = await caller.http.post(url, json={"name": "utterance", "payload": payload}, params=params)
         assert wrong.status_code == 422
-    assert (await caller.http.post(url, json={"name": "x"}, params={"wait": True, "timeout": 61})).status_code == 422
+    assert (await caller.http.post(url, json={"name": "x"}, params=params)).status_code == 422
+    late = await caller.http.post(url, json={"name": "hangup"}, params={"wait": True, "timeout": 61})
+    assert late.status_code == 422
 
 
 async def test_an_answer_that_takes_longer_than_one_waits_comes_all_the_same(caller: Caller) -> None:

@@ -338,3 +338,20 @@ def test_a_graph_that_ends_elsewhere_ends_the_call() -> None:
     p.brought({"status": 200})
     assert p.state.ended
     assert (p.state.output["n"], p.state.output["disposition"]) == (1, "completed")
+
+
+def test_an_end_call_extracts_from_the_whole_call() -> None:
+    graph = pizzeria()
+    graph["nodes"][3]["data"] |= {
+        "extraction_enabled": True,
+        "extraction_variables": [{"name": "mood", "type": "string"}],
+    }
+    p = Phone(graph)
+    p.go()
+    p.hear("Reserve a table")
+    p.said("", "reserve_table")
+    p.said("", "finished")
+    assert p.said("Bye!") == ["bye: extraction"]
+    p.brought({"mood": "good"})
+    assert p.state.ended
+    assert p.state.output["variables"] == {"mood": "good"}

@@ -160,3 +160,12 @@ def test_speaking_nodes_need_a_call() -> None:
     assert told(issues(nodes, [edge("s>a"), edge("a>z")]), "warning") == {
         ("node", "a", "type", "Agent Node runs only after a Start Call")
     }
+
+
+def test_a_call_cannot_go_several_ways_at_once() -> None:
+    nodes = [*CALL[:3], node("p", "parallel"), node("j", "join")]
+    ends = [edge("s>p", label="a", condition="x"), edge("p>a", label="b", condition="x")]
+    edges = [*ends, edge("a>j", label="c", condition="x"), edge("j>e", label="d", condition="x")]
+    assert ("node", "a", "type", "Agent Node cannot stand inside a Parallel: a call goes one way") in told(
+        issues(nodes, edges)
+    )

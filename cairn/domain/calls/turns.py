@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from cairn import errors
-from cairn.contracts.calls import UTTERANCE
+from cairn.contracts.calls import HANGUP, UTTERANCE
 from cairn.contracts.executions import Phase
 from cairn.domain.calls.view import Line, lines_of
 from cairn.domain.executions.outside import Event, send_event
@@ -54,8 +54,12 @@ async def converse(
         key: as of ``send_event``.
 
     Raises:
+        InvalidInput: the event is neither, or an utterance without words.
         Conflict: the execution has no call (``no_call``); and as of ``send_event``.
     """
+    if event.name not in (UTTERANCE, HANGUP):
+        problem = errors.FieldError("/name", f"has to be {UTTERANCE} or {HANGUP}")
+        raise errors.InvalidInput("A call answers nothing else", errors=[problem])
     if event.name == UTTERANCE and not _words(event):
         problem = errors.FieldError("/payload/text", "has to be what the caller says")
         raise errors.InvalidInput("An utterance has a text", errors=[problem])
