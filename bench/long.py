@@ -101,7 +101,9 @@ async def measure(installation: Installation, steps: int, branches: int) -> Json
             memory.append(memory_of(running["worker"]))
         before = memory_of(running["api"])
         path = f"/api/v1/executions/{execution['id']}"
+        kept = [file.stat().st_size for file in (installation.home / "blobs").rglob("run-*")]
         first, again = await timed(api, path), await timed(api, path)
+        lineage = await timed(api, f"{path}/lineage")
         status = (await api.get(path)).json()
     assert status["status"] == "completed", status
     runs = await histories(client, handle.id, (await handle.describe()).run_id)
@@ -117,7 +119,8 @@ async def measure(installation: Installation, steps: int, branches: int) -> Json
         "history_bytes_per_step": round(sum(event.ByteSize() for event in events) / steps),
         "largest_history": {"events": max(map(len, runs)), "bytes": max(sum(e.ByteSize() for e in r) for r in runs)},
         "bytes_started_with": {"first": carries[0], "second": carries[min(1, len(runs) - 1)], "last": carries[-1]},
-        "get_ms": {"nothing_read_yet": first, "again": again},
+        "get_ms": {"nothing_read_yet": first, "again": again, "lineage": lineage},
+        "runs_kept_before": {"number": len(kept), "bytes": sum(kept)},
         "worker_mb": {"begin": memory[0], "middle": memory[len(memory) // 2], "end": memory[-1]},
         "api_mb": {"before_get": before, "after": memory_of(running["api"])},
         "cores": len(os.sched_getaffinity(0)),
