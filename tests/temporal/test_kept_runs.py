@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from obstore.store import LocalStore, MemoryStore
+from temporalio.client import WorkflowHistory
+from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cairn.contracts.executions import ExecutionInput, GraphRef
 from cairn.temporal.blobs import BlobPath
 from cairn.temporal.checkpoint import Checkpoint, LeftRun
+from cairn.temporal.checkpoints import Projection
 from cairn.temporal.encryption import EncryptionCodec, PayloadKeys
-from cairn.temporal.history import WasReset
-from cairn.temporal.kept_runs import KeptRuns
+from cairn.temporal.history import WasReset, read
+from cairn.temporal.kept_runs import VERSION, KeptRuns
 
 AT = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)
 GRAPH = GraphRef(workflow_id="w", version_id=1, version=1, digest="d")
@@ -83,3 +88,15 @@ async def test_a_storage_that_refuses_is_no_error(tmp_path) -> None:
     folder.write_text("no folder any more")
     await kept.save("e", LEFT, AT)
     assert await kept.load("e", "r2", AT) is None
+
+
+async def test_a_fold_that_finds_something_else_is_another_version() -> None:
+    """What is kept is never read again: a fold that finds other checkpoints needs another ``VERSION``."""
+    told = (Path(__file__).parent.parent / "histories" / "next" / "beside_slow_work.json").read_text()
+    projection = Projection(run_id="r1")
+    projection.feed(await read(WorkflowHistory.from_json("e", told).events, pydantic_data_converter))
+    projection.settle()
+    left = projection.left()
+    found = [(c.id, c.name, c.node_id, c.step, c.event_id, c.point, c.shared) for c in left.checkpoints]
+    whole = repr((found, left.lineage, left.line_revision, sorted(left.updates), left.resets, left.closed_id))
+    assert (VERSION, hashlib.sha256(whole.encode()).hexdigest()[:16]) == (1, "8e2990df2d6f17f5")
