@@ -13,6 +13,7 @@ from cairn.cli import (
     blobs,
     db,
     deployments,
+    diagram,
     doctor,
     executions,
     graph,
@@ -51,6 +52,8 @@ app.command("run")(run.run)
 app.add_typer(executions.app, name="executions")
 for command in (time_travel.fork, time_travel.lineage, time_travel.impact, time_travel.diff):
     executions.app.command()(command)
+executions.app.command("diagram")(diagram.of_execution)
+graph.app.command("diagram")(diagram.of_graph)
 app.add_typer(deployments.app, name="deployments")
 app.add_typer(schedules.app, name="schedules")
 app.add_typer(people.approvals, name="approvals")

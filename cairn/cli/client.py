@@ -56,6 +56,10 @@ class ApiClient:
         """Return the body of a reply; a query value that is None is left out, a list is repeated."""
         return self._call("GET", path, query={name: value for name, value in query.items() if value is not None})
 
+    def text(self, path: str, **query: str | None) -> str:
+        """Return the body of a reply that is no JSON; a query value that is None is left out."""
+        return self._reply("GET", path, query={name: value for name, value in query.items() if value is not None}).text
+
     def send(self, method: str, path: str, body: JsonObject) -> Any:
         """Send a JSON body and return that of the reply."""
         return self._call(method, path, body=body)
@@ -100,6 +104,12 @@ class ApiClient:
             yield httpx2.EventSource(reply)
 
     def _call(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Json = None) -> Any:
+        reply = self._reply(method, path, query=query, body=body)
+        return reply.json() if reply.content else None  # a 204 has no body
+
+    def _reply(
+        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Json = None
+    ) -> httpx2.Response:
         import httpx2
 
         try:
@@ -108,7 +118,7 @@ class ApiClient:
             raise self._unreachable(error) from error
         if not reply.is_success:
             raise error_of(reply)
-        return reply.json() if reply.content else None  # a 204 has no body
+        return reply
 
     def _unreachable(self, error: httpx2.TransportError) -> Unavailable:
         import httpx2

@@ -90,3 +90,14 @@ class TestValidate:
         result = cairn("graph", "validate", str(written(tmp_path, "g.json", '{"nodes": [{"id": 1}]}')), "--json")
         assert result.returncode == 1
         assert "/nodes/0/id" in {error["pointer"] for error in json.loads(result.stdout)["error"]["errors"]}
+
+
+def test_a_graph_in_a_file_is_drawn_without_a_server(cairn: Cairn, tmp_path: Path) -> None:
+    file = written(tmp_path, "g.yaml", YAML)
+    drawn = cairn("graph", "diagram", str(file), "-o", str(tmp_path / "g.svg"))
+    assert drawn.returncode == 0, drawn.stderr
+    assert (tmp_path / "g.svg").read_text().count("data-node=") == 3
+    text = cairn("graph", "diagram", str(file), "--format", "mermaid")
+    assert text.stdout.startswith("flowchart TD\n") and text.stdout.count("n1 ") >= 2
+    refused = cairn("graph", "diagram", str(file), "--version", "1")
+    assert refused.returncode == 1 and "no versions" in refused.stderr

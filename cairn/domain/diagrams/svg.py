@@ -72,7 +72,7 @@ def _heads() -> list[str]:
 def _node(box: Box, middle: Point, size: Size) -> str:
     x, y = middle[0] - size[0] / 2, middle[1] - size[1] / 2
     texts = _texts(box)
-    first = middle[1] - (len(texts) - 1) * _LINE / 2 + 4
+    first = middle[1] - (len(texts) - 1 + _marks_lines(box)) * _LINE / 2 + 4
     lines = [
         f'<text class="{line}" x="{middle[0]:.1f}" y="{first + at * _LINE:.1f}">{_text(_cut(text))}</text>'
         for at, (line, text) in enumerate(texts)
@@ -125,8 +125,11 @@ def _texts(box: Box) -> list[tuple[str, str]]:
 
 def _box_size(box: Box) -> Size:
     texts = [_width(_cut(text), _LETTER if kind == "name" else _SMALL) for kind, text in _texts(box)]
-    lines = len(texts) + (0.5 if box.marks else 0)
-    return max(72.0, max(texts) + 24), max(1.0, lines) * _LINE + 14
+    return max(72.0, max(texts) + 24), (len(texts) + _marks_lines(box)) * _LINE + 14
+
+
+def _marks_lines(box: Box) -> float:
+    return 0.8 if box.marks else 0.0
 
 
 def _label_size(arrow: Arrow) -> Size | None:

@@ -7,6 +7,7 @@ its own is left to the next report.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -108,7 +109,7 @@ class _Reading:
         keys = await self._extracted()
         yield lines([[*_BEFORE, *keys, *_AFTER]])
         async for batch in self._batches(_COLUMNS):
-            yield lines(_cells(row, keys) for row in batch if row.extracted.keys() <= keys.keys())
+            yield await asyncio.to_thread(_lines, batch, keys)
 
     async def _extracted(self) -> dict[str, None]:
         """Return the names of what was extracted, in the order in which a reader of the report meets them."""
@@ -142,6 +143,10 @@ class _Reading:
             query = select(*columns).join(ExecutionRow, completed).where(*owned, *self._conditions, *after)
             found = await session.execute(query.order_by(*(column.desc() for column in _KEY)).limit(BATCH))
             return found.all()
+
+
+def _lines(batch: Sequence[_Row], keys: dict[str, None]) -> bytes:
+    return lines(_cells(row, keys) for row in batch if row.extracted.keys() <= keys.keys())
 
 
 def _cells(row: _Row, keys: dict[str, None]) -> list[Any]:

@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001 - spreadsheets take the wide ones, too
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 def lines(rows: Iterable[Iterable[Any]]) -> bytes:
@@ -21,19 +22,15 @@ def lines(rows: Iterable[Iterable[Any]]) -> bytes:
 
 def cell(value: Any) -> str:
     """Return a value as text; what a spreadsheet would take for a formula gets an apostrophe in front."""
-    text = _text(value)
+    text = value if type(value) is str else _text(value)
     return f"'{text}" if text.startswith(_FORMULA) else text
 
 
 def _text(value: Any) -> str:
-    match value:
-        case str():
-            return value
-        case None:
-            return ""
-        case datetime():
-            return value.isoformat().replace("+00:00", "Z")
-        case float() if value.is_integer():
-            return str(int(value))
-        case _:
-            return json.dumps(value, ensure_ascii=False)
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(int(value)) if value == value // 1 else repr(value)
+    return value.isoformat().replace("+00:00", "Z") if isinstance(value, datetime) else _JSON.encode(value)
