@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.contracts.json import JsonObject
 from chaos.faults import Storm
-from chaos.graphs import GRAPHS, calling
+from chaos.graphs import GRAPHS, LATER, calling
 from chaos.installation import Installation
 from chaos.records import RESETS, Asked, Shown
 
@@ -24,7 +24,7 @@ _API = "/api/v1/executions"
 _AGAIN = ("idempotency_in_flight", "reset_in_progress")
 _CHOICES = {
     "running": {"pause": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1, "terminate": 1},
-    "paused": {"resume": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1},
+    "paused": {"resume": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1, "migrate": 2},
     "completed": {"replay": 3, "rollback": 2, "fork": 1},
     "failed": {"replay": 3, "rollback": 2},
     "cancelled": {"replay": 2, "rollback": 1},
@@ -37,6 +37,8 @@ async def publish(site: Installation) -> dict[str, str]:
         found: dict[str, str] = {}
         for name, definition in GRAPHS.items():
             found[name] = await _publish(http, name, definition)
+        for name, definition in LATER.items():
+            await _publish_next(http, found[name], definition)
         found["outer"] = await _publish(http, "outer", calling(found["inner"]))
         return found
 
@@ -45,6 +47,12 @@ async def _publish(http: httpx2.AsyncClient, name: str, definition: JsonObject) 
     reply = await http.post("/api/v1/workflow/create/definition", json={"name": name, "definition": definition})
     assert reply.status_code == 200 and not reply.json()["errors"], reply.text
     return str(reply.json()["uuid"])
+
+
+async def _publish_next(http: httpx2.AsyncClient, workflow_id: str, definition: JsonObject) -> None:
+    path = f"/api/v1/workflow/{workflow_id}"
+    for reply in (await http.put(path, json={"definition": definition}), await http.post(f"{path}/publish")):
+        assert reply.status_code == 200, reply.text
 
 
 @dataclass
@@ -150,10 +158,13 @@ class Actor:
             if not targets:
                 return
             target = self._chance.choice(targets)
-            body = {"checkpoint_id": checkpoints[target]["id"]} | ({"force": True} if kind == "replay" else {})
+            more: JsonObject = {"force": True} if kind == "replay" else {"reuse_completed": False}
+            body = {"checkpoint_id": checkpoints[target]["id"], **more}
             while target + 1 < len(checkpoints) and checkpoints[target + 1]["shared"]:
                 target += 1  # it was seen by the same workflow task, so a reset cannot part them
             asked.kept = tuple(c["id"] for c in checkpoints[: target + 1])
+        if kind == "migrate":
+            body = {"version": self._chance.choice([1, 2])}
         if kind == "terminate":
             await self._terminate(asked, execution_id)
         else:

@@ -17,7 +17,8 @@ def _node(node_id: str, kind: str, **data: Json) -> JsonObject:
 
 def _tool(node_id: str, tool: str, **arguments: str) -> JsonObject:
     expressions: JsonObject = {"name": f"'{node_id}'", **arguments}
-    return _node(node_id, "tool", tool=tool, arguments=expressions, retry=_PATIENT)
+    undo: JsonObject = {"tool": "take_back", "arguments": {"key": "result.key"}}
+    return _node(node_id, "tool", tool=tool, arguments=expressions, retry=_PATIENT, compensate=undo)
 
 
 def _spend(node_id: str, seconds: float) -> JsonObject:
@@ -127,6 +128,14 @@ GRAPHS: dict[str, JsonObject] = {
     "people": _sequence(_spend("a", 0.1), _node("ask", "question", prompt="?"), _spend("z", 0.1), gives=("a", "z")),
 }
 """By name. ``blocked`` fails until the gate that its input names is open; ``outside`` waits for the event ``go``."""
+
+
+LATER: dict[str, JsonObject] = {
+    "line": _sequence(
+        _spend("a", 0.1), _tool("b", "stumble", times="1"), _spend("c", 0.5), _spend("d", 0.1), _spend("e", 0.1)
+    ),
+}
+"""Second versions, for executions to migrate to."""
 
 
 def calling(inner: str) -> JsonObject:

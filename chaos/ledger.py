@@ -18,8 +18,8 @@ class Entry:
     """One line.
 
     Attributes:
-        what: ``call`` when a tool begins, ``effect`` when it has done what it is for.
-        name: what the graph's author calls the effect.
+        what: ``call`` when a tool begins, ``effect`` when it has done what it is for, ``undo`` when it undid that.
+        name: what the graph's author calls the effect; the key of the effect that is undone.
         key: idempotency key.
         attempt: which try of the call, from 1.
         at: seconds since the epoch.

@@ -20,7 +20,7 @@ from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.history import WasReset, read
 from chaos.driver import shown
 from chaos.installation import Installation
-from chaos.records import Asked, Found, Run, Shown, Story
+from chaos.records import Asked, Found, Run, Shown, Story, Undone
 from workflows.registry import WORKFLOWS
 
 AGREEMENT = 30.0
@@ -42,8 +42,12 @@ class Observer:
         async with httpx2.AsyncClient(base_url=self.site.urls[0], headers=headers, timeout=30) as http:
             listed, temporal = await self._agreed(http)
             got = {id_: (await http.get(f"/api/v1/executions/{id_}")).raise_for_status().json() for id_ in listed}
+            rollbacks = {id_: await _rollbacks(http, id_) for id_ in listed}
         histories = await self._histories()
-        runs = {id_: [await _run(history, self.site.client) for history in histories.get(id_, [])] for id_ in listed}
+        runs = {
+            id_: [await _run(history, self.site.client, histories) for history in histories.get(id_, [])]
+            for id_ in listed
+        }
         found = [
             Found(
                 id_,
@@ -54,6 +58,7 @@ class Observer:
                 tuple(runs[id_]),
                 parent=item["parent_execution_id"],
                 source=(item["forked_from"] or {}).get("execution_id"),
+                rollbacks=rollbacks[id_],
             )
             for id_, item in listed.items()
         ]
@@ -134,7 +139,31 @@ async def _of_types(histories: Iterable[WorkflowHistory], known: set[str]) -> As
             yield history
 
 
-async def _run(history: WorkflowHistory, client: Client) -> Run:
+async def _rollbacks(http: httpx2.AsyncClient, execution_id: str) -> dict[str, tuple[Undone, ...]]:
+    reply = await http.get(f"/api/v1/executions/{execution_id}/lineage")
+    return {
+        each["operation_id"]: tuple(
+            Undone(c["execution_id"] or execution_id, c["node_id"], c["visit"], c["status"])
+            for c in each["compensations"]
+        )
+        for each in reply.raise_for_status().json()["resets"]
+        if each["kind"] == "rollback"
+    }
+
+
+def _children(history: WorkflowHistory, histories: dict[str, list[WorkflowHistory]]) -> frozenset[str]:
+    """Return the executions that a run started, itself or by its maps."""
+    found: set[str] = set()
+    for event in history.events:
+        name = event.start_child_workflow_execution_initiated_event_attributes.workflow_id
+        if name.startswith("map_"):
+            found |= {child for run in histories.get(name, []) for child in _children(run, histories)}
+        elif name:
+            found.add(name)
+    return frozenset(found)
+
+
+async def _run(history: WorkflowHistory, client: Client, histories: dict[str, list[WorkflowHistory]]) -> Run:
     """Return what a run's history says, read without the engine."""
     resets = [e for e in await read(history.events, client.data_converter) if isinstance(e, WasReset)]
     last = resets[-1] if resets else None
@@ -156,4 +185,6 @@ async def _run(history: WorkflowHistory, client: Client) -> Run:
         last.base_run_id if last else None,
         frozenset(scheduled.values()),
         frozenset(completed),
+        history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id or None,
+        _children(history, histories),
     )

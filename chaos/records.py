@@ -16,8 +16,8 @@ class Asked:
     """One request of a client, over all its tries; requests to one execution follow each other.
 
     Attributes:
-        kind: start, fork, pause, resume, cancel, replay, rollback, answer, event, or terminate (an operator's, in
-            Temporal).
+        kind: start, fork, pause, resume, cancel, migrate, replay, rollback, answer, event, or terminate (an
+            operator's, in Temporal).
         tag: of the execution: metadata that the client chose.
         execution_id: None until the start is answered.
         tries: how often it was sent, all with one idempotency key.
@@ -67,6 +67,8 @@ class Run:
         operation: reason of the reset that made it; None for the first.
         scheduled: idempotency keys of the tool calls that it commanded.
         completed: those of the calls that brought a result.
+        continues: the run that went on in this one.
+        children: ids of the executions that it started, itself or by its maps.
     """
 
     run_id: str
@@ -74,6 +76,18 @@ class Run:
     base_run_id: str | None = None
     scheduled: frozenset[str] = frozenset()
     completed: frozenset[str] = frozenset()
+    continues: str | None = None
+    children: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """What a rollback said of one effect: of which execution, node and visit, and what became of it."""
+
+    execution_id: str
+    node_id: str
+    visit: int
+    status: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +97,7 @@ class Found:
     Attributes:
         parent: the execution whose child it is.
         source: the execution that it was forked from.
+        rollbacks: what each rollback said that it undid, by its operation.
     """
 
     execution_id: str
@@ -93,6 +108,7 @@ class Found:
     runs: tuple[Run, ...]
     parent: str | None = None
     source: str | None = None
+    rollbacks: dict[str, tuple[Undone, ...]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

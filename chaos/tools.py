@@ -47,5 +47,11 @@ async def refuse(name: str, gate: str, context: ToolContext) -> dict[str, str]:
     return {"name": name, "key": context.idempotency_key}
 
 
+@tool
+async def take_back(key: str, context: ToolContext) -> None:
+    """Undo the effect that was done under a key."""
+    _write("undo", key, context)
+
+
 def _write(what: str, name: str, context: ToolContext) -> None:
     Ledger.of_environment().write(what, name, context.idempotency_key, context.execution_id, context.attempt)

@@ -9,7 +9,7 @@ import pytest
 
 from chaos.checker import check
 from chaos.ledger import Entry
-from chaos.records import Asked, Found, Run, Shown, Story
+from chaos.records import Asked, Found, Run, Shown, Story, Undone
 
 A1, B1, B2 = "e1/a/1/r1", "e1/b/1/r1", "e1/b/1/r2"
 ALL = frozenset({A1, B1, B2})
@@ -43,10 +43,12 @@ def story() -> Story:
                     Run("r1", None, None, frozenset({A1, B1}), frozenset({A1, B1})),
                     Run("r2", "op1", "r1", frozenset({A1, B2}), frozenset({A1, B2})),
                 ),
+                rollbacks={"op1": (Undone("e1", "b", 1, "done"),)},
             )
         ],
         ledger=[
             *(entry(what, name, key) for name, key in (("a", A1), ("b", B1)) for what in ("call", "effect")),
+            *(entry("undo", B1, f"{B1}/undo", attempt) for attempt in (1, 2)),
             entry("call", "b", B2),
             entry("effect", "b", B2),
             entry("call", "b", B2, attempt=2),
@@ -107,6 +109,20 @@ def runs(told: Story, *made: Run) -> None:
     found(told, runs=(*told.found[0].runs, *made))
 
 
+def keep(told: Story, which: Callable[[Entry], bool]) -> None:
+    told.ledger[:] = [each for each in told.ledger if which(each)]
+
+
+def discard_child(told: Story) -> None:
+    """Let the discarded line have had a child that did something."""
+    first, second = told.found[0].runs
+    found(told, runs=(replace(first, children=frozenset({"e2"})), second))
+    child = Shown("cancelled", 0, None, None, None, "r3")
+    key = frozenset({"e2/c/1/r3"})
+    told.found.append(Found("e2", "t1", child, child, child, (Run("r3", None, None, key, key),), parent="e1"))
+    told.ledger.append(entry("effect", "c", "e2/c/1/r3", execution_id="e2"))
+
+
 PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a request without an answer": ("answered", lambda s: asked(s, 3, status=None)),
     "an internal error on the way": ("answered", lambda s: s.asked[1].faults.append("500")),
@@ -133,7 +149,7 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a reset that nobody asked for": ("resets_once", lambda s: runs(s, Run("r3", "op2", "r2"))),
     "an acknowledged reset that was not made": (
         "resets_once",
-        lambda s: found(s, runs=(Run("r2", None, None, ALL, ALL),)),
+        lambda s: (found(s, runs=(Run("r2", None, None, ALL, ALL),)), keep(s, lambda e: e.what != "undo")),
     ),
     "a checkpoint that changed its id": (
         "resets_keep_what_came_before",
@@ -148,6 +164,10 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "an effect of no history": ("effects_once", lambda s: s.ledger.append(entry("effect", "z", "e1/z/1/r1"))),
     "a result without its effect": ("results_are_effects", lambda s: s.ledger.remove(entry("effect", "b", B1))),
     "an output of something else": ("results_are_effects", lambda s: got(s, output={"a": A1, "b": A1})),
+    "an effect that was undone twice": ("undone_once", lambda s: s.ledger.append(entry("undo", B1, f"{B1}/again"))),
+    "an effect that was undone and stays": ("undone_once", lambda s: s.ledger.append(entry("undo", A1, f"{A1}/undo"))),
+    "an effect that was not undone": ("undone_once", lambda s: keep(s, lambda e: e.what != "undo")),
+    "an effect of a child that was not undone": ("undone_once", lambda s: discard_child(s)),
     "a list that lags": ("everyone_agrees", lambda s: found(s, listed=replace(s.found[0].listed, status="running"))),
     "a list with an old output": (
         "everyone_agrees",
