@@ -396,7 +396,7 @@ def test_every_run_of_one_test_ends_with_the_right_status(environment: dict[str,
     root = Path(__file__).parents[2]
     options = ["-q", "-p", "no:cacheprovider", "-c", str(root / "pyproject.toml"), f"--rootdir={root}"]
     # Plugins that this one test has no use for would cost each run three seconds.
-    options += ["-p", "no:schemathesis", "-p", "no:hypothesispytest"]
+    options += ["-p", "no:schemathesis", "-p", "no:hypothesispytest", "-p", "no:xdist"]
     options += ["-p", "tests.conftest", f"--confcutdir={tmp_path}"]
     command = [sys.executable, "-m", "pytest", *options]
     passing, failing = ([*command, f"{test}::{name}"] for name in ("test_one", "test_two"))

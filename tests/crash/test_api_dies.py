@@ -10,6 +10,7 @@ from crash.site import SOON, Site, new_key
 
 from chaos.programs import until
 
+pytestmark = pytest.mark.timeout(240)  # the first test of the folder waits for all of the site
 LOST = (httpx2.ReadError, httpx2.RemoteProtocolError)
 
 STARTING = [
