@@ -23,7 +23,7 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import PARKED, NodeResult
-from cairn.contracts.operations import Landing
+from cairn.contracts.operations import ENGINE, Landing
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import compile_graph
 from cairn.graph.engine import Engine
@@ -165,7 +165,7 @@ class Simulation:
         completed = self._add(TaskCompleted, started)
         task = Task(completed, self.now, self._pending, self._signals, list(commands), reset, landing)
         if not self.engine.started:
-            task.landing = Landing(run_id=self.line, definition=self.definition, engine=2)
+            task.landing = Landing(run_id=self.line, definition=self.definition, engine=ENGINE)
         self._pending, self._signals = [], []
         for command in commands:
             self._add(Commanded, command)
