@@ -308,7 +308,10 @@ def test_a_schedule_is_made_changed_and_deleted(cairn: Cairn, publish: Callable[
     made = document(cairn("schedules", "create", publish(), "--cron", "@yearly", "--paused", "--name", "one", "--json"))
     change = ("--every", "3600", "--overlap", "buffer_one", "--pause-on-failure", "--json")
     changed = document(cairn("schedules", "update", made["id"], *change))
-    assert (changed["spec"]["interval"], changed["spec"]["cron"]) == ({"every_seconds": 3600, "offset_seconds": 0}, None)
+    assert (changed["spec"]["interval"], changed["spec"]["cron"]) == (
+        {"every_seconds": 3600, "offset_seconds": 0},
+        None,
+    )
     assert (changed["name"], changed["overlap"], changed["pause_on_failure"]) == ("one", "buffer_one", True)
     assert changed["paused"]
     assert "every 3600 s" in cairn("schedules", "show", made["id"]).stdout
