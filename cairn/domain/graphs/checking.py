@@ -38,12 +38,14 @@ class Checker:
         """Read what an author sent; arguments and errors as of :meth:`Document.read`."""
         return await _beside(lambda: Document.read(definition, paths))
 
-    async def issues(self, definition: JsonObject, digest: str) -> Sequence[GraphIssue]:
-        """Return the errors and warnings of a definition that was read or stored."""
-        if digest not in self._found:
-            context = await self._known(definition)
-            self._found[digest] = await _beside(lambda: validate(Definition.model_validate(definition), context))
-        return self._found[digest]
+    async def issues(self, document: Document) -> Sequence[GraphIssue]:
+        """Return the errors and warnings of a definition."""
+        if document.digest not in self._found:
+            context = await self._known(document.raw)
+            self._found[document.digest] = await _beside(
+                lambda: validate(document.model or Definition.model_validate(document.raw), context)
+            )
+        return self._found[document.digest]
 
     async def _known(self, definition: JsonObject) -> ValidationContext:
         if self._tools is None:

@@ -10,9 +10,11 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, ValidationError
 
 from cairn.contracts.json import JsonObject, digest
+from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.triggers import fill_paths
 from cairn.errors import FieldError, InvalidInput, plain_message
 from cairn.graph.model import Definition, Edge, Node
+from cairn.persistence.tables import GraphVersionRow
 
 MAX_NODES = 10_000
 MAX_EDGES = 30_000
@@ -53,9 +55,17 @@ class AuthoredDefinition(Definition):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A definition as it is kept, the number of its nodes, and its digest."""
+    """A definition.
+
+    Attributes:
+        raw: as it is kept.
+        model: as it was sent, when it was read just now: a trigger may lack its path.
+        node_count: how many nodes it has.
+        digest: SHA-256 of the canonical JSON of ``raw``.
+    """
 
     raw: JsonObject
+    model: Definition | None
     node_count: int
     digest: str
 
@@ -73,7 +83,7 @@ class Document:
         try:
             model = AuthoredDefinition.model_validate(definition, strict=True)
             raw = fill_paths(definition, model, paths or {})
-            return cls(raw, len(model.nodes), digest(raw))
+            return cls(raw, model, len(model.nodes), digest(raw))
         except ValidationError as error:
             errors = [FieldError(_pointer(e["loc"]), plain_message(e)) for e in error.errors(include_url=False)]
             raise InvalidInput("The definition is malformed.", code="malformed_definition", errors=errors) from None
@@ -83,6 +93,11 @@ class Document:
                 code="malformed_definition",
                 errors=[FieldError("/definition", "holds a value that is not JSON, or is nested too deep")],
             ) from None
+
+
+def stored(version: GraphVersionRow | GraphVersion) -> Document:
+    """Return the definition of a version."""
+    return Document(version.definition, None, version.node_count, version.digest)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

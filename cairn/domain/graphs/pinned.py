@@ -13,6 +13,7 @@ from sqlmodel import col
 from cairn.contracts import json
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.checking import Checker, not_valid
+from cairn.domain.graphs.document import stored
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.rows import find_graph, find_version
 from cairn.errors import Conflict, NotFound
@@ -63,7 +64,7 @@ async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, 
         return await published_version(session, scope, graph)
     found = GraphVersion.of(version, row.uuid)
     # Which tools there are is for the workers to say.
-    issues = await Checker(ValidationContext()).issues(found.definition, found.digest)
+    issues = await Checker(ValidationContext()).issues(stored(found))
     if not is_valid(issues):
         raise not_valid(issues)
     await _keep(session, scope, found)

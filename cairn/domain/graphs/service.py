@@ -14,7 +14,7 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.folders.rows import find_folder
 from cairn.domain.graphs import triggers
 from cairn.domain.graphs.checking import Checker, not_valid
-from cairn.domain.graphs.document import Document
+from cairn.domain.graphs.document import Document, stored
 from cairn.domain.graphs.model import Graph, GraphStatus
 from cairn.domain.graphs.reading import GraphReader
 from cairn.domain.graphs.rows import find_graph
@@ -59,7 +59,7 @@ class GraphService(GraphReader):
             InvalidInput: the name is blank or too long, the definition malformed, or a trigger path in use.
         """
         document = await self._checker.read(definition)
-        issues = await self._checker.issues(document.raw, document.digest)
+        issues = await self._checker.issues(document)
         status = "published" if is_valid(issues) else "draft"
         return await self._make(
             checked_name(name, MAX_NAME), document, status, issues, configuration=configuration or {}
@@ -73,7 +73,7 @@ class GraphService(GraphReader):
         row = await find_graph(self.session, self.scope, graph)
         source = await self.current(row)
         document = await self._checker.read(triggers.without_paths(source.definition))
-        issues = await self._checker.issues(document.raw, document.digest)
+        issues = await self._checker.issues(document)
         name = f"{row.name[: MAX_NAME - 7]} (copy)"
         return await self._make(
             name, document, "draft", issues, configuration=row.configuration, folder_id=row.folder_id
@@ -111,7 +111,7 @@ class GraphService(GraphReader):
         if definition is not None:
             before = await self.current(await find_graph(self.session, self.scope, graph))
             document = await self._checker.read(definition, triggers.paths_of(before.definition))
-            issues = await self._checker.issues(document.raw, document.digest)
+            issues = await self._checker.issues(document)
         row = await find_graph(self.session, self.scope, graph, lock=True)
         draft, published = await self.draft_and_published(row)
         current = cast("GraphVersionRow", draft or published)
@@ -140,7 +140,7 @@ class GraphService(GraphReader):
         """Return the errors and warnings of the current version; changes nothing."""
         row = await find_graph(self.session, self.scope, graph)
         current = await self.current(row)
-        issues = await self._checker.issues(current.definition, current.digest)
+        issues = await self._checker.issues(stored(current))
         return [*issues, *await triggers.clashes(self.session, current.definition, row.id)]
 
     async def create_draft(self, graph: int | str) -> Graph:
@@ -148,8 +148,7 @@ class GraphService(GraphReader):
         row = await find_graph(self.session, self.scope, graph, lock=True)
         draft, published = await self.draft_and_published(row)
         if draft is None and published is not None:
-            document = Document(published.definition, published.node_count, published.digest)
-            await self._save_draft(row, None, document)
+            await self._save_draft(row, None, stored(published))
             self._touch(row)
         return await self.shown(row)
 
@@ -205,10 +204,10 @@ class GraphService(GraphReader):
         """Validate the draft before a lock is taken; if it is edited meanwhile, that is done again under the lock."""
         draft, _ = await self.draft_and_published(await find_graph(self.session, self.scope, graph))
         if draft is not None:
-            await self._checker.issues(draft.definition, draft.digest)
+            await self._checker.issues(stored(draft))
 
     async def _publish(self, row: GraphRow, draft: GraphVersionRow, published: GraphVersionRow | None) -> None:
-        issues = await self._checker.issues(draft.definition, draft.digest)
+        issues = await self._checker.issues(stored(draft))
         if not is_valid(issues):
             raise not_valid(issues)
         if published is not None:
