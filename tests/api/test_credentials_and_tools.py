@@ -19,7 +19,7 @@ async def test_a_credential_is_kept_changed_and_removed_and_its_secret_is_never_
     uuid = made.json()["uuid"]
     assert set(made.json()) == {"uuid", "name", "description", "credential_type", "created_at", "updated_at"}
     changed = await caller.http.put(
-        CREDENTIALS + uuid, json={"description": "d", "credential_data": {"token": "hush2"}}
+        CREDENTIALS + uuid, json={**TOKEN, "name": "CRM 2", "description": "d", "credential_data": {"token": "hush2"}}
     )
     assert changed.json()["description"] == "d" and changed.json()["credential_type"] == "bearer_token"
     read, listed = await caller.http.get(CREDENTIALS + uuid), await caller.http.get(CREDENTIALS)
@@ -32,6 +32,14 @@ async def test_a_credential_is_kept_changed_and_removed_and_its_secret_is_never_
         await caller.http.delete(CREDENTIALS + uuid),
     ):
         assert (reply.status_code, reply.json()["code"]) == (404, "credential_not_found")
+
+
+async def test_type_and_data_are_changed_together(caller: Caller) -> None:
+    uuid = (await caller.http.post(CREDENTIALS, json=TOKEN)).json()["uuid"]
+    for half in ({"credential_type": "none"}, {"credential_data": {}}):
+        assert (await caller.http.put(CREDENTIALS + uuid, json=half)).status_code == 422
+    whole = {"credential_type": "none", "credential_data": {}}
+    assert (await caller.http.put(CREDENTIALS + uuid, json=whole)).json()["credential_type"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -96,15 +104,18 @@ async def test_a_tool_is_made_read_and_archived(caller: Caller) -> None:
     assert (await caller.http.delete(TOOLS + native_uuid("echo"))).status_code == 404
 
 
+async def test_a_tool_with_a_credential_that_does_not_exist_is_refused(caller: Caller) -> None:
+    config = {"method": "GET", "url": "http://a/", "credential_uuid": "x"}
+    body = {"name": "t", "definition": {"type": "http_api", "config": config}}
+    refused = await caller.http.post(TOOLS, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (404, "credential_not_found")
+
+
 @pytest.mark.parametrize(
     "body",
     [
         {**calculator(), "category": "http_api"},
         {"name": "t", "definition": {"type": "http_api", "config": {"method": "GET", "url": "ftp://a/"}}},
-        {
-            "name": "t",
-            "definition": {"type": "http_api", "config": {"method": "GET", "url": "http://a/", "credential_uuid": "x"}},
-        },
         {"name": "t", "definition": {"type": "mcp", "config": {"url": "http://a/"}}},
         {**calculator(), "icon_color": "red"},
     ],

@@ -29,7 +29,11 @@ async def list_tools(
     return [Tool.model_validate(each) for each in await tools.list(status.split(","), category)]
 
 
-@router.post("/", dependencies=[may("graphs:write")])
+@router.post(
+    "/",
+    dependencies=[may("graphs:write")],
+    responses={404: {"description": "The credential that it names does not exist."}},
+)
 async def create_tool(body: CreateTool, tools: Tools) -> Tool:
     """Make a tool: an HTTP request or a calculator. Nodes name it in `tool_uuids`."""
     made = await tools.create(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -17,13 +17,22 @@ Icon = Annotated[str, StringConstraints(max_length=50, pattern=r"^[A-Za-z0-9_-]*
 Color = Annotated[str, StringConstraints(pattern=r"^#[0-9A-Fa-f]{3}([0-9A-Fa-f]{3})?$")]
 
 
+def _document_category(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [
+        {"properties": {"category": {"enum": [kind, None]}, "definition": {"properties": {"type": {"const": kind}}}}}
+        for kind in ("http_api", "calculator")
+    ]
+
+
 class CreateTool(Body):
     """Make a tool."""
 
+    model_config = ConfigDict(json_schema_extra=_document_category)
+
     name: Label
     description: str | None = Field(default=None, max_length=2000, description="For the model that may call it.")
-    category: Literal["http_api", "calculator"] = Field(
-        default="http_api", description="The same as the definition's type."
+    category: Literal["http_api", "calculator"] | None = Field(
+        default=None, description="The same as the definition's type, if it is given."
     )
     icon: Icon | None = "globe"
     icon_color: Color | None = "#3B82F6"
@@ -31,7 +40,7 @@ class CreateTool(Body):
 
     @model_validator(mode="after")
     def _one_kind(self) -> CreateTool:
-        if self.category != self.definition.type:
+        if self.category not in (None, self.definition.type):
             raise ValueError("category must be the same as definition.type")
         return self
 

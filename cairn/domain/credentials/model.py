@@ -78,13 +78,14 @@ class CustomHeader(_Secret):
 
 Secret = NoSecret | ApiKey | BearerToken | BasicAuth | CustomHeader
 
-_KINDS: dict[str, type[Secret]] = {
+SECRETS: dict[str, type[Secret]] = {
     "none": NoSecret,
     "api_key": ApiKey,
     "bearer_token": BearerToken,
     "basic_auth": BasicAuth,
     "custom_header": CustomHeader,
 }
+"""What the secret of each kind consists of."""
 
 
 def read_secret(kind: str, data: JsonObject) -> Secret:
@@ -94,7 +95,7 @@ def read_secret(kind: str, data: JsonObject) -> Secret:
         InvalidInput: the data is not that of the kind; nothing of it is repeated in the message.
     """
     try:
-        return _KINDS[kind].model_validate(data)
+        return SECRETS[kind].model_validate(data)
     except ValidationError as error:
         errors = [
             FieldError("/credential_data" + "".join(f"/{part}" for part in each["loc"]), each["msg"])

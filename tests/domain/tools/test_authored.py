@@ -18,7 +18,7 @@ from cairn.domain.credentials import CredentialHeaders, CredentialService, Seale
 from cairn.domain.tools import InvalidArguments, ToolContext, ToolError, load_tools
 from cairn.domain.tools.authored import Toolbox, ToolService, native_uuid
 from cairn.domain.tools.authored.definition import ToolDefinition
-from cairn.errors import InvalidInput, NotFound
+from cairn.errors import NotFound
 from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings
@@ -146,9 +146,9 @@ async def test_tools_of_the_installation_and_of_the_author_stand_side_by_side(ke
 async def test_others_tools_and_credentials_do_not_exist(base: str, kept: Database) -> None:
     async with kept.transaction() as session:
         theirs = await CredentialService(session, Scope("other", True), SEALER).create("c", "none", {})
-    with pytest.raises(InvalidInput) as refused:
+    with pytest.raises(NotFound) as refused:
         await make(kept, "t", http(f"{base}/show", credential_uuid=theirs.uuid))
-    assert refused.value.errors[0].pointer == "/definition/config/credential_uuid"
+    assert refused.value.code == "credential_not_found"
     uuid = await make(kept, "t", http(f"{base}/show"), Scope("other", True))
     with pytest.raises(NotFound):
         await toolbox(kept).open("acme", True, [uuid])

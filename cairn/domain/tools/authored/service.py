@@ -11,7 +11,7 @@ from sqlmodel import col
 from cairn.contracts.json import JsonObject
 from cairn.domain.tools.authored.model import AuthoredTool
 from cairn.domain.tools.registry import ToolRegistry
-from cairn.errors import FieldError, InvalidInput, NotFound
+from cairn.errors import NotFound
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import CredentialRow, ToolRow
 from cairn.persistence.types import utc_now
@@ -47,7 +47,7 @@ class ToolService:
             icon_color: for people.
 
         Raises:
-            InvalidInput: it names a credential that the scope does not have.
+            NotFound: it names a credential that the scope does not have (``credential_not_found``).
         """
         await self._know_credential(definition)
         row = ToolRow(
@@ -125,7 +125,4 @@ class ToolService:
         named = credential if credential.isascii() and credential.isprintable() else ""
         found = await Repository(self._session, CredentialRow).get(self._scope, col(CredentialRow.uuid) == named)
         if found is None:
-            raise InvalidInput(
-                "The tool names a credential that does not exist.",
-                errors=[FieldError("/definition/config/credential_uuid", "No such credential.")],
-            )
+            raise NotFound("The tool names a credential that does not exist.", code="credential_not_found")
