@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
@@ -83,7 +84,10 @@ def _lock_at_first_write(engine: AsyncEngine) -> None:
         if raw.driver_connection.in_transaction:
             return
         cursor = raw.cursor()
-        cursor.execute("BEGIN IMMEDIATE")
+        try:
+            cursor.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:  # at a savepoint ``_translate`` does not see it
+            raise Unavailable("The database is busy.", retry_after=1) from error
         cursor.close()
 
     @event.listens_for(sync, "savepoint")

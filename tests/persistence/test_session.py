@@ -105,6 +105,9 @@ async def test_sqlite_gives_up_waiting_with_an_answer(sqlite_url: str, monkeypat
         with pytest.raises(Unavailable) as refused:
             async with database.transaction() as second:
                 await add_graph(second)
+        with pytest.raises(Unavailable):
+            async with database.transaction() as third, third.begin_nested():
+                await add_graph(third)
         # Readers see what is committed, and wait for nobody.
         async with database.session() as reader:
             assert (await reader.execute(select(GraphRow))).all() == []
