@@ -12,6 +12,7 @@ from graphs import noting, sequence
 from served import Callers
 
 HOOKS = Path(__file__).with_name("openapi_hooks.py")
+CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
 @pytest.mark.timeout(600)
@@ -25,7 +26,8 @@ async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path,
     execution = await caller.start(sequence(noting("a")), execution_id="known")
     await caller.reach(execution["id"], "completed")
     program = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "schemathesis.cli", "run", f"{callers.url}/{surface}/openapi.json"),
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
+        *("run", f"{callers.url}/{surface}/openapi.json"),
         *("--header", f"X-API-Key: {caller.key}", "--checks", "all", "--phases", "examples,coverage,fuzzing"),
         *("--max-examples", str(examples), "--seed", "1", "--generation-deterministic", "--workers", "1"),
         *("--generation-allow-x00", "false", "--no-color", "--warnings", "off"),
