@@ -1,0 +1,1 @@
+"""Fuzzing by coverage, which needs more time than tests have."""

@@ -1,0 +1,23 @@
+"""Feeds the validator, expressions, templates or the projection with what coverage leads to: ``make fuzz WHAT=…``.
+
+The same as the property tests look for, but for as long as one likes: nothing but documented refusals may be raised.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import atheris
+
+with atheris.instrument_imports(include=["cairn.graph", "cairn.temporal.checkpoints", "cairn.temporal.history"]):
+    from fuzz import targets
+
+
+def main() -> None:
+    """Fuzz one target; the other arguments are libFuzzer's."""
+    name, *options = sys.argv[1:]
+    atheris.Setup([sys.argv[0], *options], targets.BY_NAME[name])
+    atheris.Fuzz()
+
+
+main()
