@@ -13,6 +13,7 @@ from api.omium.schemas.schedules import Backfill, Spec
 from cairn.domain.schedules.spec import wrong_values
 
 KEY = "Idempotency-Key"
+schemathesis.serializer.alias("audio/mpeg", "application/octet-stream")
 
 
 @schemathesis.hook
