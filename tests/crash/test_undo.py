@@ -64,3 +64,26 @@ async def test_the_api_dies_and_the_same_rollback_tells_what_was_undone(site: Si
     assert [(c["node_id"], c["status"]) for c in reply.json()["compensations"]] == [("b", "done")]
     assert len(site.calls("undo b", execution_id)) == 1
     assert len(await site.resets(execution_id)) == 1
+
+
+@pytest.mark.timeout(180)
+async def test_the_worker_dies_while_what_a_child_did_is_undone(site: Site) -> None:
+    body = sequence(undoable("b"), undoable("c"))
+    above = sequence(spending("a"), node("each", "map", items="[1]", body=body), undoable("d"))
+    execution_id = await site.start(above)
+    await site.reach(execution_id, "completed")
+    await site.will_crash(site.worker, "after an undo, before it is kept")
+    key, path, body = new_key(), f"/executions/{execution_id}/rollback", {"checkpoint_name": "a"}
+    asked = asyncio.create_task(site.post(path, body, key))
+    await site.died(site.worker)
+    await site.restart(site.worker)
+    reply = await asked
+    if reply.status_code == 503:
+        reply = await site.post_again(path, body, key)
+    assert reply.status_code == 200, reply.text
+    told = [(c["node_id"], c["status"]) for c in reply.json()["compensations"]]
+    assert told == [("d", "done"), ("c", "done"), ("b", "done")]
+    (child,) = {c["execution_id"] for c in reply.json()["compensations"]} - {None}
+    assert len(await site.resets(execution_id)) == 1
+    for name, where in (("undo d", execution_id), ("undo c", child), ("undo b", child)):
+        assert len(set(site.effects(name, where))) == 1
