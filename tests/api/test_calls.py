@@ -166,17 +166,19 @@ async def test_a_graph_that_was_never_published_is_not_started(caller: Caller) -
     assert not invalid.json()["detail"]["is_valid"]
 
 
-async def test_only_a_call_answers(caller: Caller) -> None:
+async def test_only_a_call_answers_and_only_to_words(caller: Caller) -> None:
+    body, params = {"name": "utterance", "payload": {"text": "hi"}}, {"wait": True}
     run = await caller.start(sequence(node("wait", "wait", event={"name": "utterance"})))
-    url, params = f"/api/v1/executions/{run['id']}/events", {"wait": True}
-    refused = await caller.http.post(url, json={"name": "utterance", "payload": {"text": "hi"}}, params=params)
+    refused = await caller.http.post(f"/api/v1/executions/{run['id']}/events", json=body, params=params)
     assert (refused.status_code, refused.json()["code"]) == (409, "no_call")
+    call = await caller.start(pizzeria())
+    url = f"/api/v1/executions/{call['id']}/events"
     for payload in (None, {}, {"text": " "}, {"text": 5}, "hi"):
-        wrong = await caller.http.post(url, json={"name": "utterance", "payload": payload}, params=params)
-        assert wrong.status_code == 422
-    assert (await caller.http.post(url, json={"name": "x"}, params=params)).status_code == 422
-    late = await caller.http.post(url, json={"name": "hangup"}, params={"wait": True, "timeout": 61})
-    assert late.status_code == 422
+        wrong = await caller.http.post(url, json={**body, "payload": payload}, params=params)
+        assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/payload/text")
+    other = await caller.http.post(url, json={"name": "paid"}, params=params)
+    assert (other.status_code, other.json()["code"]) == (409, "no_answer")
+    assert (await caller.http.post(url, json=body, params={**params, "timeout": 61})).status_code == 422
 
 
 async def test_an_answer_that_takes_longer_than_one_waits_comes_all_the_same(caller: Caller) -> None:

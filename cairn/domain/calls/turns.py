@@ -54,24 +54,24 @@ async def converse(
         key: as of ``send_event``.
 
     Raises:
-        InvalidInput: the event is neither, or an utterance without words.
-        Conflict: the execution has no call (``no_call``); and as of ``send_event``.
+        InvalidInput: an utterance without words.
+        Conflict: the execution has no call (``no_call``), or none that answers to this event (``no_answer``); and as of
+            ``send_event``.
     """
-    if event.name not in (UTTERANCE, HANGUP):
-        problem = errors.FieldError("/name", f"has to be {UTTERANCE} or {HANGUP}")
-        raise errors.InvalidInput("A call answers nothing else", errors=[problem])
-    if event.name == UTTERANCE and not _words(event):
-        problem = errors.FieldError("/payload/text", "has to be what the caller says")
-        raise errors.InvalidInput("An utterance has a text", errors=[problem])
     end = time.monotonic() + patience
     await _require_call(executions, execution_id, end)
+    _require_words(event)
     event_id = await send_event(executions, execution_id, event, key)
     return event_id, await _answer(executions, execution_id, event_id, end)
 
 
-def _words(event: Event) -> bool:
+def _require_words(event: Event) -> None:
+    if event.name not in (UTTERANCE, HANGUP):
+        raise errors.Conflict(f"A call answers to {UTTERANCE} and {HANGUP} alone", code="no_answer")
     text = members(event.payload).get("text")
-    return isinstance(text, str) and bool(text.strip())
+    if event.name == UTTERANCE and not (isinstance(text, str) and text.strip()):
+        problem = errors.FieldError("/payload/text", "has to be what the caller says")
+        raise errors.InvalidInput("An utterance has a text", errors=[problem])
 
 
 async def _require_call(executions: ExecutionService, execution_id: str, end: float) -> None:
