@@ -95,6 +95,9 @@ class Aftermath:
         self.child = child
         self.lost = lost
         self.now = runs[-1]
+        # The latest run may not have landed, and then has what the one before left; an execution may have ended so.
+        landed = next((run for run in reversed(runs) if run.engine.started), None)
+        self._flights = landed.engine.state.in_flight if landed is not None else dict[str, InFlight]()
         # A migration may have taken away nodes whose work has ended.
         self._nodes = {node.id: node for run in runs for node in _nodes_of(run)}
         self._unseen = self.now.ended_unseen()
@@ -161,7 +164,7 @@ class Aftermath:
         """Return the children under way that were started after the checkpoint."""
         return [
             StoppedChild(self._visit(child.node_id, child.visit), child.temporal_id, child.map)
-            for key, flight in self.now.engine.state.in_flight.items()
+            for key, flight in self._flights.items()
             if isinstance(child := flight.run, Child) and key not in self._keys_then
         ]
 
@@ -275,7 +278,7 @@ class Aftermath:
 
     def _under_way(self) -> list[InFlight]:
         ended = {work.key for work in self._unseen}
-        return [flight for key, flight in self.now.engine.state.in_flight.items() if key not in ended]
+        return [flight for key, flight in self._flights.items() if key not in ended]
 
     def _node(self, node_id: str) -> GraphNode:
         return self._nodes[node_id]
@@ -322,6 +325,8 @@ def _nodes_of(run: Projection) -> list[GraphNode]:
 
 def undoable_under_way(projection: Projection) -> bool:
     """Whether work is under way that could be undone once it has ended."""
+    if not projection.engine.started:
+        return False
     nodes = projection.engine.graph.nodes
     flights = projection.engine.state.in_flight.values()
     return any(nodes[f.run.node_id].data.compensate is not None for f in flights if isinstance(f.run, Run))

@@ -146,3 +146,16 @@ async def test_siblings_in_other_branches_are_undone_unless_they_are_kept(cairn:
     assert len(world.effects("right")) == 1
     await cairn.reset(execution.id, "rollback", "left", reuse_completed=False)
     assert {node for node, status in said(cairn) if status == "done"} == {"left2", "right"}
+
+
+async def test_an_execution_that_ended_before_any_worker_saw_it_is_rolled_back(idle_cairn: Cairn, world) -> None:
+    execution = await idle_cairn.run(sequence(undoable("a")))
+    await idle_cairn.client.get_workflow_handle(execution.id).terminate()
+    async with idle_cairn.worker():
+        await idle_cairn.reach(execution.id, "cancelled")
+        back = await idle_cairn.reset(execution.id, "rollback", "start")
+        assert (back.status, idle_cairn.compensations) == ("paused", [])
+        async with idle_cairn.executions() as service:
+            await service.resume(execution.id)
+        await idle_cairn.reach(execution.id, "completed")
+    assert world.of(execution.id) == ["a"]

@@ -46,7 +46,7 @@ async def is_awaited(executions: ExecutionService, row: ExecutionRow, now: Descr
         return False
     projection = await executions.temporal.project(above)
     awaited = row.parent_map_id or row.temporal_id
-    flights = projection.engine.state.in_flight.values()
+    flights = projection.engine.state.in_flight.values() if projection.engine.started else ()
     return any(isinstance(flight.run, Child) and flight.run.temporal_id == awaited for flight in flights)
 
 
