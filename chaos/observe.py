@@ -180,7 +180,8 @@ async def _run(history: WorkflowHistory, client: Client, histories: dict[str, li
             if done in scheduled:
                 completed.add(scheduled[done])
     return Run(
-        history.run_id,
+        # A history names the first run of all that resets have made of it.
+        last.new_run_id if last else history.run_id,
         last.reason if last else None,
         last.base_run_id if last else None,
         frozenset(scheduled.values()),
