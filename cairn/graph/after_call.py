@@ -52,6 +52,7 @@ def drive(graph: Graph, state: ExecutionState, call: Call) -> list[Work]:
     if call.after is None:
         # What reviews find is part of what webhooks tell.
         call.after = [node.id for kind in (QA, WEBHOOK) for node in graph.nodes.values() if node.kind.type == kind]
+    call.after = [node_id for node_id in call.after if node_id in graph.nodes]  # a migration may take some away
     works: list[Work] = []
     kinds = [graph.nodes[node_id].kind.type for node_id in call.after]
     while kinds and (not works or kinds[0] == kinds_of(graph, works)):

@@ -115,11 +115,14 @@ def _spoke(graph: Graph, call: Call, run: Run, value: JsonObject) -> None:
     call.results, call.unsaid = [], []
     call.tools = [ToolCall(each["id"], each["tool"], each["arguments"]) for each in value["calls"]]
     ways = {transition_name(way.label): way for way in judged(node)}
-    for number, asked in enumerate(value["transitions"]):
-        way = ways[asked["name"]]
-        if number == 0:
-            call.way = way.id
-        told = {"value": {"status": "done"}} if number == 0 else {"error": "the call went another way"}
+    for asked in value["transitions"]:
+        way = ways.get(asked["name"])
+        if way is None:  # a migration took it away while the model was asked
+            told: JsonObject = {"error": "there is no such way any more"}
+        elif call.way is None:
+            call.way, told = way.id, {"value": {"status": "done"}}
+        else:
+            told = {"error": "the call went another way"}
         call.results.append({"id": asked["id"], "tool": asked["name"], **told})
 
 

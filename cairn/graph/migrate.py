@@ -19,7 +19,8 @@ def check_migration(state: ExecutionState, graph: Graph, definition: JsonObject)
         definition: of the other version.
 
     Raises:
-        Conflict: a node is gone or of another kind (``node_gone``, with ``node_id``), or the version cannot run.
+        Conflict: a node is gone or of another kind (``node_gone``, with ``node_id``), so is the edge by which a call
+            leaves its node (``edge_gone``, with ``edge_id``), or the version cannot run.
     """
     try:
         other = compile_graph(definition)
@@ -34,7 +35,20 @@ def check_migration(state: ExecutionState, graph: Graph, definition: JsonObject)
                 code="node_gone",
                 extra={"node_id": node_id},
             )
+    _check_way(state, other)
     return other
+
+
+def _check_way(state: ExecutionState, other: Graph) -> None:
+    call = state.call
+    if call is None or call.token is None or call.way is None:
+        return
+    if all(way.id != call.way for way in other.nodes[call.token.node_id].ways):
+        raise Conflict(
+            f"The call leaves its node by the edge {call.way!r}, which that version does not have there",
+            code="edge_gone",
+            extra={"edge_id": call.way},
+        )
 
 
 def _places(state: ExecutionState) -> Iterator[str]:
