@@ -88,6 +88,9 @@ class _Validation:
             source = edge.data.get("expression")
             if isinstance(source, str):
                 yield from self._expression("edge", edge.id, "data.expression", source, condition=True)
+            speech = edge.data.get("transition_speech")
+            if isinstance(speech, str) and edge.data.get("transition_speech_type") != "audio":
+                yield from self._text("edge", edge.id, "data.transition_speech", speech)
         for name, length, most in (
             ("expressions", self.expressions, MAX_EXPRESSIONS),
             ("texts", self.texts, MAX_TEXTS),
@@ -122,7 +125,7 @@ class _Validation:
         for path, source in kind.expressions(data):
             yield from self._expression("node", node_id, f"data.{path}", source)
         for path, source in kind.texts(data):
-            yield from self._text(node_id, f"data.{path}", source)
+            yield from self._text("node", node_id, f"data.{path}", source)
         for path, name in kind.tools(data):
             yield from _known(node_id, f"data.{path}", "tool", [name], self.context.known_tools)
         for path, name in kind.mcp_servers(data):
@@ -186,14 +189,14 @@ class _Validation:
         if condition and not expression.may_be_boolean:
             yield issue(kind, subject, field, "Expression must be true or false")
 
-    def _text(self, node_id: str, field: str, source: str) -> Iterator[GraphIssue]:
+    def _text(self, kind: Kind, subject: str, field: str, source: str) -> Iterator[GraphIssue]:
         self.texts += len(source)
         if self.texts > MAX_TEXTS:
             return
         try:
             compile_text(source)
         except TemplateError as error:
-            yield issue("node", node_id, field, f"Text is not valid: {error}")
+            yield issue(kind, subject, field, f"Text is not valid: {error}")
 
 
 def _has_more_values(value: Json, most: int) -> bool:

@@ -38,6 +38,36 @@ def test_a_complete_call_is_valid() -> None:
     assert issues(CALL, EDGES) == []
 
 
+def test_every_text_that_a_call_renders_is_checked() -> None:
+    wrong = "{{ a"
+    nodes = [
+        *CALL[:-2],
+        node("x", "agentNode", prompt="Ask", extraction_prompt=wrong),
+        node(
+            "w",
+            "webhook",
+            endpoint_url=wrong,
+            custom_headers=[{"key": "a", "value": "b"}, {"key": "c", "value": wrong}],
+            payload_template={"fine": "{{ a.b | c }}", "list": [1, {"deep": wrong}]},
+        ),
+        node("q", "qa", qa_system_prompt=wrong),
+    ]
+    ways = [
+        edge("s>x", label="x", condition="x", transition_speech=wrong),
+        edge("x>e", label="x", condition="x", transition_speech=wrong, transition_speech_type="audio"),
+    ]
+    found = [(each.id, each.field, each.message) for each in issues(nodes, [*EDGES, *ways])]
+    assert {message.partition(":")[0] for _, _, message in found} == {"Text is not valid"}
+    assert [(subject, field) for subject, field, _ in found] == [
+        ("x", "data.extraction_prompt"),
+        ("w", "data.endpoint_url"),
+        ("w", "data.custom_headers.1.value"),
+        ("w", "data.payload_template.list.1.deep"),
+        ("q", "data.qa_system_prompt"),
+        ("s>x", "data.transition_speech"),
+    ]
+
+
 def test_a_complete_call_can_be_executed() -> None:
     assert compile_graph(define(CALL, EDGES).model_dump(by_alias=True)).start == "s"
 

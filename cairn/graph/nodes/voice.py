@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from cairn.contracts.calls import SPEAK
-from cairn.contracts.json import Json
+from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import HTTP_REQUEST, RUN_AGENT
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Placement, Sources
 
@@ -192,8 +192,10 @@ class VoiceKind(NodeKind[Any]):
     """A kind that speaks."""
 
     def texts(self, data: PromptData) -> Sources:
-        """Prompt, greeting, the URL of what is fetched."""
+        """Prompts, greeting, the URL of what is fetched."""
         yield "prompt", data.prompt
+        if isinstance(data, ExtractionData) and data.extraction_prompt:
+            yield "extraction_prompt", data.extraction_prompt
         if isinstance(data, StartCallData) and data.greeting:
             yield "greeting", data.greeting
         if isinstance(data, StartCallData) and data.pre_call_fetch_url:
@@ -203,6 +205,40 @@ class VoiceKind(NodeKind[Any]):
         """A fetch needs a URL."""
         if isinstance(data, StartCallData) and data.pre_call_fetch_mode != "disabled" and not data.pre_call_fetch_url:
             yield "pre_call_fetch_url", "URL is required when data is fetched before the call"
+
+
+class WebhookKind(NodeKind[WebhookData]):
+    """A kind that tells of the call."""
+
+    def texts(self, data: WebhookData) -> Sources:
+        """URL, headers, and all texts of the payload."""
+        yield "endpoint_url", data.endpoint_url or ""
+        for number, header in enumerate(data.custom_headers or ()):
+            yield f"custom_headers.{number}.value", header.value
+        yield from _texts_in("payload_template", data.payload_template)
+
+
+class QaKind(NodeKind[QaData]):
+    """A kind that judges the call."""
+
+    def texts(self, data: QaData) -> Sources:
+        """How to judge."""
+        yield "qa_system_prompt", data.qa_system_prompt or ""
+
+
+def _texts_in(path: str, value: Json) -> Sources:
+    """Yield the texts of a JSON value, however deep they are."""
+    left = [(path, value)]
+    while left:
+        path, value = left.pop()
+        if isinstance(value, str):
+            yield path, value
+        elif isinstance(value, dict):
+            members = cast(JsonObject, value)
+            left.extend((f"{path}.{key}", members[key]) for key in reversed(members))
+        elif isinstance(value, list):
+            items = list(enumerate(cast(list[Json], value)))
+            left.extend((f"{path}.{number}", item) for number, item in reversed(items))
 
 
 def transition_name(label: str) -> str:
@@ -232,7 +268,7 @@ VOICE_KINDS: tuple[NodeKind[Any], ...] = (
     ),
     # Where an execution is started from does not change how it runs.
     NodeKind(type="trigger", Data=TriggerData, label="Trigger", placement=Placement(max_in=0, at_most=1, apart=True)),
-    NodeKind(
+    WebhookKind(
         type=WEBHOOK,
         Data=WebhookData,
         label="Webhook",
@@ -241,7 +277,7 @@ VOICE_KINDS: tuple[NodeKind[Any], ...] = (
         timeout=30.0,
         placement=_APART,
     ),
-    NodeKind(type=QA, Data=QaData, label="QA", activity=RUN_AGENT, checkpointed=True, timeout=300.0, placement=_APART),
+    QaKind(type=QA, Data=QaData, label="QA", activity=RUN_AGENT, checkpointed=True, timeout=300.0, placement=_APART),
 )
 
 SPEAKING = frozenset(kind.type for kind in VOICE_KINDS if kind.activity is SPEAK)
