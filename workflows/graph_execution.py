@@ -12,7 +12,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy, SearchAttributeKey, SearchAttributeUpdate
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ApplicationError, FailureError
 
 from cairn.contracts import operations
 from cairn.contracts.executions import (
@@ -366,7 +366,7 @@ class GraphExecution:
                 schedule_to_close_timeout=timedelta(seconds=5),
                 summary=engine.phase.value,
             )
-        except ActivityError:
+        except FailureError:  # wrapped or bare: the SDK tells of a local activity otherwise in a replay
             # Lists are a projection: the reconciler repairs what could not be written now.
             workflow.logger.warning("the state of the execution could not be recorded", exc_info=True)
 
