@@ -22,9 +22,14 @@ async def write_call(session: AsyncSession, told: CallRecord) -> None:
         "graph_id": execution.graph_id,
         "graph_version_id": execution.version_id,
         "created_at": execution.created_at,
-        **told.model_dump(exclude={"temporal_id", "run_id"}),
+        **{name: _storable(value) for name, value in told.model_dump(exclude={"temporal_id", "run_id"}).items()},
     }
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     query = insert(CallRow).values(values)
     changed = {name: value for name, value in values.items() if name not in ("tenant", "execution_id")}
     await session.execute(query.on_conflict_do_update(index_elements=["tenant", "execution_id"], set_=changed))
+
+
+def _storable(value: object) -> object:
+    """Callers and models can say NUL, which PostgreSQL takes in no text: a call that cannot be written never ends."""
+    return value.replace("\0", "\ufffd") if isinstance(value, str) else value
