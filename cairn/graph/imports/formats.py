@@ -26,10 +26,7 @@ def read_document(document: JsonObject) -> Imported:
         if not isinstance(configuration, dict) or not isinstance(name, str | None):
             raise ValueError("the export's name is a text and its configuration an object")
         return _own(document["definition"], name, cast("JsonObject", configuration))
-    nodes = document.get("nodes")
-    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in cast("list[Any]", nodes)):
-        raise ValueError("a graph has a list of nodes")
-    parts = cast("list[JsonObject]", nodes)
+    parts = _nodes(document)
     if isinstance(document.get("connections"), dict):
         return read_n8n(document, parts)
     edges = document.get("edges")
@@ -41,8 +38,14 @@ def read_document(document: JsonObject) -> Imported:
 
 
 def _own(definition: JsonObject, name: str | None, configuration: JsonObject) -> Imported:
-    count = len(definition.get("nodes") or ())
-    return Imported("cairn", name, definition, configuration, mapped=count)
+    return Imported("cairn", name, definition, configuration, mapped=len(_nodes({"nodes": [], **definition})))
+
+
+def _nodes(document: JsonObject) -> list[JsonObject]:
+    nodes = document.get("nodes")
+    if not isinstance(nodes, list) or not all(isinstance(node, dict) for node in cast("list[Any]", nodes)):
+        raise ValueError("a graph has a list of nodes")
+    return cast("list[JsonObject]", nodes)
 
 
 def _is_langgraph(node: JsonObject) -> bool:

@@ -90,12 +90,13 @@ class _Reader:
     def _callers(self, tools: str) -> list[str]:
         """Return the agents that call a node of tools: it leads back to them."""
         after = {target for source, target, _ in self.edges if source == tools}
-        return [source for source, target, _ in self.edges if target == tools and source in after]
+        calling = [source for source, target, _ in self.edges if target == tools and source in after]
+        return [source for source in calling if _class(self.nodes[source]) != "ToolNode"]
 
     def _give_tools(self, name: str, agents: Sequence[str]) -> None:
         metadata: Any = self.nodes[name].get("metadata") or {}
-        found: Any = cast("JsonObject", metadata).get("__tools") or [] if isinstance(metadata, dict) else []
-        names = [str(tool) for tool in found]
+        found: Any = cast("JsonObject", metadata).get("__tools") if isinstance(metadata, dict) else None
+        names = [str(tool) for tool in cast("list[Any]", found)] if isinstance(found, list) else []
         for agent in agents:
             self.draft.nodes[agent]["data"]["tools"] = names
         told = ", ".join(names) or "not told"

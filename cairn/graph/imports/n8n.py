@@ -177,8 +177,12 @@ def _way_label(node: JsonObject, output: int) -> str:
 def _retry(node: JsonObject, kind: str) -> JsonObject:
     if not node.get("retryOnFail") or kind in ("condition", "transform"):
         return {"retry": {"max_attempts": 1}} if kind in ("http", "tool", "agent") else {}
-    attempts, wait = node.get("maxTries", 3), node.get("waitBetweenTries", 1000)
-    return {"retry": {"max_attempts": int(attempts), "initial_interval": max(float(wait), 1.0) / 1000, "backoff": 1}}
+    attempts, wait = _number(node.get("maxTries"), 3), _number(node.get("waitBetweenTries"), 1000)
+    return {"retry": {"max_attempts": int(attempts), "initial_interval": max(wait, 1.0) / 1000, "backoff": 1}}
+
+
+def _number(value: Any, otherwise: float) -> float:
+    return float(value) if isinstance(value, int | float) else otherwise
 
 
 def _position(node: JsonObject) -> JsonObject | None:

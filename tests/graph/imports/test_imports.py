@@ -151,11 +151,40 @@ def test_an_export_and_a_definition_are_taken_as_they_are() -> None:
         {"nodes": [{"name": "a"}, {"name": "a"}], "connections": {}},
         {"nodes": [{"type": "x"}], "connections": {}},
         {"name": 5, "definition": {}},
+        {"definition": {"nodes": 5, "edges": []}},
+        {"definition": {"nodes": ["x"], "edges": []}},
     ],
 )
 def test_what_is_no_graph_is_refused(document: JsonObject) -> None:
     with pytest.raises(ValueError, match=r"\w"):
         read_document(document)
+
+
+@pytest.mark.parametrize("caller", ["tools", "more"])
+def test_tools_that_no_agent_calls_are_steps_of_their_own(caller: str) -> None:
+    data, metadata = {"id": ["x", "ToolNode"]}, {"__tools": 5}
+    document = {
+        "nodes": [
+            {"id": "__start__"},
+            *({"id": name, "type": "runnable", "data": data, "metadata": metadata} for name in {"tools", caller}),
+        ],
+        "edges": [
+            {"source": "__start__", "target": "tools"},
+            {"source": "tools", "target": caller},
+            {"source": caller, "target": "tools"},
+        ],
+    }
+    found = read_document(document)
+    assert {"tools", caller, "__start__"} <= set(nodes(found))
+    assert {note.node for note in found.notes} == {"tools", caller}
+
+
+@pytest.mark.parametrize(("said", "kept"), [("x", (3, 1.0)), (5, (5, 0.005)), (None, (3, 1.0))])
+def test_what_n8n_says_of_tries_is_kept_when_it_is_a_number(said: object, kept: tuple[int, float]) -> None:
+    request = {"name": "a", "type": "n8n-nodes-base.httpRequest", "parameters": {"url": "https://x.example"}}
+    tried = {"retryOnFail": True, "maxTries": said, "waitBetweenTries": said}
+    retry = nodes(read_document({"nodes": [request | tried], "connections": {}}))["a"][1]["retry"]
+    assert (retry["max_attempts"], retry["initial_interval"]) == kept
 
 
 @pytest.mark.parametrize(
