@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator
 
 import pytest
-from installation import Cairn
+from installation import Cairn, until
 from phone import call_of, dial, lines, pizzeria, row_of, speaker, tell
 from pydantic import SecretStr
 from servers.listen import serve
@@ -16,6 +17,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
+from cairn.domain.calls.turns import converse
+from cairn.domain.executions.outside import Event
 from cairn.settings import Settings
 
 
@@ -44,6 +47,29 @@ async def test_a_call_goes_from_node_to_node_turn_by_turn(cairn: Cairn) -> None:
     assert row is not None
     assert (row.disposition, row.extracted["name"], row.phone_number) == ("completed", "Grace", None)
     assert row.duration_seconds > 0
+
+
+async def test_whoever_waits_for_an_answer_holds_no_connection_to_the_database(cairn: Cairn) -> None:
+    call = await dial(cairn, pizzeria())
+    await lines(cairn, call, 1)
+    async with cairn.executions() as service:
+        await service.pause(call)
+
+    async def told() -> bool:
+        async with cairn.executions() as service:
+            _, now = await service.located(call)
+            return bool((await service.temporal.project(now)).engine.state.inbox)
+
+    async with cairn.executions() as service:
+        waiting = asyncio.create_task(converse(service, call, Event("utterance", {"text": "Hello?"}), 60))
+        await until(told)
+        await until(lambda: not service.session.in_transaction())
+        assert not waiting.done()
+        async with cairn.executions() as other:
+            await other.resume(call)
+        _, reply = await waiting
+    assert reply is not None
+    assert reply.turn == 1
 
 
 @pytest.mark.history("call_rollback")

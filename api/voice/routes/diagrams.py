@@ -28,5 +28,6 @@ async def get_workflow_diagram(
 ) -> Response:
     """Draw a version, be it valid or not, as SVG or as Mermaid's text."""
     found = await version_named(unit.session, request.state.principal.scope, workflow_id, version)
+    await unit.commit()  # no connection to the database is held while a picture is laid out
     title = f"workflow {found.graph_id}, version {found.version}"
     return picture(await draw_definition(found.definition, title, form), form)

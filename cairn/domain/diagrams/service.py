@@ -40,9 +40,10 @@ async def draw_execution(executions: ExecutionService, execution_id: str, form: 
         Conflict: it has not reached Temporal yet.
         Unavailable: Temporal does not answer.
     """
-    row = await executions.require(execution_id)
     way = await way_of(executions, execution_id)
     if way.ref is None:
         raise NotFound("Temporal has removed the execution's history.", code="history_removed")
     definition = await load_definition(executions.session, way.ref.version_id, way.ref.digest, way.ref.body)
-    return await draw(marked(picture_of(definition, f"execution {row.id}"), way), form)
+    # Nothing was written: the connection is free for others while the picture is laid out.
+    await executions.session.rollback()
+    return await draw(marked(picture_of(definition, f"execution {execution_id}"), way), form)
