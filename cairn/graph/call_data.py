@@ -44,8 +44,10 @@ class Rambling(ValueError):
 
 def scope(state: ExecutionState) -> JsonObject:
     """Return the names that the texts of a voice graph see: what was given, fetched, extracted, and the usual ones."""
-    gathered = state.call.variables if state.call is not None else {}
-    known = {**state.values, **state.scope()}
+    given, gathered = members(state.input), state.call.variables if state.call is not None else {}
+    defaults = state.call.defaults if state.call is not None else {}
+    # A member of the input is a name, too, but one that all others hide.
+    known = {**{name: defaults[name] for name in defaults if name not in given}, **state.values, **state.scope()}
     return {**known, "initial_context": state.input, "gathered_context": gathered}
 
 

@@ -81,6 +81,7 @@ class Call:
         max_duration: seconds.
         idle_timeout: seconds of silence after which the call ends.
         codes: what dispositions are called in the graph's configuration.
+        defaults: what texts know that the call's context does not say, by the same configuration.
         token: where the call stands; None between nodes.
         stage: what comes before the Start Call's first word.
         fresh: the node was entered and its expressions have not been looked at.
@@ -107,6 +108,7 @@ class Call:
     max_duration: float
     idle_timeout: float
     codes: JsonObject = field(default_factory=dict[str, Json])
+    defaults: JsonObject = field(default_factory=dict[str, Json])
     token: Token | None = None
     stage: Literal["fetch", "delay", "greet", "talk"] = "fetch"
     fresh: bool = False

@@ -34,6 +34,16 @@ def test_the_greeting_needs_no_work_and_then_the_caller_is_listened_to() -> None
     assert p.deadlines()["utterance"] == p.now + timedelta(seconds=7)
 
 
+def test_texts_know_the_variables_of_the_configuration_that_the_context_does_not_say() -> None:
+    known = {"place": "Da Carlo", "guest": {"name": "somebody"}, "input": "nothing"}
+    p = Phone(pizzeria(), {"guest": {"name": "Ada"}}, template_context_variables=known)
+    p.go()
+    assert p.lines == ["agent: Welcome to Da Carlo, Ada!"]
+    other = Phone(pizzeria(), template_context_variables=known)
+    other.go()
+    assert other.lines == ["agent: Welcome to Da Carlo, somebody!"]
+
+
 def test_without_a_greeting_the_model_speaks_first() -> None:
     graph = pizzeria()
     del graph["nodes"][0]["data"]["greeting"]

@@ -87,7 +87,8 @@ class WorkflowBody(Body):
     model_config = ConfigDict(json_schema_extra=_document_second_names)
 
     template_context_variables: JsonObject | None = Field(
-        default=None, description="Values for templates. Kept in the configuration; null removes them."
+        default=None,
+        description="What texts of calls know beside the context. Kept in the configuration; null removes them.",
     )
     call_disposition_codes: JsonObject | None = Field(
         default=None, description="How calls may end. Kept in the configuration; null removes them."
