@@ -84,6 +84,10 @@ async def test_keys_need_the_scope_and_others_find_nothing(caller: Caller, calle
         assert (await other.http.delete(path)).status_code == 404
 
 
+def http_tool(**config) -> JsonObject:
+    return {"name": "t", "definition": {"type": "http_api", "config": {"method": "GET", **config}}}
+
+
 def calculator() -> JsonObject:
     return {"name": "Sum", "category": "calculator", "definition": {"type": "calculator"}}
 
@@ -105,9 +109,7 @@ async def test_a_tool_is_made_read_and_archived(caller: Caller) -> None:
 
 
 async def test_a_tool_with_a_credential_that_does_not_exist_is_refused(caller: Caller) -> None:
-    config = {"method": "GET", "url": "http://a/", "credential_uuid": "x"}
-    body = {"name": "t", "definition": {"type": "http_api", "config": config}}
-    refused = await caller.http.post(TOOLS, json=body)
+    refused = await caller.http.post(TOOLS, json=http_tool(url="http://a/", credential_uuid="x"))
     assert (refused.status_code, refused.json()["code"]) == (404, "credential_not_found")
 
 
@@ -115,7 +117,9 @@ async def test_a_tool_with_a_credential_that_does_not_exist_is_refused(caller: C
     "body",
     [
         {**calculator(), "category": "http_api"},
-        {"name": "t", "definition": {"type": "http_api", "config": {"method": "GET", "url": "ftp://a/"}}},
+        http_tool(url="ftp://a/"),
+        http_tool(url="http://a/", headers={"Not a name": "x"}),
+        http_tool(url="http://a/", headers={"X-A": "x\r\nX-B: y"}),
         {"name": "t", "definition": {"type": "mcp", "config": {"url": "http://a/"}}},
         {**calculator(), "icon_color": "red"},
     ],

@@ -7,10 +7,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from cairn.contracts.json import JsonObject
+from cairn.domain.credentials.model import HeaderName
 
 JsonType = Literal["string", "number", "boolean", "object", "array"]
 ParameterName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$")]
 HeaderText = Annotated[str, StringConstraints(pattern=r"^[ -~]*$", max_length=8192)]
+Headers = Annotated[dict[HeaderName, HeaderText], Field(json_schema_extra={"additionalProperties": False})]
 
 
 _PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
@@ -51,7 +53,7 @@ class HttpApiConfig(_Part):
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     url: HttpUrl
-    headers: dict[str, HeaderText] | None = None
+    headers: Headers | None = None
     credential_uuid: str | None = Field(default=None, description="A credential whose headers the request carries.")
     parameters: list[ToolParameter] | None = Field(default=None, max_length=64)
     preset_parameters: list[PresetParameter] | None = Field(default=None, max_length=64)
