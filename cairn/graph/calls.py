@@ -42,7 +42,7 @@ def begin(graph: Graph, configuration: JsonObject) -> Call | None:
         return None
     return Call(
         max_duration=min(_number(configuration.get("max_call_duration"), 300), 1200),
-        idle_timeout=_number(configuration.get("max_user_idle_timeout"), 10),
+        idle_timeout=min(_number(configuration.get("max_user_idle_timeout"), 10), 3600),
         codes=call_data.members(configuration.get("call_disposition_codes")),
         defaults=call_data.members(configuration.get("template_context_variables")),
     )

@@ -130,6 +130,7 @@ async def test_a_draft_is_tried_by_its_own_path(caller: Caller) -> None:
     assert (await caller.get(tried.json()["workflow_run_id"]))["version"] == 2
     assert (await dial(caller, path, test=True)).status_code == 404
     assert (await dial(caller, path)).status_code == 200
+    assert (await caller.http.post(f"/api/v1/public/agent/{path}")).status_code == 200  # every member is optional
 
 
 async def test_what_triggers_refuse(callers: Callers) -> None:

@@ -119,6 +119,10 @@ async def test_the_views_of_voice(caller: Caller) -> None:
             {"name": "n", "definition": VOICE_GRAPH, "configuration": {"max_call_duration": 1201}},
             ["body", "configuration", "max_call_duration"],
         ),
+        (
+            {"name": "n", "definition": VOICE_GRAPH, "configuration": {"max_user_idle_timeout": 1e300}},
+            ["body", "configuration", "max_user_idle_timeout"],
+        ),
     ],
 )
 async def test_a_malformed_body_names_the_value(caller: Caller, body, loc) -> None:

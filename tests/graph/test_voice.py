@@ -164,6 +164,11 @@ def test_good_trigger_paths(path: str | None) -> None:
             {"prompt": "x", "extraction_variables": [{"name": "n", "type": "date"}]},
             "data.extraction_variables.0.type",
         ),
+        (
+            "agentNode",
+            {"prompt": "x", "extraction_variables": [{"name": "n", "type": "string"}, {"name": "n", "type": "number"}]},
+            "data.extraction_variables",
+        ),
         ("agentNode", {"prompt": "x", "tool_uuids": "abc"}, "data.tool_uuids"),
         ("qa", {"qa_sample_rate": 0}, "data.qa_sample_rate"),
         ("qa", {"qa_sample_rate": 101}, "data.qa_sample_rate"),

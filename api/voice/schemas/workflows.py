@@ -37,8 +37,8 @@ class Configuration(BaseModel):
 
     ambient_noise_configuration: AmbientNoise | None = None
     max_call_duration: Annotated[int, Field(ge=1, le=1200), INTEGRAL] = Field(default=300, description="Seconds.")
-    max_user_idle_timeout: float = Field(default=10, gt=0, description="Seconds.")
-    smart_turn_stop_secs: float = Field(default=2, gt=0)
+    max_user_idle_timeout: float = Field(default=10, gt=0, le=3600, description="Seconds.")
+    smart_turn_stop_secs: float = Field(default=2, gt=0, le=3600, description="Seconds.")
     dictionary: str | None = None
     context_compaction_enabled: bool = False
     template_context_variables: JsonObject | None = None

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from cairn.contracts.calls import SPEAK
 from cairn.contracts.json import Json, JsonObject
@@ -68,6 +68,15 @@ class ExtractionData(PromptData):
     extraction_enabled: bool = False
     extraction_prompt: str | None = None
     extraction_variables: list[ExtractionVariable] | None = None
+
+    @field_validator("extraction_variables")
+    @classmethod
+    def _named_once(cls, variables: list[ExtractionVariable] | None) -> list[ExtractionVariable] | None:
+        names = [variable.name for variable in variables or ()]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"Duplicate extraction variable {twice[0]!r}")
+        return variables
 
 
 class AgentNodeData(ExtractionData):
