@@ -59,6 +59,9 @@ class Cairn:
         from worker import running_worker
 
         async with running_worker(self.client, self.database, self.settings) as running:
+            # The SDK breaks a workflow task off after two seconds: beside much else a thread may wait as long.
+            assert running._workflow_worker is not None
+            running._workflow_worker._deadlock_timeout_seconds = 20
             yield running
 
     async def publish(

@@ -10,6 +10,7 @@ import typer
 
 from cairn.cli.client import execution_path, open_client
 from cairn.cli.graph_file import read_graph
+from cairn.cli.output import AsJson, show
 from cairn.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -34,26 +35,30 @@ def of_graph(
         str | None, typer.Option(help="A number, draft or published; default: the draft if there is one.")
     ] = None,
     output: Output = None,
+    as_json: AsJson = False,
 ) -> None:
     """Draw a graph: one in a file, without a server, or one of the API."""
     if Path(graph).is_file():
         if version is not None:
             raise BadRequest("A file has no versions.")
-        _write(_drawn(read_graph(Path(graph)), Path(graph).stem, form), output)
+        _write(_drawn(read_graph(Path(graph)), Path(graph).stem, form), form, output, as_json)
         return
     from cairn.cli.graph import find_workflow
 
     with open_client() as client:
         path = f"/api/v1/workflow/{find_workflow(client, graph)}/diagram"
-        _write(client.text(path, format=form.value, version=version), output)
+        _write(client.text(path, format=form.value, version=version), form, output, as_json)
 
 
 def of_execution(
-    execution: Annotated[str, typer.Argument(help="Id of the execution.")], form: As = Form.svg, output: Output = None
+    execution: Annotated[str, typer.Argument(help="Id of the execution.")],
+    form: As = Form.svg,
+    output: Output = None,
+    as_json: AsJson = False,
 ) -> None:
     """Draw the graph that an execution runs, with the way that it has taken."""
     with open_client() as client:
-        _write(client.text(execution_path(execution, "diagram"), format=form.value), output)
+        _write(client.text(execution_path(execution, "diagram"), format=form.value), form, output, as_json)
 
 
 def _drawn(definition: JsonObject, title: str, form: Form) -> str:
@@ -64,11 +69,12 @@ def _drawn(definition: JsonObject, title: str, form: Form) -> str:
     return asyncio.run(draw_definition(definition, title, form.value))
 
 
-def _write(text: str, output: Path | None) -> None:
+def _write(text: str, form: Form, output: Path | None, as_json: bool) -> None:
     if output is None:
-        typer.echo(text, nl=False)
+        show({"format": form.value, "diagram": text}, as_json, lambda: text.rstrip("\n"))
         return
     try:
         output.write_text(text, "utf-8")
     except OSError as error:
         raise BadRequest(f"{output} cannot be written: {error.strerror}") from error
+    show({"format": form.value, "file": str(output)}, as_json, lambda: f"wrote {output}")

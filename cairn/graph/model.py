@@ -80,9 +80,9 @@ class StateKey(BaseModel):
 class Limits(BaseModel):
     """Budget of a whole execution; over it the execution pauses with a reason."""
 
-    steps: int | None = Field(default=None, ge=1)
+    steps: int | None = Field(default=None, ge=1, le=2**53)
     seconds: float | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, ge=1)
+    tokens: int | None = Field(default=None, ge=1, le=2**53)
     cost: float | None = Field(default=None, gt=0)
 
 

@@ -34,7 +34,8 @@ async def test_a_broken_database_shows_nothing_of_itself(idle_cairn: Cairn, log:
         callers = Callers(url, idle_cairn.database, idle_cairn.settings)
         caller = await callers.new()
         async with idle_cairn.database.engine.begin() as connection:
-            await connection.execute(text("DROP TABLE executions"))
+            cascade = " CASCADE" if connection.dialect.name == "postgresql" else ""
+            await connection.execute(text(f"DROP TABLE executions{cascade}"))
         reply = await caller.http.get("/api/v1/executions", headers={"X-Request-ID": "r-1"})
         await until(lambda: '"event": "request"' in log.getvalue())
         await callers.close()

@@ -73,7 +73,7 @@ async def test_the_reference_is_complete_and_needs_no_internet(callers: Callers)
         ("/docs/assets/nowhere", {"detail", "code", "request_id"}),
         ("/voice/api/v1/executions", {"detail", "code", "request_id"}),
         ("/workflow/nowhere/at/all", {"detail", "code", "request_id"}),
-        ("/api/v1/folder/", {"detail", "code", "request_id"}),
+        ("/api/v1/folder/1/members", {"detail", "code", "request_id"}),
         ("/v1/agents", {"error"}),
         ("/workflux/v1/agents", {"error"}),
         ("/api/v1/contacts", {"success", "error", "meta"}),

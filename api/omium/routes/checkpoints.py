@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query
 from api.kit.auth import may
 from api.kit.deps import Executions
 from api.kit.route import SurfaceRoute
+from api.omium.refusals import NOT_STARTED
 from api.omium.schemas.checkpoints import Checkpoint, CheckpointList, CheckpointState, StoredCheckpoint
 from api.omium.schemas.resets import Impact, Lineage
 from cairn.domain.executions import lineage
@@ -21,7 +22,7 @@ router = APIRouter(
 )
 
 
-@router.get("/executions/{execution_id}/checkpoints/{checkpoint_id}")
+@router.get("/executions/{execution_id}/checkpoints/{checkpoint_id}", responses=NOT_STARTED)
 async def get_execution_checkpoint(
     execution_id: str,
     checkpoint_id: str,
@@ -36,7 +37,7 @@ async def get_execution_checkpoint(
     return CheckpointState.of(known, difference)
 
 
-@router.get("/executions/{execution_id}/checkpoints/{checkpoint_id}/impact")
+@router.get("/executions/{execution_id}/checkpoints/{checkpoint_id}/impact", responses=NOT_STARTED)
 async def get_impact(
     execution_id: str,
     checkpoint_id: str,
@@ -47,13 +48,13 @@ async def get_impact(
     return Impact.of(await impact_of(executions, execution_id, checkpoint_id, reuse_completed=reuse_completed))
 
 
-@router.get("/executions/{execution_id}/lineage", response_model=Lineage)
+@router.get("/executions/{execution_id}/lineage", response_model=Lineage, responses=NOT_STARTED)
 async def get_lineage(execution_id: str, executions: Executions) -> lineage.Lineage:
     """List every reset of the execution, oldest first, those by Temporal's own tools included."""
     return await lineage.lineage_of(executions, execution_id)
 
 
-@router.get("/checkpoints", responses={404: {"description": "There is no such execution."}})
+@router.get("/checkpoints", responses={404: {"description": "There is no such execution."}, **NOT_STARTED})
 async def list_checkpoints(
     executions: Executions,
     execution_id: Annotated[str, Query(min_length=1, max_length=255)],
@@ -66,7 +67,7 @@ async def list_checkpoints(
     return CheckpointList(checkpoints=checkpoints, total=total, limit=limit, offset=offset)
 
 
-@router.get("/checkpoints/{checkpoint_id}")
+@router.get("/checkpoints/{checkpoint_id}", responses=NOT_STARTED)
 async def get_checkpoint(
     checkpoint_id: str,
     executions: Executions,

@@ -12,6 +12,7 @@ from api.kit.deps import Executions, Tokens
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
 from api.kit.unit_of_work import Unit
+from api.omium.refusals import NOT_STARTED
 from api.omium.schemas.events import Event, EventAccepted, EventAnswered, SendEvent, Waiting, server_sent
 from cairn.domain.calls.turns import converse
 from cairn.domain.executions.outside import send_event
@@ -24,7 +25,10 @@ router = APIRouter(prefix="/api/v1/executions/{execution_id}", tags=["events"], 
 @router.get(
     "/events",
     response_class=EventSourceResponse,
-    responses=streams(Event, "The past events first, then each as it happens; ends after a terminal status."),
+    responses={
+        **streams(Event, "The past events first, then each as it happens; ends after a terminal status."),
+        **NOT_STARTED,
+    },
     dependencies=[may("executions:read")],
 )
 async def stream_events(
