@@ -18,6 +18,7 @@ from starlette.responses import Response
 from system_tools import World
 
 from cairn.contracts.executions import Phase
+from cairn.contracts.json import JsonObject
 from cairn.domain.executions.fork import fork
 from cairn.domain.executions.model import Execution, ForkExecution
 from cairn.domain.executions.outside import Event, send_event
@@ -26,6 +27,7 @@ from cairn.domain.requests.service import RequestService
 from cairn.errors import Conflict, Gone, NotFound, Unavailable
 from cairn.graph.state import Wait
 from cairn.temporal.checkpoints import Snapshot
+from cairn.temporal.executions import Description
 
 LONG = 240.0
 """Seconds in which a program has to end, on a busy machine."""
@@ -99,7 +101,8 @@ class LiveProgram:
     async def run(self, other: str, world: World) -> None:
         """Run it with commands at random moments, then to its end, and look at what came of it."""
         try:
-            execution = await self.cairn.run(definition_of(self.program, self.prefix, other))
+            definition = definition_of(self.program, self.prefix, other)
+            execution = await self.cairn.start(await until(lambda: self._published(definition), LONG))
             self.executions.append(execution.id)
             for _ in range(self.chance.randint(2, 9)):
                 await asyncio.sleep(self.chance.uniform(0, 0.5))
@@ -111,6 +114,13 @@ class LiveProgram:
         except BaseException as error:
             error.add_note(str(self))
             raise
+
+    async def _published(self, definition: JsonObject) -> str | None:
+        """Publish the graph, unless the database is busy with the other programs: then it is tried again."""
+        try:
+            return await self.cairn.publish(definition)
+        except Unavailable:
+            return None
 
     # What is done to it.
 
@@ -265,15 +275,19 @@ class LiveProgram:
             assert execution.status == ("failed" if self.expected.failed else "completed"), execution.error
             output = None if self.expected.failed else {"total": self.expected.total}
             assert execution.output_data == output
-        now = await self.cairn.temporal.require(execution.id)
+        now = await until(lambda: self._seen_by_temporal(execution))
         projection = await self.cairn.temporal.project(now)
-        assert now.phase is (Phase(execution.status) if execution.status in ENDS else None)
         for checkpoint in projection.checkpoints:
             if checkpoint.id in self.seen:
                 snapshot = await self.cairn.temporal.state_at(now, checkpoint)
                 assert snapshot is not None, checkpoint
                 self._same_state(checkpoint.id, snapshot)
         await until(lambda: self._nothing_is_asked(execution.id))
+
+    async def _seen_by_temporal(self, execution: Execution) -> Description | None:
+        """Return what Temporal says, once it says the same: a row may tell of the end a moment before."""
+        now = await self.cairn.temporal.require(execution.id)
+        return now if now.phase is (Phase(execution.status) if execution.status in ENDS else None) else None
 
     async def _nothing_is_asked(self, execution_id: str) -> bool:
         """Whether no request of the execution waits for anybody."""

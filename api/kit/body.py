@@ -6,6 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from cairn.contracts.json import integral
+
 
 class Body(BaseModel):
     """A request body: values must have the documented type (no text for a number), unknown members are ignored."""
@@ -18,12 +20,7 @@ def leave_out_default(schema: dict[str, Any]) -> None:
     schema.pop("default", None)
 
 
-def _integral(value: Any) -> Any:
-    """Take 5.0 for 5, as JSON Schema does: JSON has one kind of number."""
-    return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-INTEGRAL = BeforeValidator(_integral)
+INTEGRAL = BeforeValidator(integral)
 """Annotates an integer of a body, after its bounds: before them it would hide them from the schema."""
 
 OptionalText = Annotated[str, Field(min_length=1, max_length=1024, json_schema_extra=leave_out_default)]

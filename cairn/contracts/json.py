@@ -83,3 +83,8 @@ def merge_patch(target: Json, patch: Json) -> Json:
         else:
             result[key] = merge_patch(result.get(key), value)  # pyright: ignore[reportUnknownArgumentType]
     return result
+
+
+def integral(value: object) -> object:
+    """Take 5.0 for 5, as JSON Schema does: JSON has one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -6,11 +6,11 @@ published is said by :mod:`cairn.graph.validate`.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.json import Json, JsonObject, integral
 
 
 class Position(BaseModel):
@@ -77,12 +77,15 @@ class StateKey(BaseModel):
     default: Json = None
 
 
+Count = Annotated[int, Field(ge=1, le=2**53), BeforeValidator(integral)]
+
+
 class Limits(BaseModel):
     """Budget of a whole execution; over it the execution pauses with a reason."""
 
-    steps: int | None = Field(default=None, ge=1, le=2**53)
+    steps: Count | None = None
     seconds: float | None = Field(default=None, gt=0)
-    tokens: int | None = Field(default=None, ge=1, le=2**53)
+    tokens: Count | None = None
     cost: float | None = Field(default=None, gt=0)
 
 

@@ -27,7 +27,7 @@ from cairn.temporal.checkpoints import Projection
 from cairn.temporal.history import read
 from cairn.temporal.replay import replayer
 
-AT_ONCE = 10
+AT_ONCE = 6
 FAILED_ONCE: list[tuple[Block, int]] = []
 """Programs and seeds that found a fault; as a failure prints them."""
 
