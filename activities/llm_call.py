@@ -14,13 +14,11 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.run import AgentRunResult
-from pydantic_ai.usage import RunUsage
 from temporalio import activity
 
 from activities.guard import guard, heartbeating
-from activities.llm_agent import CORRECTIONS, Output, find_model, make_agent, usage_limits, used
-from activities.llm_tokens import telling
-from activities.llm_turn import deferring, no_history, turn_error
+from activities.llm_agent import Output, find_model, make_agent
+from activities.llm_turn import deferring, no_history, take_turn
 from cairn.contracts.calls import LEADS_ON, SPEAK
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
@@ -64,20 +62,14 @@ class CallActivities:
             return await self._speak(call, await find_model(self._models, call))
 
     async def _speak(self, call: NodeCall, model: LanguageModel) -> NodeResult:
-        usage, output = RunUsage(), Output(None)
-        limits = usage_limits(call.data, model, CORRECTIONS + 1)
         ways = cast("list[JsonObject]", call.data["transitions"])
-        agent = make_agent(call, model, output, [*map(_way, ways), *await self._known_tools(call, ways)], defers=True)
+        agent = make_agent(
+            call, model, Output(None), [*map(_way, ways), *await self._known_tools(call, ways)], defers=True
+        )
         begun, said = await self._said(call)
-        try:
-            async with telling(self._tokens, call) as handler:
-                result = await agent.run(
-                    said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
-                )
-        except Exception as error:
-            raise turn_error(error, used(usage, model), limits) from error
+        result, usage = await take_turn(agent, call, model, said, self._tokens)
         value = await self._told(call, begun, result, {str(way["name"]) for way in ways})
-        return NodeResult(value=value, usage=used(usage, model), model=model.name)
+        return NodeResult(value=value, usage=usage, model=model.name)
 
     async def _known_tools(self, call: NodeCall, ways: Sequence[JsonObject]) -> list[Tool[None]]:
         """Return the tools that the node names by uuid; a name that is a way's is the way."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from pydantic_ai import CallDeferred, DeferredToolRequests, DeferredToolResults, ModelRetry, Tool, ToolFailed
+from pydantic_ai import Agent, CallDeferred, DeferredToolRequests, DeferredToolResults, ModelRetry, Tool, ToolFailed
 from pydantic_ai.exceptions import UsageLimitExceeded
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.usage import RunUsage, UsageLimits
@@ -61,20 +61,13 @@ class TurnActivities:
             return await self._turn(call, await find_model(self._models, call))
 
     async def _turn(self, call: NodeCall, model: LanguageModel) -> NodeResult:
-        usage, output = RunUsage(), Output(call.data.get("output_schema"))
-        limits = usage_limits(call.data, model, CORRECTIONS + 1)
+        output = Output(call.data.get("output_schema"))
         tools = [deferring(each) for each in find_tools(self._tools, call)]
         agent = make_agent(call, model, output, tools, defers=True)
         said = await self._said(call)
-        try:
-            async with telling(self._tokens, call) as handler:
-                result = await agent.run(
-                    said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
-                )
-        except Exception as error:
-            raise turn_error(error, used(usage, model), limits) from error
+        result, usage = await take_turn(agent, call, model, said, self._tokens)
         value = await self._told(call, result, output)
-        return NodeResult(value=value, usage=used(usage, model), model=model.name)
+        return NodeResult(value=value, usage=usage, model=model.name)
 
     async def _said(self, call: NodeCall) -> dict[str, Any]:
         """Return what the agent's run begins with."""
@@ -122,7 +115,33 @@ def deferring(tool: CairnTool) -> Tool[None]:
     return shown(tool, ask)
 
 
-def turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
+async def take_turn(
+    agent: Agent[None, Any], call: NodeCall, model: LanguageModel, said: dict[str, Any], tokens: TokenWriter | None
+) -> tuple[AgentRunResult[Any], Usage]:
+    """Have a model make its turn, and tell what it writes meanwhile.
+
+    Args:
+        agent: the model with its tools, which are left to the workflow.
+        call: of the node.
+        model: whose usage is counted.
+        said: arguments of ``Agent.run`` that it begins with.
+        tokens: None: the reply is taken whole.
+
+    Raises:
+        ApplicationError: with the codes of :mod:`activities.llm_errors`.
+    """
+    usage, limits = RunUsage(), usage_limits(call.data, model, CORRECTIONS + 1)
+    try:
+        async with telling(tokens, call) as handler:
+            result = await agent.run(
+                said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
+            )
+    except Exception as error:
+        raise _turn_error(error, used(usage, model), limits) from error
+    return result, used(usage, model)
+
+
+def _turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
     """Return the error to raise; the requests of one turn are all corrections, so too many are the model's failure."""
     failure = agent_error(error, usage, limits)
     if isinstance(error, UsageLimitExceeded) and getattr(failure, "type", None) == "max_turns":

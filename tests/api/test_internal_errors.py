@@ -4,29 +4,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 
-import pytest
-import structlog
 from installation import Cairn, until
 from served import Callers, served
 from sqlalchemy import text
-
-from cairn.observability import configure_logging
-
-
-@pytest.fixture
-def log(idle_cairn: Cairn) -> Iterator[io.StringIO]:
-    """The API's log lines."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    stream = io.StringIO()
-    configure_logging(idle_cairn.settings, "api", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 async def test_a_broken_database_shows_nothing_of_itself(idle_cairn: Cairn, log: io.StringIO) -> None:
