@@ -42,7 +42,7 @@ class Executions:
             return cls(database, graph, await add_version(session, graph, status="published"))
 
     async def add(self, id: str | None = None, **values: Any) -> ExecutionRow:
-        id = id or f"e{next(_numbers)}"
+        id = id or f"unnamed-{next(_numbers)}"
         row = ExecutionRow(
             tenant=self.graph.tenant,
             live=self.graph.live,
