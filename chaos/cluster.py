@@ -22,17 +22,19 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest, Register
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from cairn import orderly
 from cairn.contracts.operations import SEARCH_STATE
 from cairn.errors import Unavailable
 from cairn.ports import find_free, is_free
 from cairn.settings import Settings
 from cairn.temporal.server import HOST, register_search_attributes
-from chaos.programs import Program, environment, until
+from chaos.programs import Program, become, environment, until
 
 VERSION = "1.29.1"
 _MODULE = "go.temporal.io/server"
 _SHARDS = 4
+USER = "postgres"
+"""Who owns the databases."""
+
 _SCHEMAS = {"temporal": "postgresql/v12/temporal", "temporal_visibility": "postgresql/v12/visibility"}
 _POLLS = ("transferProcessorMaxPollRPS", "timerProcessorMaxPollRPS", "visibilityProcessorMaxPollRPS")
 
@@ -67,7 +69,7 @@ def low_port() -> int:
 
 
 class Cluster:
-    """One server with all four services, on a PostgreSQL of its own.
+    """One server with all four services, on PostgreSQL.
 
     Attributes:
         port: of the frontend.
@@ -75,9 +77,15 @@ class Cluster:
         program: the server, to be started, killed and frozen.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Lay it out in a folder; nothing is started yet."""
+    def __init__(self, folder: Path, *, database_port: int | None = None) -> None:
+        """Lay it out in a folder; nothing is started yet.
+
+        Args:
+            folder: of all data.
+            database_port: where PostgreSQL is reached; None for one of its own.
+        """
         self.folder = folder / "cluster"
+        self.database_port = database_port
         self.port = low_port()
         self.address = f"{HOST}:{self.port}"
         command = [str(cache() / "server"), "--root", str(self.folder), "--config", "config", "--env", "cluster"]
@@ -86,23 +94,25 @@ class Cluster:
             [],
             environment(Settings()),
             folder / "temporal.log",
-            prepare=functools.partial(_become, [*command, "--allow-no-auth", "start"]),
+            prepare=functools.partial(become, [*command, "--allow-no-auth", "start"]),
         )
 
     async def prepare(self, stack: AsyncExitStack) -> None:
-        """Build what is needed, start PostgreSQL for as long as the stack is open, and lay the schemas."""
+        """Build what is needed, start its own PostgreSQL for as long as the stack is open, and lay the schemas."""
         folder = await asyncio.to_thread(build)
         self.folder.mkdir(exist_ok=True)
-        server = await asyncio.to_thread(_Postgresql, self.folder)
-        stack.callback(server.stop)
+        if self.database_port is None:
+            server = await asyncio.to_thread(Postgresql, self.folder)
+            stack.callback(server.stop)
+            self.database_port = server.port
+        port = str(self.database_port)
         for database, schema in _SCHEMAS.items():
-            with psycopg.connect(server.dsn, autocommit=True) as connection:
-                connection.execute(f"CREATE DATABASE {database}".encode())
-            sql = [str(folder / "sql"), "--plugin", "postgres12_pgx", "--endpoint", HOST, "--port", str(server.port)]
-            sql += ["--user", server.user, "--database", database]
+            await asyncio.to_thread(_create, self.database_port, database)
+            sql = [str(folder / "sql"), "--plugin", "postgres12_pgx", "--endpoint", HOST, "--port", port]
+            sql += ["--user", USER, "--database", database]
             for step in (["setup-schema", "-v", "0.0"], ["update-schema", "--schema-name", schema]):
                 await asyncio.to_thread(_run, [*sql, *step], self.folder / "schema.log")
-        self._write_config(server)
+        self._write_config(self.database_port)
 
     async def ready(self) -> bool:
         """Whether it answers; makes the namespace and the search attributes on the way."""
@@ -129,7 +139,7 @@ class Cluster:
                 RegisterNamespaceRequest(namespace=name, workflow_execution_retention_period=retention)
             )
 
-    def _write_config(self, server: _Postgresql) -> None:
+    def _write_config(self, database_port: int) -> None:
         config = self.folder / "config"
         config.mkdir(exist_ok=True)
         dynamic = config / "dynamic.yaml"
@@ -150,9 +160,9 @@ class Cluster:
                 "sql": {
                     "pluginName": "postgres12_pgx",
                     "databaseName": database,
-                    "connectAddr": f"{HOST}:{server.port}",
+                    "connectAddr": f"{HOST}:{database_port}",
                     "connectProtocol": "tcp",
-                    "user": server.user,
+                    "user": USER,
                     "maxConns": 10,
                     "maxIdleConns": 10,
                 }
@@ -217,10 +227,17 @@ async def running_cluster() -> AsyncGenerator[_Running]:
             yield _Running(cluster.address)
 
 
-class _Postgresql:
-    """A PostgreSQL server from a wheel. It listens on a port, which the wheel's own start does not do."""
+class Postgresql:
+    """A PostgreSQL server from a wheel. It listens on a port, which the wheel's own start does not do.
 
-    def __init__(self, folder: Path) -> None:
+    Attributes:
+        port: that it listens on.
+        user: its owner.
+        dsn: of its database ``postgres``.
+    """
+
+    def __init__(self, folder: Path, *, fsync: bool = False) -> None:
+        """Start it with its data in a folder; without ``fsync`` the machine's own death may cost data."""
         runtime = folder / "runtime"
         runtime.mkdir(mode=0o700, exist_ok=True)
         os.environ["XDG_RUNTIME_DIR"] = str(runtime)  # the package wants it when it is imported
@@ -229,12 +246,14 @@ class _Postgresql:
         self._server = get_server(folder / "postgresql", cleanup_mode="stop")
         self._control = functools.partial(pg_ctl, pgdata=self._server.pgdata, user=self._server.system_user)
         self.port = find_free()
-        self.user = "postgres"
+        self.user = USER
         self.dsn = f"postgresql://{self.user}@{HOST}:{self.port}/postgres"
-        options = f"-h {HOST} -p {self.port} -k {self._server.pgdata} -c max_connections=200 -c fsync=off"
+        options = f"-h {HOST} -p {self.port} -k {self._server.pgdata} -c max_connections=200"
+        options += "" if fsync else " -c fsync=off"
         self._control(["-w", "-m", "fast", "-l", str(self._server.log), "-o", options, "restart"])
 
     def stop(self) -> None:
+        """Stop it."""
         self._control(["-w", "-m", "fast", "stop"])
         self._server.cleanup()
 
@@ -246,7 +265,6 @@ def _run(command: list[str], log: Path) -> None:
         raise RuntimeError(f"{' '.join(command)} failed:\n{log.read_text()[-2000:]}")
 
 
-def _become(command: list[str]) -> None:
-    """Become another program, that ends with the one that started this."""
-    orderly.die_with_parent()
-    os.execv(command[0], command)
+def _create(port: int, database: str) -> None:
+    with psycopg.connect(f"postgresql://{USER}@{HOST}:{port}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {database}".encode())

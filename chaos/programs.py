@@ -7,8 +7,10 @@ them already: a start takes a tenth of a second, so a minute has room for many d
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import multiprocessing
 import os
+import pwd
 import signal
 import sys
 import time
@@ -18,6 +20,9 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
 
+import psutil
+
+from cairn import orderly
 from cairn.orderly import PARENT_VARIABLE
 from cairn.settings import Settings
 
@@ -77,6 +82,8 @@ class Program:
         log: file that gets its output.
         prepare: called in the process before the command; has to be importable.
         starts: how often it was started.
+        stops_by: signal that ends it in order.
+        family: whether it has processes of its own, which are killed and frozen with it.
     """
 
     name: str
@@ -85,6 +92,8 @@ class Program:
     log: Path
     prepare: Prepare | None = None
     starts: int = 0
+    stops_by: int = signal.SIGTERM
+    family: bool = False
     _process: ForkServerProcess | None = field(default=None, init=False)
 
     @property
@@ -120,15 +129,32 @@ class Program:
     def freeze(self) -> None:
         """Stop it where it stands, with its connections open."""
         self.signal(signal.SIGSTOP)
+        for each in self._below():
+            each.suspend()
 
     def thaw(self) -> None:
         """Let it go on."""
+        for each in self._below():
+            each.resume()
         self.signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """Kill it (-9) and wait until it is gone."""
+        self.signal(signal.SIGSTOP)  # so that it starts no more processes meanwhile
+        below = self._below()
         self.signal(signal.SIGKILL)
+        for each in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.kill()
         await self.ended(PATIENCE)
+        await until(lambda: not any(map(_lives, below)), PATIENCE, f"the end of what {self.name} started")
+
+    def memory(self) -> int:
+        """Return how many bytes it holds."""
+        return psutil.Process(self.pid).memory_info().rss
+
+    def _below(self) -> list[psutil.Process]:
+        return psutil.Process(self.pid).children(recursive=True) if self.family and self.alive else []
 
     async def ended(self, seconds: float) -> int:
         """Wait until it is gone by itself and return how it ended, as ``multiprocessing`` says it."""
@@ -140,7 +166,7 @@ class Program:
     async def stop(self) -> None:
         """End it in order; kill it when it does not end."""
         self.thaw()
-        self.signal(signal.SIGTERM)
+        self.signal(self.stops_by)
         try:
             await until(lambda: not self.alive, PATIENCE, f"the end of {self.name}")
         except TimeoutError:
@@ -189,3 +215,20 @@ def _be(arguments: list[str], variables: dict[str, str], log: str, prepare: Prep
     from cairn.cli.app import main
 
     main()
+
+
+def become(command: list[str], user: int | None = None) -> None:
+    """Become another program, that ends with the one that started this; of another user, if told."""
+    if user is not None and user != os.geteuid():
+        os.setgroups([])
+        os.setgid(pwd.getpwuid(user).pw_gid)
+        os.setuid(user)
+    orderly.die_with_parent()
+    os.execv(command[0], command)
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
