@@ -27,7 +27,11 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
-_FALLBACK = re.compile(r"(\{\{[-+]?\s*)([A-Za-z_]\w*(?:\.\w+)*)\s*\|\s*([^|{}()'\"\[\]%#]+?)\s*([-+]?\}\})", re.ASCII)
+# Whatever stands between is taken apart afterwards: two repetitions side by side would take time without bound.
+_FALLBACK = re.compile(r"(\{\{[-+]?\s*)([A-Za-z_]\w*(?:\.\w+)*)\s*\|([^|{}]*)\}\}", re.ASCII)
+_QUOTED = re.compile(r"""'([^'\\]*)'|"([^"\\]*)\"""")
+_FILTER = re.compile(r"([A-Za-z_]\w*)(\(?)", re.ASCII)
+_BEYOND_WORDS = frozenset("()[]'\"%#")
 
 _WORDS = frozenset({"and", "or", "not", "is", "in", "if", "else", "elif", "for"})
 _CONSTANTS = frozenset({"true", "false", "none", "True", "False", "None"})
@@ -109,11 +113,25 @@ def _line(source: str, at: int) -> int:
 
 
 def _fallback(match: re.Match[str], filters: Collection[str]) -> str:
-    opening, path, word, closing = match.groups()
-    if word in filters:
+    opening, path, said = match.groups()
+    trims = said[-1:] if said[-1:] in ("-", "+") else ""
+    word = said.removesuffix(trims).strip()
+    if not word or _is_filter(word, filters):
         return match[0]
     word = word.removeprefix("fallback:").strip()
-    return f"{opening}{path} | default({json.dumps(word, ensure_ascii=False)}) {closing}"
+    quoted = _QUOTED.fullmatch(word)
+    word = (quoted[1] or quoted[2] or "") if quoted else word
+    return f"{opening}{path} | default({json.dumps(word, ensure_ascii=False)}) {trims}}}}}"
+
+
+def _is_filter(said: str, filters: Collection[str]) -> bool:
+    """Whether what follows the bar is a filter, right or wrong, and not a fallback in plain words."""
+    name = _FILTER.match(said)
+    if name is None:
+        return False
+    if name[1] in filters:
+        return said == name[1] or not _BEYOND_WORDS.isdisjoint(said)
+    return name[2] == "("
 
 
 def _tag(source: str, begin: re.Match[str]) -> tuple[list[_Token], int]:

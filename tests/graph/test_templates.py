@@ -46,6 +46,9 @@ def render(source: str, scope: dict[str, Any] | None = None) -> str:
         ("{{ items }}", '[{"t": "x", "u": null}, {"t": "y"}]'),
         ("{{ name | there }}, {{ query | there }}", "there, why?"),
         ("{{name|dear customer}} {{ name | fallback:friend }}", "dear customer friend"),
+        ("{{ name | it's me }}, {{ name | Ada (O'Hara) #1 [100%] }}", "it's me, Ada (O'Hara) #1 [100%]"),
+        ('{{ name | say "hi" \\n -}} !', 'say "hi" \\n!'),
+        ("{{ name | 'dear guest' }}, {{ name | \"it's you\" }}{{ query | 'x' }}", "dear guest, it's youwhy?"),
         ("{{ name | default('you') }} {{ none | default('nobody') }} {{ a | default(2) }}", "you nobody 1"),
         (
             "{% for i in items %}{{ loop.index }}. {{ i.t }}{% if not loop.last %}, {% endif %}{% endfor %}",
@@ -141,6 +144,12 @@ def test_what_fails_says_why(source: str, message: str) -> None:
     with pytest.raises(TemplateError) as error:
         render(source)
     assert message in error.value.message
+
+
+@pytest.mark.parametrize("source", ["{{a|" + " " * 60_000, "{{a| x" + " " * 60_000 + "|", "{{a|x " * 10_000])
+def test_a_fallback_that_does_not_end_is_refused_at_once(source: str) -> None:
+    with pytest.raises(TemplateError):
+        compile_text(source)
 
 
 def test_an_input_that_is_no_object_has_no_names() -> None:
