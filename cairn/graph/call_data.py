@@ -20,11 +20,11 @@ from cairn.graph.nodes.voice import (
     ExtractionVariable,
     PromptData,
     StartCallData,
-    transition_name,
 )
 from cairn.graph.results import NODE_ERRORS, traced, write
 from cairn.graph.state import ExecutionState, Run
 from cairn.graph.token import Token
+from cairn.graph.transitions import transition_name
 
 _SPEAK = f"{ON_THE_PHONE} What you write is said aloud: short, plain sentences, no lists, no markup."
 _LEAD_ON = (

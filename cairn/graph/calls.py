@@ -25,11 +25,11 @@ from cairn.graph.nodes.voice import (
     START_CALL,
     PromptData,
     StartCallData,
-    transition_name,
 )
 from cairn.graph.results import NODE_ERRORS, failure_of
 from cairn.graph.state import ExecutionState, InFlight, Line, Run, Work
 from cairn.graph.token import Token
+from cairn.graph.transitions import way_named
 from cairn.graph.waits import later
 
 MAX_ASKED = 20
@@ -115,9 +115,8 @@ def _spoke(graph: Graph, call: Call, run: Run, value: JsonObject) -> None:
     call.history, call.heard, call.opened = value["history"], None, True
     call.results, call.unsaid = [], []
     call.tools = [ToolCall(each["id"], each["tool"], each["arguments"]) for each in value["calls"]]
-    ways = {transition_name(way.label): way for way in judged(node)}
     for asked in value["transitions"]:
-        way = ways.get(asked["name"])
+        way = way_named(judged(node), asked["name"])
         if way is None:  # a migration took it away while the model was asked
             told: JsonObject = {"error": "there is no such way any more"}
         elif call.way is None:

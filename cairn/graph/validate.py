@@ -22,6 +22,8 @@ from cairn.graph.schema import check_schema, validate_json
 from cairn.graph.templates import TemplateError, compile_text
 from cairn.graph.validate_body import body_issues
 from cairn.graph.validate_edges import label_of, validate_edges
+from cairn.graph.validate_ids import own_ids, referred_ids
+from cairn.graph.validate_voice import VoiceRules
 
 MAX_EXPRESSIONS = 524_288
 """Characters of all expressions of one graph; compiling them is what takes the time."""
@@ -72,6 +74,7 @@ class _Validation:
         self.nesting = nesting
         self.names = ITEM_NAMES if nesting else SCOPE_NAMES
         self.node_ids = frozenset(node.id for node in definition.nodes)
+        self.voice = VoiceRules(definition, self.names)
         self.expressions = 0
         self.texts = 0
 
@@ -79,12 +82,14 @@ class _Validation:
         definition = self.definition
         yield from _counts(definition)
         yield from _declarations(definition)
-        yield from _ids("node", [node.id for node in definition.nodes])
-        yield from _ids("edge", [edge.id for edge in definition.edges])
+        yield from own_ids("node", [node.id for node in definition.nodes])
+        yield from own_ids("edge", [edge.id for edge in definition.edges])
         for node in definition.nodes:
             yield from self._node(node)
+            yield from referred_ids("node", node.id, node.data)
         yield from validate_edges(definition, self.node_ids)
         for edge in definition.edges:
+            yield from referred_ids("edge", edge.id, edge.data)
             source = edge.data.get("expression")
             if isinstance(source, str):
                 yield from self._expression("edge", edge.id, "data.expression", source, condition=True)
@@ -134,6 +139,7 @@ class _Validation:
                 yield found.model_copy(update={"severity": "warning"})
         for path, said in kind.problems(data):
             yield issue("node", node_id, f"data.{path}", said)
+        yield from self.voice.issues(node_id, data)
         yield from self._compensation(node_id, data)
         yield from self._references(node_id, data)
         if isinstance(data, MapData) and data.body is not None:
@@ -269,16 +275,6 @@ def _state_key(key: str, declared: StateKey) -> Iterator[GraphIssue]:
         reduce(declared.reducer, declared.default, None)
     except ReducerError as error:
         yield issue("workflow", None, f"{field}.default", f"Default does not fit the reducer: {error}")
-
-
-def _ids(kind: Kind, ids: list[str]) -> Iterator[GraphIssue]:
-    seen: set[str] = set()
-    for value in ids:
-        if not value.strip():
-            yield issue(kind, value, "id", f"{kind.capitalize()} id is required")
-        elif value in seen:
-            yield issue(kind, value, "id", f"Duplicate {kind} id: '{value}'")
-        seen.add(value)
 
 
 def _known(

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from cairn.graph.issues import issue, shape_issues
 from cairn.graph.model import Definition, Edge, EdgeData, GraphIssue, Node
 from cairn.graph.nodes import KINDS, NodeKind
-from cairn.graph.nodes.voice import SPEAKING, START_CALL, transition_name
+from cairn.graph.nodes.voice import SPEAKING, START_CALL
+from cairn.graph.transitions import transition_name
 
 _ENTRANCES = frozenset({"start", START_CALL, "trigger"})
 _CAN_FAIL = frozenset({"condition", "transform", "join"})
@@ -31,14 +32,15 @@ def validate_edges(definition: Definition, node_ids: frozenset[str]) -> Iterator
     outgoing: dict[str, list[tuple[Edge, EdgeData]]] = {node_id: [] for node_id in node_ids}
     for edge in definition.edges:
         yield from _ends(edge, node_ids)
+        spoilt: frozenset[str] = frozenset()
         try:
             data = EdgeData.model_validate(edge.data)
         except ValidationError as error:
             yield from shape_issues("edge", edge.id, edge.data, error)
-            data = EdgeData()
-        else:
-            yield from _texts(edge, data, voice)
-            yield from _failure_edge(edge, data, types.get(edge.source))
+            spoilt = frozenset(str(single["loc"][0]) for single in error.errors(include_url=False))
+            data = EdgeData.model_validate({key: value for key, value in edge.data.items() if key not in spoilt})
+        yield from (found for found in _texts(edge, data, voice) if (found.field or "")[len("data.") :] not in spoilt)
+        yield from _failure_edge(edge, data, types.get(edge.source))
         if edge.source in outgoing:
             outgoing[edge.source].append((edge, data))
     incoming = Counter(edge.target for edge in definition.edges)
@@ -59,7 +61,7 @@ def _ends(edge: Edge, node_ids: frozenset[str]) -> Iterator[GraphIssue]:
 def _texts(edge: Edge, data: EdgeData, voice: bool) -> Iterator[GraphIssue]:
     if not data.label.strip() and (voice or "label" in edge.data):
         yield issue("edge", edge.id, "data.label", "Label is required")
-    if voice and not (data.condition or "").strip() and not data.expression:
+    if voice and data.on == "success" and data.expression is None and not (data.condition or "").strip():
         yield issue("edge", edge.id, "data.condition", "Condition is required")
 
 
@@ -87,7 +89,7 @@ def _degrees(node: Node, incoming: int, outgoing: int) -> Iterator[GraphIssue]:
 
 
 def _ways(node: Node, edges: Sequence[tuple[Edge, EdgeData]], voice: bool) -> Iterator[GraphIssue]:
-    if voice:
+    if voice and node.type in SPEAKING:
         yield from _tool_names(edges)
     if node.type == "parallel":
         yield from _branches(node, edges)
@@ -141,11 +143,13 @@ def _enough_branches(
 
 
 def _tool_names(edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:
-    """Yield edges of one node whose labels give the model the same name to call."""
+    """Yield edges of one node whose labels give the model the same name to call; some are not the model's to take."""
     seen: set[str] = set()
     for edge, data in edges:
+        if data.on != "success" or data.expression is not None or not data.label.strip():
+            continue
         name = transition_name(data.label)
-        if name and name in seen:
+        if name in seen:
             yield issue("edge", edge.id, "data.label", f"Duplicate tool name '{name}' from edge label '{data.label}'")
         seen.add(name)
 

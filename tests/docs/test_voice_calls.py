@@ -9,7 +9,7 @@ from cairn.cli.demo.installation import Installation
 from cairn.graph import call_events
 from cairn.graph.calls import begin
 from cairn.graph.compiled import compile_graph
-from cairn.graph.nodes.voice import transition_name
+from cairn.graph.transitions import transition_name
 
 GUIDE = (ROOT / "docs" / "voice-calls.md").read_text()
 

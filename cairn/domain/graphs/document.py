@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,22 +13,22 @@ from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.triggers import fill_paths
 from cairn.errors import FieldError, InvalidInput, plain_message
 from cairn.graph.model import Definition, Edge, Node
+from cairn.graph.validate_ids import UNSAFE, UNSAFE_ID, is_safe
 from cairn.persistence.tables import GraphVersionRow
 
 MAX_NODES = 10_000
 MAX_EDGES = 30_000
-_BAD_ID = re.compile(r"[\x00-\x1f\x7f-\x9f]|\.\./")
 
 
 def _clean(value: str) -> str:
-    if _BAD_ID.search(value):
-        raise ValueError("An id can have neither control characters nor '../'")
+    if not is_safe(value):
+        raise ValueError(UNSAFE)
     return value
 
 
 Id = Annotated[
     str,
-    Field(max_length=255, json_schema_extra={"not": {"pattern": r"[\x00-\x1f\x7f-\x9f]|\.\./"}}),
+    Field(max_length=255, json_schema_extra={"not": {"pattern": UNSAFE_ID}}),
     AfterValidator(_clean),
 ]
 
@@ -44,6 +43,8 @@ class AuthoredEdge(Edge):
     """An edge that is sent in."""
 
     id: Id
+    source: Id
+    target: Id
 
 
 class AuthoredDefinition(Definition):

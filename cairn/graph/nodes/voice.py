@@ -6,7 +6,6 @@ speak in turn, edges lead from one to the next, and webhooks and reviews follow 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, cast
 
@@ -249,14 +248,6 @@ def _texts_in(path: str, value: Json) -> Sources:
             items = list(enumerate(cast(list[Json], value)))
             left.extend((f"{path}.{number}", item) for number, item in reversed(items))
 
-
-def transition_name(label: str) -> str:
-    """Return the name of the tool by which a model takes the edge with this label."""
-    return re.sub(r"[^a-z0-9]", "_", label.strip().lower())[:MAX_NAME]
-
-
-MAX_NAME = 64
-"""Characters of a tool's name, as providers of models have it."""
 
 _SPEAKS: dict[str, Any] = {"activity": SPEAK, "checkpointed": True, "timeout": 60.0}
 _APART = Placement(max_in=0, max_out=0, apart=True)
