@@ -86,7 +86,7 @@ def _publish(client: ApiClient, definition: JsonObject, name: str) -> JsonObject
     now: JsonObject = client.get(f"{_WORKFLOWS}/fetch/{uuid}")
     if now["version_status"] == "published" and now["published_definition"] == definition:
         return now
-    body = {"definition": definition, "expected_version": now["version_number"]}
+    body = {"definition": definition, "expected_version": now["version_number"], "expected_revision": now["revision"]}
     saved: JsonObject = client.send("PUT", f"{_WORKFLOWS}/{uuid}", body)
     if saved["errors"]:
         return saved

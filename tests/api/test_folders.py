@@ -41,6 +41,30 @@ async def test_a_bad_name_is_refused(caller: Caller, name: object) -> None:
     assert (await caller.http.post(FOLDER, json={"name": "x" * 100})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "longest", "more"),
+    [
+        (FOLDER, 100, {}),
+        (f"{WORKFLOW}/create/definition", 255, {"definition": {"nodes": [], "edges": []}}),
+        (f"{WORKFLOW}/templates/duplicate", 255, {"template_id": "inbound-support"}),
+        ("/api/v1/credentials/", 255, {"credential_type": "none", "credential_data": {}}),
+        ("/api/v1/tools/", 255, {"definition": {"schema_version": 1, "type": "calculator"}}),
+    ],
+)
+async def test_names_are_measured_without_the_blanks_around_them(
+    caller: Caller, path: str, longest: int, more: dict[str, object]
+) -> None:
+    async def send(name: str) -> tuple[int, str]:
+        reply = await caller.http.post(path, json={"name": name, **more})
+        return reply.status_code, reply.text
+
+    status, text = await send(f"  {'x' * longest}\u3000 ")
+    assert status == 200 and f'"{"x" * longest}"' in text, text
+    status, text = await send("y" * (longest + 1))
+    assert status == 422 and f"String should have at most {longest} characters" in text, text
+    assert [(await send(name))[0] for name in ("", "  ", "a\nb", "a\n")] == [422] * 4
+
+
 async def test_workflows_are_put_into_folders_and_left_when_one_is_deleted(caller: Caller) -> None:
     made = await caller.publish(sequence(noting("a")))
     path = f"{WORKFLOW}/{made['id']}"

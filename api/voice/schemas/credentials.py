@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.kit.body import Body
+from api.voice.schemas.names import Name
 from cairn.contracts.json import JsonObject
 from cairn.domain.credentials import Credential as Kept
 from cairn.domain.credentials import CredentialKind
 from cairn.domain.credentials.model import SECRETS
-
-Label = Annotated[
-    str,
-    StringConstraints(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$",
-    ),
-]
-"""A name for people: not blank, and without control characters."""
 
 _DATA = (
     "By the type: bearer_token {token}; basic_auth {username, password}; api_key {api_key, header_name?}; "
@@ -47,7 +38,7 @@ class CreateCredential(Body):
 
     model_config = ConfigDict(json_schema_extra=_document_types)
 
-    name: Label
+    name: Name
     description: str | None = Field(default=None, max_length=2000)
     credential_type: CredentialKind
     credential_data: JsonObject = Field(description=_DATA, examples=[{"token": "a-token"}])
@@ -58,7 +49,7 @@ class UpdateCredential(Body):
 
     model_config = ConfigDict(json_schema_extra=_document_types)
 
-    name: Label | None = None
+    name: Name | None = None
     description: str | None = Field(default=None, max_length=2000)
     credential_type: CredentialKind | None = None
     credential_data: JsonObject | None = Field(default=None, description=_DATA)

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.kit.body import Body
-from api.voice.schemas.workflows import NAME_PATTERN
+from api.voice.schemas.names import FolderName
 
 
 class FolderBody(Body):
@@ -15,7 +15,7 @@ class FolderBody(Body):
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "Support"}]})
 
-    name: str = Field(max_length=100, pattern=NAME_PATTERN, description="Blanks around it are left out.")
+    name: FolderName = Field(description="Blanks around it are left out.")
 
 
 class Folder(BaseModel):

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.kit.body import Body
-from api.voice.schemas.credentials import Label
+from api.voice.schemas.names import Name
 from cairn.contracts.json import JsonObject
 
 
@@ -29,7 +29,7 @@ class Template(BaseModel):
 class CreateFromDescription(Body):
     """Let a model write a graph."""
 
-    name: Label
+    name: Name
     template_description: str = Field(
         min_length=1,
         max_length=20_000,
@@ -43,4 +43,4 @@ class DuplicateTemplate(Body):
     """Copy a template."""
 
     template_id: str = Field(max_length=255, examples=["inbound-support"])
-    name: Label
+    name: Name

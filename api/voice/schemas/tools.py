@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.kit.body import Body
-from api.voice.schemas.credentials import Label
+from api.voice.schemas.names import Name
 from cairn.contracts.json import JsonObject
 from cairn.domain.tools.authored.definition import ToolDefinition
 from cairn.domain.tools.authored.model import ToolCategory, ToolStatus
@@ -29,7 +29,7 @@ class CreateTool(Body):
 
     model_config = ConfigDict(json_schema_extra=_document_category)
 
-    name: Label
+    name: Name
     description: str | None = Field(default=None, max_length=2000, description="For the model that may call it.")
     category: Literal["http_api", "calculator"] | None = Field(
         default=None, description="The same as the definition's type, if it is given."

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field
 from pydantic_core import PydanticCustomError
 
 from api.kit.body import INTEGRAL, Body
+from api.voice.schemas.names import Name
 from api.voice.schemas.validation import GraphError, Validation
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs import Graph
@@ -113,14 +114,10 @@ class WorkflowBody(Body):
         return given
 
 
-NAME_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
-"""Not blank, and without control characters."""
-
-
 class CreateWorkflow(WorkflowBody):
     """Make a workflow from a definition."""
 
-    name: str = Field(min_length=1, max_length=255, pattern=NAME_PATTERN)
+    name: Name
     definition: DefinitionBody
     configuration: ConfigurationBody = Field(default_factory=dict)
 
@@ -133,7 +130,7 @@ class CreateWorkflow(WorkflowBody):
 class UpdateWorkflow(WorkflowBody):
     """Change what is given; a definition makes or replaces the draft."""
 
-    name: str | None = Field(default=None, min_length=1, max_length=255, pattern=NAME_PATTERN)
+    name: Name | None = None
     definition: DefinitionBody | None = None
     configuration: ConfigurationBody | None = Field(
         default=None,
@@ -142,7 +139,8 @@ class UpdateWorkflow(WorkflowBody):
         ),
     )
     expected_version: Revision | None = Field(
-        default=None, description="Refuse with 409 unless this is the current version's number."
+        default=None,
+        description="Refuse with 409 unless this is the current version's number; a draft keeps its own while edited.",
     )
     expected_revision: Revision | None = Field(
         default=None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from sqlalchemy import func, select
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.contracts.json import JsonObject
+from cairn.domain.credentials import Sealer, TextSealer
 from cairn.domain.folders.rows import find_folder
 from cairn.domain.graphs import triggers
 from cairn.domain.graphs.checking import Checker, not_valid
@@ -46,11 +47,16 @@ class GraphService(GraphReader):
         author: str | None,
         context: ValidationContext,
         tools: ToolService | None = None,
+        sealer: Sealer | None = None,
     ) -> None:
-        """Take the session, whose graphs, who writes, what definitions may refer to, and where authors' tools are."""
+        """Take the session, whose graphs, who writes, and what definitions may refer to.
+
+        Also where authors' tools are, and what encrypts the secrets of definitions; without they are kept as written.
+        """
         super().__init__(session, scope)
         self._author = author
-        self._checker = Checker(context, tools)
+        texts = TextSealer(sealer, scope.tenant, scope.live is not False) if sealer is not None else None
+        self._checker = Checker(context, tools, texts.seal if texts is not None else None)
 
     async def create(self, name: str, definition: JsonObject, configuration: JsonObject | None = None) -> Graph:
         """Make a graph; its version 1 is published when it is valid, else a draft whose errors are in ``issues``.
@@ -103,7 +109,7 @@ class GraphService(GraphReader):
 
         Raises:
             InvalidInput: as for :meth:`create`.
-            Conflict: the graph is not what was expected; ``extra`` has both numbers.
+            Conflict: the graph is not what was expected; ``extra`` has what was expected, the version and the revision.
         """
         name = None if name is None else checked_name(name, MAX_NAME)
         document: Document | None = None
@@ -115,8 +121,7 @@ class GraphService(GraphReader):
         row = await find_graph(self.session, self.scope, graph, lock=True)
         draft, published = await self.draft_and_published(row)
         current = cast("GraphVersionRow", draft or published)
-        _expect("version", expected_version, current.version)
-        _expect("revision", expected_revision, row.revision)
+        _expect({"version": expected_version, "revision": expected_revision}, row, current)
         if document and not (document.digest == current.digest and name not in (None, row.name)):
             await self._save_draft(row, draft, document)
         row.name = name if name is not None else row.name
@@ -264,10 +269,13 @@ def _configuration(before: JsonObject, after: JsonObject | None, lasting: JsonOb
     return {key: value for key, value in replaced.items() if key not in lasting or value is not None}
 
 
-def _expect(what: str, expected: int | None, current: int) -> None:
-    if expected is not None and expected != current:
-        raise Conflict(
-            f"The workflow is at {what} {current}, not {expected}.",
-            code="stale_version",
-            extra={f"expected_{what}": expected, f"current_{what}": current},
-        )
+def _expect(expected: Mapping[str, int | None], row: GraphRow, current: GraphVersionRow) -> None:
+    now = {"version": current.version, "revision": row.revision}
+    for what, number in expected.items():
+        if number not in (None, now[what]):
+            told = {f"expected_{each}": value for each, value in expected.items() if value is not None}
+            raise Conflict(
+                f"The workflow is at {what} {now[what]}, not {number}.",
+                code="stale_version",
+                extra={**told, **{f"current_{each}": value for each, value in now.items()}},
+            )

@@ -143,11 +143,29 @@ async def test_a_stale_write_is_refused_with_both_versions(ada: Author) -> None:
     drafted = await ada.update(made.id, definition=valid("second"), expected_version=1)
     with pytest.raises(Conflict) as refused:
         await ada.update(made.id, definition=valid("third"), expected_version=1)
-    assert refused.value.extra == {"expected_version": 1, "current_version": 2}
+    assert refused.value.extra == {"expected_version": 1, "current_version": 2, "current_revision": 2}
     assert (await ada.get(made.id)).current == drafted.current
     await ada.update(made.id, definition=valid("third"), expected_revision=drafted.summary.revision)
     with pytest.raises(Conflict):
         await ada.update(made.id, definition=valid("fourth"), expected_revision=drafted.summary.revision)
+
+
+async def test_an_editor_whose_copy_of_a_draft_is_stale_is_told_both_versions_and_revisions(ada: Author) -> None:
+    """A draft keeps its number while it is edited: what tells its copies apart is the revision."""
+    made = await ada.create("Graph", valid())
+    copied = await ada.update(made.id, definition=valid("second"), expected_version=1)
+    seen = {"expected_version": 2, "expected_revision": copied.summary.revision}
+    await ada.update(made.id, definition=valid("ann's"), **seen)
+    with pytest.raises(Conflict) as refused:
+        await ada.update(made.id, definition=valid("bob's"), **seen)
+    assert refused.value.extra == {**seen, "current_version": 2, "current_revision": seen["expected_revision"] + 1}
+    assert (await ada.get(made.id)).current.definition == valid("ann's")
+    # The draft was published, and a new one begun: the number alone tells it.
+    await ada.publish(made.id)
+    await ada.update(made.id, definition=valid("third"))
+    with pytest.raises(Conflict) as refused:
+        await ada.update(made.id, definition=valid("bob's"), expected_version=2)
+    assert (refused.value.extra["expected_version"], refused.value.extra["current_version"]) == (2, 3)
 
 
 async def test_new_executions_take_the_published_version(ada: Author, database: Database) -> None:
