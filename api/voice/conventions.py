@@ -15,7 +15,7 @@ from cairn.graph.model import GraphIssue
 
 
 class Error(BaseModel):
-    """Any error. A stale write is told both versions, ``expected_version`` and ``current_version``, and the revision."""
+    """Any error. A stale write is told ``expected_version`` and ``current_version``, and the revision."""
 
     model_config = ConfigDict(extra="allow")
 
