@@ -8,6 +8,7 @@ always become a writer: so ours begins at the first write, as a writer, and wait
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import sqlite3
@@ -23,10 +24,16 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from cairn.contracts.json import Json
 from cairn.errors import CairnError, InvalidInput, Unavailable
+from cairn.observability import get_logger
+from cairn.persistence.sqlite import SqliteConnection, answered
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for the lock, and a connection for the server."""
 
+PATIENCE = 10.0
+"""Seconds that the end of a database waits for those who still have a session."""
+
+_log = get_logger("cairn.database")
 _READS = re.compile(r"\s*(SELECT|PRAGMA|EXPLAIN|VALUES|BEGIN|COMMIT|ROLLBACK|RELEASE)\b", re.IGNORECASE)
 
 
@@ -56,7 +63,8 @@ def create_engine(url: str | URL) -> AsyncEngine:
     if url.drivername == "sqlite+aiosqlite":
         if not url.database or url.database == ":memory:":
             raise ValueError("the database URL must name a file: sqlite+aiosqlite:///path")
-        engine = create_async_engine(url, **_OPTIONS, connect_args={"timeout": BUSY_TIMEOUT, "isolation_level": None})
+        options = {"timeout": BUSY_TIMEOUT, "isolation_level": None, "async_creator_fn": SqliteConnection}
+        engine = create_async_engine(url, **_OPTIONS, connect_args=options)
         _lock_at_first_write(engine)
     elif url.drivername == "postgresql+psycopg":
         engine = create_async_engine(
@@ -131,20 +139,26 @@ class Database:
         """Take an engine of :func:`create_engine`."""
         self.engine = engine
         self._sessions = async_sessionmaker(engine, expire_on_commit=False)
+        self._open = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._left_open = False
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[AsyncSession]:
         """Give a session for reading; what is not committed by hand is rolled back at exit."""
-        with _all_connections_taken():
-            async with self._sessions() as session:
-                yield session
+        async with self._counted():
+            with _all_connections_taken():
+                async with self._sessions() as session:
+                    yield session
 
     @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Give a session that commits at exit and rolls back on an error."""
-        with _all_connections_taken():
-            async with self._sessions.begin() as session:
-                yield session
+        async with self._counted():
+            with _all_connections_taken():
+                async with self._sessions.begin() as session:
+                    yield session
 
     async def ping(self) -> None:
         """Ask the database for a sign of life.
@@ -152,9 +166,38 @@ class Database:
         Raises:
             Unavailable: there is none.
         """
-        async with self.engine.connect() as connection:
+        async with self._counted(), self.engine.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def dispose(self) -> None:
-        """Close all connections."""
-        await self.engine.dispose()
+        """Close all connections, to the end also when the caller is cancelled.
+
+        Whoever has a session still is waited for: what comes back to a pool that is gone, nobody would close. Who takes
+        too long, closes the connections himself.
+        """
+        try:
+            async with asyncio.timeout(PATIENCE):
+                await self._idle.wait()
+        except TimeoutError:
+            _log.warning("database is closed later: it is in use", sessions=self._open)
+        finally:
+            self._left_open = not self._idle.is_set()
+            if not self._left_open:
+                await self._close()
+
+    async def _close(self) -> None:
+        self._left_open = False
+        await answered(asyncio.create_task(self.engine.dispose()))
+
+    @asynccontextmanager
+    async def _counted(self) -> AsyncGenerator[None]:
+        self._open += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._open -= 1
+            if not self._open:
+                self._idle.set()
+                if self._left_open:
+                    await self._close()
