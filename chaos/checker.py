@@ -10,6 +10,12 @@ from dataclasses import dataclass
 from chaos.ledger import Entry, effects
 from chaos.records import ENDS, RESETS, STARTS, Asked, Found, Shown, Story
 
+MEMORY_GROWTH = 1.5
+"""A program keeps executions in its cache, and has loaded all it needs only when it has done some work."""
+
+MEMORY_LEEWAY = 64 << 20
+"""Bytes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -135,10 +141,10 @@ def resets_keep_what_came_before(story: Story) -> Iterator[tuple[str, str]]:
 
 def effects_once(story: Story) -> Iterator[tuple[str, str]]:
     """A try is made once; what one idempotency key did is one thing; and what was commanded is what happened."""
-    tries = Counter((e.key, e.attempt) for e in story.ledger if e.what == "call")
-    for (key, attempt), times in tries.items():
+    tries = Counter((e.what, e.key, e.attempt) for e in story.ledger)
+    for (what, key, attempt), times in tries.items():
         if times > 1:
-            yield key, f"try {attempt} was made {times} times"
+            yield key, f"{what} of try {attempt} was made {times} times"
     meant: dict[str, set[tuple[str, str]]] = defaultdict(set)
     for entry in story.ledger:
         meant[entry.key].add((entry.execution_id, entry.name))
@@ -165,6 +171,30 @@ def results_are_effects(story: Story) -> Iterator[tuple[str, str]]:
                 entry = happened.get((found.source, key))
             if entry is None or entry.name != name:
                 yield found.execution_id, f"the output says {name} was done as {key}; it was not"
+
+
+def nothing_discarded_is_visible(story: Story) -> Iterator[tuple[str, str]]:
+    """What an execution shows as its output was done by its present line, or before the fork that it began with."""
+    by_id = {found.execution_id: found for found in story.found}
+    for found in story.found:
+        line = _line(found, found.got.run_id)
+        source = by_id.get(found.source or "")
+        before = {key for run in source.runs for key in run.completed} if source else set[str]()
+        for name, key in (found.got.output or {}).items():
+            if key not in line | before:
+                yield found.execution_id, f"the output has {name} of {key}, which is of a line that was discarded"
+
+
+def _line(found: Found, run_id: str | None) -> set[str]:
+    """Return the keys of what a run brought, and of the runs that went on in it."""
+    runs = {run.run_id: run for run in found.runs}
+    line, seen = set[str](), set[str]()
+    while run_id in runs and run_id not in seen:
+        seen.add(run_id)
+        run = runs[run_id]
+        line |= run.completed
+        run_id = run.continues
+    return line
 
 
 def undone_once(story: Story) -> Iterator[tuple[str, str]]:
@@ -245,6 +275,49 @@ def histories_replay(story: Story) -> Iterator[tuple[str, str]]:
     yield from story.unreplayable
 
 
+def told_at_least_once(story: Story) -> Iterator[tuple[str, str]]:
+    """Whoever is to be told of a request is told, until it is over; and what is said to have been told was."""
+    taken = {each.request_id for each in story.deliveries if each.taken}
+    for request in story.requests:
+        if request.request_id not in taken and (request.told or request.status == "pending"):
+            told = "is said to have been told" if request.told else "waits"
+            yield request.execution_id, f"request {request.request_id} {told}, and nobody was"
+
+
+def told_in_order(story: Story) -> Iterator[tuple[str, str]]:
+    """Nobody is told of a request before those of its execution that had to be answered first."""
+    steps: dict[str, int] = defaultdict(int)
+    for each in story.deliveries:
+        if each.step > steps[each.execution_id] + 1 and each.execution_id not in _forks(story):
+            yield each.execution_id, f"request {each.step} was told after request {steps[each.execution_id]}"
+        if each.taken:
+            steps[each.execution_id] = max(steps[each.execution_id], each.step)
+
+
+def _forks(story: Story) -> set[str]:
+    """Return the executions that began in the middle."""
+    return {found.execution_id for found in story.found if found.source is not None}
+
+
+def memory_returns(story: Story) -> Iterator[tuple[str, str]]:
+    """At rest a program holds about what it held before the storm."""
+    for name, (before, after) in story.memory.items():
+        if after > before * MEMORY_GROWTH + MEMORY_LEEWAY:
+            yield name, f"held {before >> 20} MiB before the storm, {after >> 20} MiB at rest after it"
+
+
+def it_worked(story: Story) -> Iterator[tuple[str, str]]:
+    """A storm in which everything failed says nothing: most starts are accepted, some executions are completed."""
+    starts = [asked for asked in story.asked if asked.kind == "start"]
+    accepted = sum(asked.done for asked in starts)
+    if accepted * 2 < len(starts) or not accepted:
+        yield "everything", f"{accepted} of {len(starts)} starts were accepted"
+    if not any(found.got.status == "completed" for found in story.found):
+        yield "everything", "no execution was completed"
+    if not effects(story.ledger):
+        yield "everything", "nothing had an effect"
+
+
 def _by_execution(asked: list[Asked]) -> dict[str, list[Asked]]:
     chains: dict[str, list[Asked]] = defaultdict(list)
     for request in asked:
@@ -262,7 +335,12 @@ RULES: list[Rule] = [
     resets_keep_what_came_before,
     effects_once,
     results_are_effects,
+    nothing_discarded_is_visible,
     undone_once,
     everyone_agrees,
     histories_replay,
+    told_at_least_once,
+    told_in_order,
+    memory_returns,
+    it_worked,
 ]

@@ -14,17 +14,25 @@ _SOURCE = Path(__file__).with_name("clock.c")
 _loaded = False
 
 
+def compiled(folder: Path) -> Path | None:
+    """Compile the library into a folder; None when there is no compiler."""
+    compiler = shutil.which("cc")
+    if compiler is None:
+        return None
+    library = folder / "clock.so"
+    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(_SOURCE)], check=True)
+    return library
+
+
 def load(folder: Path) -> bool:
     """Let the programs that are started from now on have such clocks; return whether there is a compiler for it.
 
     To be called before the first of them is started: they are forked from a server that has to be loaded with it.
     """
     global _loaded
-    compiler = shutil.which("cc")
-    if compiler is None:
+    library = compiled(folder)
+    if library is None:
         return False
-    library = folder / "clock.so"
-    subprocess.run([compiler, "-O2", "-shared", "-fPIC", "-o", str(library), str(_SOURCE)], check=True)
     os.environ["LD_PRELOAD"] = str(library)
     try:
         forkserver.ensure_running()

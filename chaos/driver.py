@@ -13,7 +13,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.contracts.json import JsonObject
 from chaos.faults import Storm
-from chaos.graphs import GRAPHS, LATER, calling
+from chaos.graphs import GRAPHS, LATER, calling, telling
 from chaos.installation import Installation
 from chaos.records import RESETS, Asked, Shown
 
@@ -39,6 +39,7 @@ async def publish(site: Installation) -> dict[str, str]:
             found[name] = await _publish(http, name, definition)
         for name, definition in LATER.items():
             await _publish_next(http, found[name], definition)
+        found["told"] = await _publish(http, "told", telling(site.outside.told_url))
         found["outer"] = await _publish(http, "outer", calling(found["inner"]))
         return found
 
@@ -65,9 +66,13 @@ class Actor:
     graphs: dict[str, str]
     seed: int
     asked: list[Asked] = field(default_factory=list[Asked])
+    _answered: list[tuple[Asked, str, JsonObject, str, tuple[int, Any]]] = field(
+        default_factory=list[tuple[Asked, str, JsonObject, str, tuple[int, Any]]], init=False
+    )
 
     def __post_init__(self) -> None:
         self._chance = random.Random(f"{self.seed}/{self.name}")
+        self._agreed: set[str] = set()
         self._reads = Asked("read", self.name, tries=1, status=200)
         self.asked.append(self._reads)
 
@@ -102,6 +107,7 @@ class Actor:
             await asyncio.sleep(self._chance.uniform(0.0, 2.0))
             if self.storm.rages:
                 await self._command(tag, execution_id)
+                await self._ask_late()
         await self._rest(tag, execution_id)
 
     async def _command(self, tag: str, execution_id: str) -> None:
@@ -137,7 +143,17 @@ class Actor:
         except httpx2.HTTPError:
             return
         for question in reply.json()["questions"] if reply.status_code == 200 else []:
-            await self._do("answer", tag, execution_id, now, checkpoints, question["id"])
+            path = f"/api/v1/questions/{question['id']}/respond"
+            await self._do("answer", tag, execution_id, now, checkpoints, path, {"answer": "yes"})
+            return
+        # Approvals are given by whoever was told of them and by nobody else.
+        known = {each.request_id for each in self.site.outside.deliveries if each.execution_id == execution_id}
+        for request in sorted(known - self._agreed):
+            path = f"/api/v1/approvals/{request}/respond"
+            await self._do("answer", tag, execution_id, now, checkpoints, path, {"decision": "approved"})
+            if self.asked[-1].status is not None:
+                self._agreed.add(request)
+            return
 
     async def _do(
         self,
@@ -146,13 +162,11 @@ class Actor:
         execution_id: str,
         now: Shown,
         checkpoints: list[dict[str, Any]],
-        question: str | None = None,
+        path: str = "",
+        body: JsonObject | None = None,
     ) -> None:
         asked = Asked(kind, tag, execution_id, before=now)
-        body: JsonObject = {}
-        path = f"{_API}/{execution_id}/{kind}"
-        if question is not None:
-            path, body = f"/api/v1/questions/{question}/respond", {"answer": "yes"}
+        path, body = path or f"{_API}/{execution_id}/{kind}", body or {}
         if kind in RESETS:
             targets = [number for number, c in enumerate(checkpoints) if c["resettable"]]
             if not targets:
@@ -202,7 +216,19 @@ class Actor:
             asked.faults.append(f"the same request got different answers: {answers}")
         status, answer = answers[0]
         asked.status, asked.code = status, answer.get("code")
+        if asked.done:
+            self._answered.append((asked, path, body, key, answers[0]))
         return answer
+
+    async def _ask_late(self) -> None:
+        """Send a request again that was acknowledged: a retry that others have overtaken on the way."""
+        if not self._answered or self._chance.random() > 0.3:
+            return
+        asked, path, body, key, first = self._chance.choice(self._answered)
+        reply = await self._answer(asked, path, body, key)
+        asked.late += 1
+        if reply is not None and (reply.status_code, reply.json()) != first:
+            asked.faults.append(f"a late retry got another answer: {first} and {(reply.status_code, reply.json())}")
 
     async def _answer(self, asked: Asked, path: str, body: JsonObject, key: str) -> httpx2.Response | None:
         while not self._late:

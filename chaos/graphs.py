@@ -25,6 +25,10 @@ def _spend(node_id: str, seconds: float) -> JsonObject:
     return _tool(node_id, "spend", seconds=str(seconds))
 
 
+def _agent(node_id: str) -> JsonObject:
+    return _node(node_id, "agent", model="openai:chaos", prompt="Will it pass?", retry=_PATIENT)
+
+
 def _edge(source: str, target: str, label: str = "", expression: str | None = None) -> JsonObject:
     data: JsonObject = {"label": label or f"{source}-{target}"}
     if expression is not None:
@@ -125,6 +129,7 @@ GRAPHS: dict[str, JsonObject] = {
     "outside": _sequence(
         _spend("a", 0.1), _node("go", "wait", event={"name": "go"}), _spend("z", 0.1), gives=("a", "z")
     ),
+    "thought": _sequence(_spend("a", 0.1), _agent("think"), _spend("z", 0.1), gives=("a", "z")),
     "people": _sequence(_spend("a", 0.1), _node("ask", "question", prompt="?"), _spend("z", 0.1), gives=("a", "z")),
 }
 """By name. ``blocked`` fails until the gate that its input names is open; ``outside`` waits for the event ``go``."""
@@ -142,3 +147,9 @@ def calling(inner: str) -> JsonObject:
     """Return a graph that runs another one, given by its id, as a child."""
     below = _node("below", "subgraph", workflow_id=inner, input={"gate": "input.gate"})
     return _sequence(_spend("a", 0.1), below, _spend("z", 0.1), gives=("a", "z"))
+
+
+def telling(url: str) -> JsonObject:
+    """Return a graph that asks people twice; the URL is told of each request, whose prompt is its place."""
+    asks = [_node(name, "approval", prompt=str(step), notify=url) for step, name in enumerate(("one", "two"), 1)]
+    return _sequence(_spend("a", 0.1), *asks, _spend("z", 0.1), gives=("a", "z"))

@@ -1,7 +1,8 @@
-"""An installation to be hurt: Temporal, two APIs, two workers, a database and a ledger, in a folder."""
+"""An installation to be hurt: databases, Temporal, two APIs, two workers, and a ledger, in a folder."""
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,87 +13,143 @@ from cairn.cli.setup import prepare
 from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
+from chaos.clocks import Clock
 from chaos.cluster import Cluster
 from chaos.ledger import VARIABLE, Ledger
-from chaos.programs import Program, environment, listening, stop_all, until
+from chaos.links import Link
+from chaos.outside import Outside
+from chaos.postgresql import DatabaseServer
+from chaos.programs import Program, environment, is_listening, stop_all, until
 
 START = 90.0
 """Seconds that a program may take to start on a busy machine."""
 
 
 class Installation:
-    """The programs, and what a client needs to know of them."""
+    """The programs, and what a client needs to know of them.
+
+    Attributes:
+        links: between them, and from the clients to the APIs; everything but what the driver looks up goes over them.
+        clocks: of APIs and workers, by name.
+    """
 
     client: Client
 
-    def __init__(self, folder: Path, *, cluster: bool = False, apis: int = 2, workers: int = 2) -> None:
+    def __init__(self, folder: Path, outside: Outside, *, cluster: bool = False, tools: str = "chaos.tools") -> None:
         """Lay it out; nothing is started yet.
 
         Args:
             folder: of all its data.
-            cluster: a Temporal cluster on PostgreSQL instead of a dev server on a file.
-            apis: how many.
-            workers: how many.
+            outside: what its executions talk to.
+            cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
+            tools: module of the tools that they use.
         """
         self.folder = folder
+        self.outside = outside
         self.ledger = Ledger(folder)
-        self.cluster = Cluster(folder) if cluster else None
+        self.links: list[Link] = []
+        self.clocks: dict[str, Clock] = {}
+        self.postgresql = DatabaseServer(folder) if cluster else None
+        self.cluster: Cluster | None = None
+        if self.postgresql is not None:
+            self.cluster = Cluster(folder, database_port=self._link("temporal", "postgresql", self.postgresql.port))
         self.settings = Settings(
             home=folder,
             temporal_port=self.cluster.port if self.cluster else find_free(),
             temporal_ui_port=find_free(),
             task_queue=f"chaos-{uuid.uuid4().hex}",
-            tool_modules=["chaos.tools"],
+            tool_modules=[tools],
             history_limit=90,
+            http_allow_private=True,
+            openai_base_url=outside.model_url,
         )
-        if self.cluster is not None:
-            self.temporal = self.cluster.program
-        else:
-            self.temporal = self._program("temporal")
-        self.ports = [find_free() for _ in range(apis)]
-        self.apis = [self._program("api", number, port) for number, port in enumerate(self.ports, 1)]
-        self.workers = [self._program("worker", number) for number in range(1, workers + 1)]
+        if self.postgresql is not None:
+            self.settings = self.settings.model_copy(update={"database_url": self._database(self.postgresql.port)})
+        self.temporal = self.cluster.program if self.cluster else self._program("temporal", self.settings)
+        self.ports = [find_free(), find_free()]
+        self.apis = [self._cairn("api", number, port) for number, port in enumerate(self.ports, 1)]
+        self.workers = [self._cairn("worker", number) for number in (1, 2)]
+        self.urls = [
+            f"http://127.0.0.1:{self._link('clients', program.name, port)}"
+            for program, port in zip(self.apis, self.ports, strict=True)
+        ]
         self.key = ""
         self._stack = AsyncExitStack()
 
     @property
-    def urls(self) -> list[str]:
-        """Base URLs of the APIs."""
-        return [f"http://127.0.0.1:{port}" for port in self.ports]
-
-    @property
     def programs(self) -> list[Program]:
         """All programs."""
-        return [self.temporal, *self.apis, *self.workers]
+        databases = [self.postgresql.program] if self.postgresql is not None else []
+        return [*databases, self.temporal, *self.apis, *self.workers]
 
-    def _program(self, command: str, number: int = 0, port: int | None = None) -> Program:
-        name = f"{command}-{number}" if number else command
-        settings = self.settings if port is None else self.settings.model_copy(update={"api_port": port})
+    def _link(self, source: str, target: str, port: int) -> int:
+        link = Link(f"{source} - {target}", port)
+        self.links.append(link)
+        return link.port
+
+    @staticmethod
+    def _database(port: int) -> str:
+        return f"postgresql+psycopg://postgres@127.0.0.1:{port}/cairn"
+
+    def _cairn(self, command: str, number: int, port: int | None = None) -> Program:
+        """Return an API or a worker, which reaches the others by links of its own and has a clock of its own."""
+        name = f"{command}-{number}"
+        own: dict[str, object] = {} if port is None else {"api_port": port}
+        own["temporal_port"] = self._link(name, "temporal", self.settings.temporal_port)
+        if self.postgresql is not None:
+            own["database_url"] = self._database(self._link(name, "postgresql", self.postgresql.port))
+        clock = self.clocks[name] = Clock(self.folder / f"{name}.clock")
+        program = self._program(command, self.settings.model_copy(update=own), name)
+        program.environment = {**program.environment, **clock.environment, "CAIRN_OPENAI_API_KEY": "sk-chaos"}
+        return program
+
+    def _program(self, command: str, settings: Settings, name: str | None = None) -> Program:
+        name = name or command
         variables = {**environment(settings), VARIABLE: str(self.folder)}
         return Program(name, [command], variables, self.folder / f"{name}.log")
 
-    async def open(self) -> None:
-        """Start everything and make a key."""
+    async def open(self, *, own_disk: bool = False) -> None:
+        """Start everything and make a key; with ``own_disk`` PostgreSQL gets a disk that can be filled."""
+        await self.outside.open()
+        self._stack.push_async_callback(self.outside.close)
         self._stack.push_async_callback(stop_all, self.programs)
-        if self.cluster is not None:
+        for link in self.links:
+            await link.open()
+            self._stack.push_async_callback(link.close)
+        if self.postgresql is not None and self.cluster is not None:
+            await asyncio.to_thread(self.postgresql.prepare, own_disk=own_disk)
+            self.postgresql.program.start()
+            await until(self.postgresql.answers, START, "PostgreSQL answering")
+            self.postgresql.create("cairn")
             await self.cluster.prepare(self._stack)
-        self.temporal.start()
-        await listening(self.temporal, self.settings.temporal_port, START)
-        if self.cluster is not None:
+            self.temporal.start()
             await until(self.cluster.ready, START, "the cluster answering")
+        elif not self.temporal.alive:
+            self.temporal.start()
+            await until(lambda: is_listening(self.settings.temporal_port), START, "Temporal listening")
         self.client = await connect(self.settings, lazy=False)
         self.key = await prepare(self.settings) or ""
         await self.up()
 
     async def up(self) -> None:
-        """Have every program run and listen."""
-        for program in self.programs:
-            program.thaw()
-            if not program.alive:
-                program.start()
-        await listening(self.temporal, self.settings.temporal_port, START)
-        for program, port in zip(self.apis, self.ports, strict=True):
-            await listening(program, port, START)
+        """Have every program run and listen, however often it takes: one may need another that is not there yet."""
+        ports = [self.settings.temporal_port, *self.ports]
+        if self.postgresql is not None:
+            ports.insert(0, self.postgresql.port)
+
+        async def listen() -> bool:
+            for program in self.programs:
+                program.thaw()
+                if not program.alive:
+                    program.start()
+            await asyncio.sleep(0.3)
+            return all([await is_listening(port) for port in ports]) and all(p.alive for p in self.programs)
+
+        await until(listen, START, "every program listening")
+
+    def memory(self) -> dict[str, int]:
+        """Return how many bytes each API and each worker holds."""
+        return {program.name: program.memory() for program in (*self.apis, *self.workers)}
 
     async def close(self) -> None:
         """End everything."""

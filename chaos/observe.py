@@ -20,11 +20,14 @@ from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.history import WasReset, read
 from chaos.driver import shown
 from chaos.installation import Installation
-from chaos.records import Asked, Found, Run, Shown, Story, Undone
+from chaos.records import Asked, Found, Request, Run, Shown, Story, Undone
 from workflows.registry import WORKFLOWS
 
 AGREEMENT = 30.0
 """Seconds in which the list has to say what Temporal says, before anyone reads the executions one by one."""
+
+TOLD = 90.0
+"""Seconds in which a request that waits has to be told of: the longest pause between two tries is a minute."""
 
 
 class Observer:
@@ -35,14 +38,20 @@ class Observer:
         self.site = site
         self.temporal = ExecutionClient(site.client, site.settings)
 
-    async def story(self, asked: list[Asked]) -> Story:
-        """Return everything that the checker wants to know."""
+    async def story(self, asked: list[Asked], before: dict[str, int]) -> Story:
+        """Return everything that the checker wants to know.
+
+        Args:
+            asked: what the clients asked.
+            before: bytes that each program held before the storm.
+        """
         stuck = await self._reset_ends()
         headers = {"X-API-Key": self.site.key}
         async with httpx2.AsyncClient(base_url=self.site.urls[0], headers=headers, timeout=30) as http:
             listed, temporal = await self._agreed(http)
             got = {id_: (await http.get(f"/api/v1/executions/{id_}")).raise_for_status().json() for id_ in listed}
             rollbacks = {id_: await _rollbacks(http, id_) for id_ in listed}
+            requests = await self._requests(http)
         histories = await self._histories()
         runs = {
             id_: [await _run(history, self.site.client, histories) for history in histories.get(id_, [])]
@@ -63,7 +72,34 @@ class Observer:
             for id_, item in listed.items()
         ]
         unreplayable = await self._replay(h for every in histories.values() for h in every)
-        return Story(asked, found, self.site.ledger.read(), unreplayable, stuck)
+        now = self.site.memory()
+        return Story(
+            asked,
+            found,
+            self.site.ledger.read(),
+            unreplayable,
+            stuck,
+            requests=requests,
+            deliveries=self.site.outside.deliveries,
+            memory={name: (held, now[name]) for name, held in before.items()},
+        )
+
+    async def _requests(self, http: httpx2.AsyncClient) -> list[Request]:
+        """Return the approvals that wait, and those that someone was told of; give the former time to be told."""
+        end = time.monotonic() + TOLD
+        while True:
+            told = {each.request_id for each in self.site.outside.deliveries}
+            pending = {item["id"] async for item in _all(http, "/api/v1/approvals/pending", "approvals")}
+            if pending <= {d.request_id for d in self.site.outside.deliveries if d.taken} or time.monotonic() > end:
+                break
+            await asyncio.sleep(0.5)
+        found: list[Request] = []
+        for id_ in sorted(told | pending):
+            reply = await http.get(f"/api/v1/approvals/{id_}")
+            if reply.status_code == 200:
+                got = reply.json()
+                found.append(Request(id_, got["execution_id"], got["status"], got["notified_at"] is not None))
+        return found
 
     async def _reset_ends(self) -> list[str]:
         """Wait for the resets that are under way; return those that do not end."""
@@ -80,7 +116,9 @@ class Observer:
         end = time.monotonic() + AGREEMENT
         while True:
             listed = {item["id"]: item async for item in _all(http)}
-            listed |= {item["id"]: item for id_ in listed for item in [i async for i in _all(http, id_)]}
+            listed |= {
+                item["id"]: item for id_ in listed for item in [i async for i in _all(http, parent_execution_id=id_)]
+            }
             temporal = {id_: await self._described(id_) for id_ in listed}
             agree = all(item["status"] == temporal[id_].status for id_, item in listed.items())
             if agree or time.monotonic() > end:
@@ -118,14 +156,15 @@ class Observer:
         return failed
 
 
-async def _all(http: httpx2.AsyncClient, parent: str | None = None) -> AsyncIterator[dict[str, Any]]:
-    """Yield the executions of a list, or the children of one of them."""
+async def _all(
+    http: httpx2.AsyncClient, path: str = "/api/v1/executions", items: str = "items", **which: str
+) -> AsyncIterator[dict[str, Any]]:
+    """Yield what is in all pages of a list."""
     page = 1
     while True:
-        which = {"parent_execution_id": parent} if parent is not None else {}
-        reply = await http.get("/api/v1/executions", params={"page": page, "page_size": 100, **which})
+        reply = await http.get(path, params={"page": page, "page_size": 100, **which})
         found = reply.raise_for_status().json()
-        for item in found["items"]:
+        for item in found[items]:
             yield item
         if page * 100 >= found["total"]:
             return

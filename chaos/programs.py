@@ -189,15 +189,20 @@ async def listening(program: Program, port: int, seconds: float = 60) -> None:
     async def connected() -> bool:
         if not program.alive:
             raise TimeoutError(f"{program.name} ended instead of listening; see {program.log}")
-        try:
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-        except OSError:
-            return False
-        writer.close()
-        await writer.wait_closed()
-        return True
+        return await is_listening(port)
 
     await until(connected, seconds, f"{program.name} listening on port {port}")
+
+
+async def is_listening(port: int) -> bool:
+    """Whether somebody listens on a port."""
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    await writer.wait_closed()
+    return True
 
 
 def _be(arguments: list[str], variables: dict[str, str], log: str, prepare: Prepare | None) -> None:

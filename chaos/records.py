@@ -21,6 +21,7 @@ class Asked:
         tag: of the execution: metadata that the client chose.
         execution_id: None until the start is answered.
         tries: how often it was sent, all with one idempotency key.
+        late: how many of them were sent when it had been answered already.
         status: HTTP status of the answer that counts; None when there was none.
         code: machine-readable reason of a refusal.
         before: the execution as the client saw it just before.
@@ -38,6 +39,7 @@ class Asked:
     before: Shown | None = None
     after: Shown | None = None
     kept: tuple[str, ...] = ()
+    late: int = 0
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -111,11 +113,47 @@ class Found:
     rollbacks: dict[str, tuple[Undone, ...]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notification that came.
+
+    Attributes:
+        request_id: what it tells of.
+        step: the place of that request among those of its execution, from 1.
+        taken: whether it was taken; else it was refused, and has to come again.
+        at: seconds since the epoch.
+    """
+
+    request_id: str
+    execution_id: str
+    step: int
+    taken: bool
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request to a person that its receiver was to be told of, as it was found when the storm was over.
+
+    Attributes:
+        status: ``pending``, ``approved``, …
+        told: whether the installation says that its receiver was told.
+    """
+
+    request_id: str
+    execution_id: str
+    status: str
+    told: bool
+
+
 @dataclass(slots=True)
 class Story:
     """Everything.
 
     Attributes:
+        requests: those to people that someone was to be told of.
+        deliveries: what that someone was told, oldest first.
+        memory: bytes of each program before the storm, and when everything had come to rest after it.
         unreplayable: workflow and run ids of histories that the workflow code does not replay, with the reason.
         stuck: workflow ids of resets and the like that are still under way.
         planned: error codes with which executions are meant to fail.
@@ -127,3 +165,6 @@ class Story:
     unreplayable: list[tuple[str, str]] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     planned: frozenset[str] = frozenset({"refused"})
+    requests: list[Request] = field(default_factory=list["Request"])
+    deliveries: list[Delivery] = field(default_factory=list["Delivery"])
+    memory: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])

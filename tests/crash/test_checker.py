@@ -9,9 +9,9 @@ import pytest
 
 from chaos.checker import check
 from chaos.ledger import Entry
-from chaos.records import Asked, Found, Run, Shown, Story, Undone
+from chaos.records import Asked, Delivery, Found, Request, Run, Shown, Story, Undone
 
-A1, B1, B2 = "e1/a/1/r1", "e1/b/1/r1", "e1/b/1/r2"
+A0, A1, B1, B2 = "e0/a/1/r0", "e1/a/1/r1", "e1/b/1/r1", "e1/b/1/r2"
 ALL = frozenset({A1, B1, B2})
 PAUSED = Shown("paused", 1, "paused by request")
 
@@ -21,7 +21,11 @@ def entry(what: str, name: str, key: str, attempt: int = 1, execution_id: str = 
 
 
 def story() -> Story:
-    """One execution that completed, was rolled back to ``a`` and resumed; b was tried twice the second time."""
+    """One execution that completed, was rolled back to ``a`` and resumed; b was tried twice the second time.
+
+    Another one was just completed, after two people were told in turn that they had to agree, one of them twice.
+    """
+    plain = Shown("completed", 2, None, {"a": A0}, None, "r0", ("c4",))
     done = Shown("completed", 0, None, {"a": A1, "b": B1}, None, "r1", ("c0", "c1", "c2"))
     back = Shown("paused", 1, "reset to a checkpoint", None, None, "r2", ("c0", "c1"))
     again = Shown("completed", 2, None, {"a": A1, "b": B2}, None, "r2", ("c0", "c1", "c3"))
@@ -31,6 +35,7 @@ def story() -> Story:
             Asked("rollback", "t1", "e1", 3, 200, before=done, after=back, kept=("c0", "c1")),
             Asked("resume", "t1", "e1", 1, 200, before=back, after=replace(again, status="running")),
             Asked("start", "t2", None, 1, 409, "graph_not_published"),
+            Asked("start", "t0", "e0", 1, 201),
         ],
         found=[
             Found(
@@ -44,9 +49,11 @@ def story() -> Story:
                     Run("r2", "op1", "r1", frozenset({A1, B2}), frozenset({A1, B2})),
                 ),
                 rollbacks={"op1": (Undone("e1", "b", 1, "done"),)},
-            )
+            ),
+            Found("e0", "t0", plain, plain, plain, (Run("r0", None, None, frozenset({A0}), frozenset({A0})),)),
         ],
         ledger=[
+            *(entry(what, "a", A0, execution_id="e0") for what in ("call", "effect")),
             *(entry(what, name, key) for name, key in (("a", A1), ("b", B1)) for what in ("call", "effect")),
             *(entry("undo", B1, f"{B1}/undo", attempt) for attempt in (1, 2)),
             entry("call", "b", B2),
@@ -54,6 +61,14 @@ def story() -> Story:
             entry("call", "b", B2, attempt=2),
             entry("effect", "b", B2, attempt=2),
         ],
+        requests=[Request("q1", "e0", "approved", True), Request("q2", "e0", "approved", True)],
+        deliveries=[
+            Delivery("q1", "e0", 1, False, 1.0),
+            Delivery("q1", "e0", 1, True, 2.0),
+            Delivery("q1", "e0", 1, True, 3.0),
+            Delivery("q2", "e0", 2, True, 4.0),
+        ],
+        memory={"api-1": (100 << 20, 150 << 20)},
     )
 
 
@@ -74,7 +89,7 @@ def test_children_and_forks_are_executions_of_their_own() -> None:
     told.ledger.append(entry("effect", "c", "e2/c/1/r3", execution_id="e2"))
     assert check(told) == []
     told.found[-1] = replace(told.found[-1], source=None)
-    assert {violation.rule for violation in check(told)} == {"results_are_effects"}
+    assert {violation.rule for violation in check(told)} == {"results_are_effects", "nothing_discarded_is_visible"}
 
 
 def found(told: Story, **changes) -> None:
@@ -126,7 +141,10 @@ def discard_child(told: Story) -> None:
 PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a request without an answer": ("answered", lambda s: asked(s, 3, status=None)),
     "an internal error on the way": ("answered", lambda s: s.asked[1].faults.append("500")),
-    "an accepted execution that is lost": ("started_once", lambda s: (s.found.clear(), s.ledger.clear())),
+    "an accepted execution that is lost": (
+        "started_once",
+        lambda s: (s.found.pop(0), keep(s, lambda e: e.execution_id == "e0")),
+    ),
     "two executions of one start": (
         "started_once",
         lambda s: s.found.append(Found("e2", "t1", PAUSED, PAUSED, PAUSED, (Run("r9"),))),
@@ -160,10 +178,18 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
         lambda s: after(s, 1, checkpoints=("c0", "c1", "c2")),
     ),
     "a call that was dispatched twice": ("effects_once", lambda s: s.ledger.append(entry("call", "b", B2, attempt=2))),
+    "an effect that one try had twice": (
+        "effects_once",
+        lambda s: s.ledger.append(entry("effect", "b", B2, attempt=2)),
+    ),
     "one key for two effects": ("effects_once", lambda s: s.ledger.append(entry("effect", "c", B2, attempt=3))),
     "an effect of no history": ("effects_once", lambda s: s.ledger.append(entry("effect", "z", "e1/z/1/r1"))),
     "a result without its effect": ("results_are_effects", lambda s: s.ledger.remove(entry("effect", "b", B1))),
     "an output of something else": ("results_are_effects", lambda s: got(s, output={"a": A1, "b": A1})),
+    "an output of a discarded line": (
+        "nothing_discarded_is_visible",
+        lambda s: got(s, output={"a": A1, "b": B1}),
+    ),
     "an effect that was undone twice": ("undone_once", lambda s: s.ledger.append(entry("undo", B1, f"{B1}/again"))),
     "an effect that was undone and stays": ("undone_once", lambda s: s.ledger.append(entry("undo", A1, f"{A1}/undo"))),
     "an effect that was not undone": ("undone_once", lambda s: keep(s, lambda e: e.what != "undo")),
@@ -177,6 +203,17 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a history that does not replay": (
         "histories_replay",
         lambda s: s.unreplayable.append(("e1 r2", "nondeterminism")),
+    ),
+    "a notification that was lost": ("told_at_least_once", lambda s: s.deliveries.pop()),
+    "a notification that is not sent": (
+        "told_at_least_once",
+        lambda s: s.requests.append(Request("q3", "e0", "pending", False)),
+    ),
+    "notifications out of order": ("told_in_order", lambda s: s.deliveries.reverse()),
+    "memory that is not given back": ("memory_returns", lambda s: s.memory.update({"worker-1": (1 << 27, 1 << 29)})),
+    "a run in which nothing was accepted": (
+        "it_worked",
+        lambda s: (s.asked.__setitem__(slice(None), s.asked[3:4]), s.found.pop(0), s.found.pop(), s.ledger.clear()),
     ),
 }
 
