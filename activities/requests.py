@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -66,7 +67,7 @@ class RequestActivities:
             async with self.database.transaction() as session:
                 await workflow_side.cancel_request(session, asked.request_id)
         elif row.notify and row.notified_at is None:
-            await self._notify(row, row.notify)
+            await self._notify(row, row.notify, asked.escalated_to)
         return Nothing()
 
     @activity.defn(name=CLOSE_REQUEST.name)
@@ -82,11 +83,11 @@ class RequestActivities:
             raise ApplicationError("The request is not written down yet", type="request_not_written")
         return Nothing()
 
-    async def _notify(self, row: RequestRow, url: str) -> None:
+    async def _notify(self, row: RequestRow, url: str, escalated_to: Sequence[str]) -> None:
         """Tell the URL once. What will not pass, or has not for long, is kept in the row and not tried again."""
         passing, failure = False, None
         try:
-            passing, failure = await self._post(row, _checked(url))
+            passing, failure = await self._post(row, _checked(url), escalated_to)
         except httpx2.HTTPError as error:
             passing, failure = True, f"{type(error).__name__}: {error}"
         except (AddressRefused, httpx2.InvalidURL) as error:
@@ -99,9 +100,9 @@ class RequestActivities:
         if failure:
             _log.warning("notification of a request was refused", request=row.id, reason=failure)
 
-    async def _post(self, row: RequestRow, url: httpx2.URL) -> tuple[bool, str | None]:
+    async def _post(self, row: RequestRow, url: httpx2.URL, escalated_to: Sequence[str]) -> tuple[bool, str | None]:
         """Return why the other side did not take it, if so, and whether that may pass."""
-        content = orjson.dumps(self._message(row))
+        content = orjson.dumps({**self._message(row), "escalated_to": list(escalated_to)})
         headers = {"content-type": "application/json", **self._signed(row, content)}
         async with (
             open_client(allow_private=self.settings.http_allow_private, timeout=_TIMEOUT) as client,

@@ -67,15 +67,16 @@ class WorkRunner:
                 case Wait():
                     self._keep_time(work)
                 case Child():
+                    self._keep_time(work)
                     self._children[work.key] = work
                     self.tasks[work.key] = asyncio.create_task(self._child(work))
 
     def rejoin(self) -> None:
         """Take up the waits and children that an earlier run of the execution began."""
         for work in self.engine.carried():
-            if isinstance(work, Wait):
+            if isinstance(work, Wait | Child):
                 self._keep_time(work)
-            elif isinstance(work, Child):
+            if isinstance(work, Child):
                 self._acknowledged.add(work.key)
         self.watch_children()
 
@@ -90,7 +91,7 @@ class WorkRunner:
     def drop(self) -> None:
         """Cancel what is no longer wanted."""
         in_flight = self.engine.state.in_flight
-        for name in [n for n in self.tasks if n.removeprefix("watch:") not in in_flight]:
+        for name in [n for n in self.tasks if n.removeprefix("watch:").removeprefix("clock:") not in in_flight]:
             self.tasks.pop(name).cancel()
         self.stop([self._children.pop(key) for key in list(self._children) if key not in in_flight])
 
@@ -200,10 +201,12 @@ class WorkRunner:
         if time is not None and (self._alarm is None or self._alarm[0] != time):
             self._alarm = time, asyncio.create_task(self._wake_at([time], "go on"))
 
-    def _keep_time(self, wait: Wait) -> None:
-        times = [time for time in (wait.escalate_at, wait.deadline) if time is not None]
+    def _keep_time(self, work: Wait | Child) -> None:
+        escalate_at = work.escalate_at if isinstance(work, Wait) else None
+        times = [time for time in (escalate_at, work.deadline) if time is not None]
         if times:
-            self.tasks[wait.key] = asyncio.create_task(self._wake_at(sorted(times), wait.summary))
+            name = work.key if isinstance(work, Wait) else f"clock:{work.key}"
+            self.tasks[name] = asyncio.create_task(self._wake_at(sorted(times), work.summary))
 
     async def _wake_at(self, times: list[datetime], summary: str) -> None:
         """Wake the workflow at each of the times; it sees for itself what is overdue."""
@@ -260,6 +263,7 @@ class WorkRunner:
             expires_at=wait.deadline,
             notify=wait.data.get("notify"),
             escalated=notice.escalated,
+            escalated_to=wait.data["escalate"]["assignees"] if notice.escalated else [],
         )
 
     # Children.

@@ -31,7 +31,8 @@ class OpenRequest(BaseModel):
         arguments: what it wants to call it with.
         expires_at: when the wait ends without an answer.
         notify: URL that is told, with a link that answers without a key.
-        escalated: asked again, with further assignees, since nobody answered.
+        escalated: asked again, since nobody answered.
+        escalated_to: whom the graph names for that.
     """
 
     request_id: str
@@ -52,6 +53,7 @@ class OpenRequest(BaseModel):
     expires_at: datetime | None = None
     notify: str | None = None
     escalated: bool = False
+    escalated_to: list[str] = Field(default_factory=list)
 
 
 class CloseRequest(BaseModel):

@@ -14,7 +14,7 @@ from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
 from cairn.graph.results import node_done
 from cairn.graph.schema import validate_json
-from cairn.graph.state import ExecutionState, InFlight, Notice, Wait
+from cairn.graph.state import Child, ExecutionState, InFlight, Notice, Run, Wait
 
 APPROVAL_SCHEMA: JsonObject = {
     "type": "object",
@@ -37,7 +37,7 @@ HEARD = 1000
 
 
 def make_wait(
-    node: GraphNode, visit: int, key: str, data: JsonObject, now: datetime, line: str, temporal_id: str
+    node: GraphNode, visit: int, key: str, data: JsonObject, now: datetime, line: str, temporal_id: str, engine: int
 ) -> Wait:
     """Return the wait that a node asks for.
 
@@ -49,6 +49,7 @@ def make_wait(
         now: workflow time.
         line: the execution's line; with the key it makes the id of a person's request.
         temporal_id: the execution's Temporal workflow id.
+        engine: the rules that the execution keeps to.
 
     Raises:
         ExpressionError: the time to wait for is none.
@@ -59,8 +60,8 @@ def make_wait(
     asks = what in ("approval", "question")
     what = "event" if what == "time" and data.get("event") is not None else what
     deadline = _until(data, now) if what == "time" else None
-    if deadline is None and node.timeout is not None:
-        deadline = later(now, node.timeout)
+    timeout = later(now, node.timeout) if node.timeout is not None else None
+    cut = deadline is not None and timeout is not None and timeout < deadline and engine > 3
     escalate = data.get("escalate")
     return Wait(
         key=key,
@@ -69,7 +70,8 @@ def make_wait(
         summary=node.name,
         what=what,
         data=data,
-        deadline=deadline,
+        deadline=timeout if deadline is None or cut else deadline,
+        cut=cut,
         request_id=request_id(what, temporal_id, key, line) if asks else None,
         escalate_at=later(now, escalate["after"]) if escalate else None,
     )
@@ -107,23 +109,24 @@ def _until(data: JsonObject, now: datetime) -> datetime:
 
 
 def expire(state: ExecutionState, now: datetime) -> list[tuple[InFlight, NodeFailure | None]]:
-    """Take out the waits that are overdue, with the failure of those that were no wait for a time."""
+    """Take out the waits and children that are overdue, with the failure; None of a time that has come."""
     over: list[tuple[InFlight, NodeFailure | None]] = []
     for key, work in list(state.in_flight.items()):
-        wait = work.run
-        if not isinstance(wait, Wait) or wait.deadline is None or wait.deadline > now:
+        run = work.run
+        if isinstance(run, Run) or run.deadline is None or run.deadline > now:
             continue
         del state.in_flight[key]
-        if wait.request_id is not None:
-            state.notices.append(Notice(wait, "expired"))
-        failure = NodeFailure(
-            code="timeout",
-            message=f"node {wait.summary!r} waited in vain until {wait.deadline.isoformat()}",
-            node_id=wait.node_id,
-            visit=wait.visit,
-        )
-        over.append((work, None if wait.what == "time" else failure))
+        if isinstance(run, Wait) and run.request_id is not None:
+            state.notices.append(Notice(run, "expired"))
+        come = isinstance(run, Wait) and run.what == "time" and not run.cut
+        over.append((work, None if come else _overdue(run, run.deadline)))
     return over
+
+
+def _overdue(run: Wait | Child, deadline: datetime) -> NodeFailure:
+    what = "was still at work at" if isinstance(run, Child) else "waited in vain until"
+    said = f"node {run.summary!r} {what} {deadline.isoformat()}"
+    return NodeFailure(code="timeout", message=said, node_id=run.node_id, visit=run.visit)
 
 
 def escalate(state: ExecutionState, now: datetime) -> None:
@@ -136,8 +139,10 @@ def escalate(state: ExecutionState, now: datetime) -> None:
 
 
 def _escalated(wait: Wait) -> Wait:
-    assignees: list[str] = [*wait.data["assignees"], *wait.data["escalate"]["assignees"]]
-    return replace(wait, escalate_at=None, data={**wait.data, "assignees": list(dict.fromkeys(assignees))})
+    asked: list[str] = wait.data["assignees"]
+    # None named is anyone: naming some as well must not shut the others out.
+    assignees = list(dict.fromkeys([*asked, *wait.data["escalate"]["assignees"]])) if asked else []
+    return replace(wait, escalate_at=None, data={**wait.data, "assignees": assignees})
 
 
 def hear(state: ExecutionState, event: OutsideEvent) -> None:

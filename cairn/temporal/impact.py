@@ -27,6 +27,8 @@ _AFFECT = frozenset({RUN_TOOL.name, CALL_MCP.name, HTTP_REQUEST.name, RUN_AGENT.
 _NOT_DECLARED = "the node declares no compensation"
 _UNDER_WAY = "the node had not ended"
 _TIMED_OUT = "the node timed out, so that it may have been done"
+_FAILED = "the node failed, so that it may have been done all the same"
+_GOES_ON = "the agent goes on from its turns before the checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,9 +239,14 @@ class Aftermath:
         node = self._node(work.node_id)
         compensation = node.data.compensate
         affects = effect_of(work.activity, work.data) is not None
+        if f"{work.node_id}#{work.visit}" in self._loops_then:
+            # Its compensation would undo the turns as well that the new line goes on from.
+            undoable = affects or compensation is not None
+            return _reported(visit, "skipped", _GOES_ON, compensation and compensation.tool) if undoable else None
         if work.failure is not None:
-            timed_out = work.failure.code == "timeout" and (affects or compensation is not None)
-            return self._uncertain(visit, _TIMED_OUT) if timed_out else None
+            if work.failure.code == "timeout" and (affects or compensation is not None):
+                return self._uncertain(visit, _TIMED_OUT)
+            return self._uncertain(visit, _FAILED) if affects else None
         if compensation is None:
             return _reported(visit, "skipped", _NOT_DECLARED) if affects else None
         if work.whole is None or work.scope is None:

@@ -329,9 +329,20 @@ async def test_nobody_in_time_asks_further_people(callers: Callers, listener, wo
     execution_id, approval = await ask(ann, asking(**data))
     await until(lambda: len(heard) == 2)
     assert heard[1]["assignees"] == ["ann", "bob"] and heard[1]["escalated"]
+    assert (heard[0]["escalated_to"], heard[1]["escalated_to"]) == ([], ["bob"])
     now = (await ann.http.get(f"{BASE}/approvals/{approval['id']}")).json()
     assert (now["status"], now["assignees"], now["escalated"]) == ("pending", ["ann", "bob"], True)
     assert (await respond(bob, approval["id"], decision="approved")).status_code == 200
+    await ann.reach(execution_id, "completed")
+
+
+async def test_further_people_do_not_shut_out_who_could_answer_before(callers: Callers, listener, world) -> None:
+    ann = await callers.new(user_id="ann")
+    url, heard = listener
+    execution_id, approval = await ask(ann, asking(notify=url, escalate={"after": 0.3, "assignees": ["bob"]}))
+    await until(lambda: len(heard) == 2)
+    assert (heard[1]["assignees"], heard[1]["escalated_to"]) == ([], ["bob"])
+    assert (await respond(ann, approval["id"], decision="approved")).status_code == 200
     await ann.reach(execution_id, "completed")
 
 

@@ -8,6 +8,7 @@ import pytest
 from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
 
+from cairn.domain.executions.impact import impact_of
 from cairn.errors import Conflict
 
 ENTRY = {"tool": "note", "arguments": {"entry": "'undo ' + result.entry", "value": "input.n"}}
@@ -74,6 +75,43 @@ async def test_what_cannot_be_undone_is_reported_and_the_rollback_goes_on(cairn:
     assert [each.tool for each in cairn.compensations] == ["note", "note", None, "note"]
     assert "undo b is failing" in cairn.compensations[1].error
     assert world.of(execution.id)[-1] == "undo a"
+
+
+async def test_an_effect_of_a_node_that_failed_is_uncertain_before_and_after(cairn: Cairn, world) -> None:
+    graph = {
+        "nodes": [node("start", "start"), noting("a"), undoable("b"), noting("rescue"), node("end", "end")],
+        "edges": [
+            edge("start", "a"),
+            edge("a", "b"),
+            edge("b", "end"),
+            edge("b", "rescue", on="error"),
+            edge("rescue", "end"),
+        ],
+    }
+    world.failing.add("b")
+    execution = await cairn.run(graph, {"n": 1})
+    done = await cairn.reach(execution.id, "completed")
+    async with cairn.executions() as service:
+        told = await impact_of(service, execution.id, done.checkpoints[1].id, reuse_completed=True)
+    assert [(each.visit.node_id, each.status) for each in told.effects] == [("rescue", "done"), ("b", "uncertain")]
+    assert [(each.node_id, each.status) for each in told.not_undone] == [("rescue", "skipped"), ("b", "uncertain")]
+    await cairn.reset(execution.id, "rollback", "a")
+    assert said(cairn) == [("rescue", "skipped"), ("b", "uncertain")]
+
+
+async def test_an_agent_that_goes_on_from_its_turns_is_not_undone(cairn: Cairn, world) -> None:
+    undo = {"tool": "note", "arguments": {"entry": "'undo'"}}
+    ask = node("ask", "agent", prompt="What is 2 + 3? Use calculate.", tools=["calculate"], compensate=undo)
+    execution = await cairn.run(sequence(ask, undoable("z")), {"n": 1})
+    await cairn.reach(execution.id, "completed")
+    await cairn.reset(execution.id, "rollback", "ask: calculate")
+    assert said(cairn) == [("z", "done"), ("ask", "skipped")]
+    assert not world.effects("undo")
+    async with cairn.executions() as service:
+        await service.resume(execution.id)
+    await cairn.reach(execution.id, "completed")
+    await cairn.reset(execution.id, "rollback", "start")
+    assert said(cairn)[-1] == ("ask", "done")
 
 
 async def test_a_running_execution_is_held_and_what_ends_meanwhile_is_undone(cairn: Cairn, world) -> None:
