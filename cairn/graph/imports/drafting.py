@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any, Literal, cast
 
@@ -29,6 +30,7 @@ class Draft:
         """Begin with nothing."""
         self.nodes: dict[str, JsonObject] = {}
         self.edges: list[JsonObject] = []
+        self._numbered = 0
         self.notes: list[Note] = []
 
     def note(self, node: str | None, status: Literal["partly", "missing"], message: str) -> None:
@@ -46,7 +48,8 @@ class Draft:
 
     def edge(self, source: str, target: str, label: str = PLAIN, **data: object) -> JsonObject:
         """Add an edge."""
-        edge: JsonObject = {"id": f"e{len(self.edges) + 1}", "source": source, "target": target}
+        self._numbered += 1
+        edge: JsonObject = {"id": f"e{self._numbered}", "source": source, "target": target}
         data = {**({"label": label} if label else {}), **data}
         self.edges.append(edge | ({"data": data} if data else {}))
         return self.edges[-1]
@@ -75,19 +78,27 @@ class Draft:
             self.edge(name, self.an_end())
 
     def fork(self) -> None:
-        """Let nodes with several plain ways go them side by side, as the source does, and wait where they meet."""
+        """Let a node's ways for one outcome be gone side by side, as the source does, and wait where they meet."""
+        self.edges = list({json.dumps({**edge, "id": ""}): edge for edge in reversed(self.edges)}.values())[::-1]
         for name in list(self.nodes):
-            ways = [edge for edge in self._out(name) if _is_plain(edge)]
-            if len(ways) > 1 and self.nodes[name]["type"] not in ("parallel", "condition"):
-                self._split(name, ways)
+            outcomes: dict[tuple[Any, ...], list[JsonObject]] = {}
+            for edge in self._out(name) if self.nodes[name]["type"] != "parallel" else ():
+                data = as_object(edge.get("data"))
+                outcomes.setdefault((data.get("expression"), data.get("on", "success")), []).append(edge)
+            for ways in outcomes.values():
+                if len(ways) > 1:
+                    self._split(name, ways)
 
     def _split(self, name: str, ways: list[JsonObject]) -> None:
         split = self.free_id(f"{name}_split")
         self.node(split, "parallel", {"name": f"After {self.nodes[name]['data']['name']}"})
+        # In the place of the first: conditions are tried in the order of their edges.
+        kept = as_object(ways[0].get("data")) if self._chooses(name) or not _is_plain(ways[0]) else {}
+        self.edge(name, split, **kept)
+        self.edges.insert(self.edges.index(ways[0]), self.edges.pop())
         for way in ways:
             way["source"] = split
-            way["data"] = {**way.get("data", {}), "label": way["target"]}
-        self.edge(name, split)
+            way["data"] = {"label": way["target"]}
         meeting = self._meeting(way["target"] for way in ways)
         if meeting is None:
             self.note(name, "partly", "Its branches do not meet in one place: they run side by side to their ends.")
@@ -117,6 +128,9 @@ class Draft:
                     break
         places = {edge["target"] for edge in arriving}
         return (places.pop(), arriving) if len(places) == 1 else None
+
+    def _chooses(self, name: str) -> bool:
+        return self.nodes[name]["type"] == "condition"
 
     def _out(self, name: str) -> list[JsonObject]:
         return [edge for edge in self.edges if edge["source"] == name]

@@ -26,6 +26,9 @@ def read_document(document: JsonObject) -> Imported:
         if not isinstance(configuration, dict) or not isinstance(name, str | None):
             raise ValueError("the export's name is a text and its configuration an object")
         return _own(document["definition"], name, cast("JsonObject", configuration))
+    if isinstance(document.get("workflow"), dict) and "nodes" not in document:  # as n8n's library of templates has it
+        inner = cast("JsonObject", document["workflow"])
+        return read_document({"name": document.get("name"), **inner})
     parts = _nodes(document)
     if isinstance(document.get("connections"), dict):
         return read_n8n(document, parts)

@@ -30,11 +30,14 @@ class _Reader:
             if source not in self.nodes or target not in self.nodes:
                 raise ValueError(f"an edge leads from {source!r} to {target!r}, and one of them is no node")
         self.draft = Draft()
+        self.inside: set[str] = set()
+        """Nodes of tools that are the agents' own here."""
+        self.deciders: dict[str, str] = {}
 
     def read(self) -> Imported:
         tools = {name: node for name, node in self.nodes.items() if _class(node) == "ToolNode"}
         callers = {name: self._callers(name) for name in tools}
-        inside = {name for name, agents in callers.items() if agents}
+        inside = self.inside = {name for name, agents in callers.items() if agents}
         for name, node in self.nodes.items():
             if name not in inside:
                 self._node(name, node)
@@ -68,24 +71,37 @@ class _Reader:
             self.draft.note(name, "partly", "A graph of its own: import that too, and write its id as workflow_id.")
         else:
             self._function(name, node, label)
+        self._decide(name, label)
 
     def _function(self, name: str, node: JsonObject, label: str) -> None:
         data: JsonObject = {"name": label, "prompt": f"Do the work of the step {label}. {{{{ input | json }}}}"}
-        ways = [target for source, target, edge in self.edges if source == name and edge.get("conditional")]
-        ways = [way for way in ways if _class(self.nodes[way]) != "ToolNode"]
-        if len(ways) > 1:
-            labels = [self._way(name, way) for way in ways]
-            form = {"type": "object", "required": [_NEXT], "properties": {_NEXT: {"type": "string", "enum": labels}}}
-            data |= {"prompt": f"{data['prompt']} Then say what comes next.", "output_schema": form}
-            self.draft.note(name, "partly", "Which way it goes is decided by a function: an agent decides instead.")
+        if name.endswith((f":{_START}", f":{_END}")):  # of a graph inside, when it was drawn as well
+            self.draft.node(name, "transform", {"name": label, "set": {}})
+            return
         self.draft.node(name, "agent", data)
         self.draft.note(name, "partly", f"What it does ({_class(node) or 'a function'}) is not told: write its prompt.")
 
-    def _way(self, source: str, target: str) -> str:
-        told = [edge.get("data") for name, way, edge in self.edges if (name, way) == (source, target)]
-        return str(
-            next((label for label in told if isinstance(label, str) and label), _label(target, self.nodes[target]))
-        )
+    def _decide(self, name: str, label: str) -> None:
+        """Let an agent say which way is gone where a function does: the node itself, or one behind it."""
+        found = [(target, edge) for source, target, edge in self.edges if source == name and edge.get("conditional")]
+        ways = list(dict.fromkeys(self._way(target, edge) for target, edge in found if target not in self.inside))
+        if len(ways) < 2:
+            return
+        decider, prompt = name, f"Say what comes after {label}. {{{{ input | json }}}}"
+        if self.draft.nodes[name]["type"] == "agent":
+            prompt = f"{self.draft.nodes[name]['data']['prompt']} Then say what comes next."
+        else:
+            decider = self.draft.free_id(f"{name}_next")
+            self.draft.node(decider, "agent", {"name": f"After {label}"})
+            self.draft.edge(name, decider)
+        form = {"type": "object", "required": [_NEXT], "properties": {_NEXT: {"type": "string", "enum": ways}}}
+        self.draft.nodes[decider]["data"] |= {"prompt": prompt, "output_schema": form}
+        self.deciders[name] = decider
+        self.draft.note(name, "partly", "Which way it goes is decided by a function: an agent decides instead.")
+
+    def _way(self, target: str, edge: JsonObject) -> str:
+        told = edge.get("data")
+        return told if isinstance(told, str) and told else _label(target, self.nodes[target])
 
     def _callers(self, tools: str) -> list[str]:
         """Return the agents that call a node of tools: it leads back to them."""
@@ -103,10 +119,11 @@ class _Reader:
         self.draft.note(name, "partly", f"Its tools ({told}) are the agent's now: a worker has to have them.")
 
     def _edge(self, source: str, target: str, edge: JsonObject) -> None:
-        schema = self.draft.nodes[source]["data"].get("output_schema")
-        if edge.get("conditional") and schema:
-            label = self._way(source, target)
-            self.draft.edge(source, target, label, expression=f"outputs[{_quoted(source)}].{_NEXT} == {_quoted(label)}")
+        decider = self.deciders.get(source)
+        if edge.get("conditional") and decider is not None:
+            label = self._way(target, edge)
+            said = f"outputs[{_quoted(decider)}].{_NEXT} == {_quoted(label)}"
+            self.draft.edge(decider, target, label, expression=said)
         else:
             self.draft.edge(source, target)
 

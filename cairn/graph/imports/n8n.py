@@ -8,19 +8,20 @@ from typing import Any, NamedTuple, cast
 
 from cairn.contracts.json import JsonObject
 from cairn.graph.imports.drafting import Draft, as_object, as_objects
-from cairn.graph.imports.n8n_expressions import Expressions, NotMapped
-from cairn.graph.imports.n8n_nodes import Made, is_trigger, make, short_type, trigger_note
+from cairn.graph.imports.n8n_expressions import RESERVED, Expressions, NotMapped, literal
+from cairn.graph.imports.n8n_nodes import Made, check, is_trigger, make, short_type, trigger_note
 from cairn.graph.imports.report import Imported
 
 _START = "start"
 _NOTES = "stickyNote"
+_WHICH = "which_trigger"
 
 
 def read_n8n(document: JsonObject, nodes: Sequence[JsonObject]) -> Imported:
     """Return the workflow; what has no counterpart is a tool that no worker has, so that the way stays visible.
 
     Raises:
-        ValueError: nodes have no names, or two have the same.
+        ValueError: a node has neither name nor id.
     """
     return _Reader(document, nodes).read()
 
@@ -35,18 +36,37 @@ class _Connection(NamedTuple):
 class _Reader:
     def __init__(self, document: JsonObject, nodes: Sequence[JsonObject]) -> None:
         self.name: Any = document.get("name")
-        self.nodes = {str(node["name"]): node for node in nodes if isinstance(node.get("name"), str)}
-        if len(self.nodes) != len(nodes):
-            raise ValueError("every node of an n8n workflow has a name of its own")
-        self.connections = list(_connections(document["connections"]))
-        known = [each for each in self.connections if each.source in self.nodes and each.target in self.nodes]
         self.draft = Draft()
-        if len(known) < len(self.connections):
+        self.nodes = self._named(nodes)
+        by_id = {str(node.get("id")): name for name, node in self.nodes.items()}
+        named = ({**by_id, **{name: name for name in self.nodes}}).get
+        told = list(_connections(document["connections"]))
+        found = [each._replace(source=named(each.source) or "", target=named(each.target) or "") for each in told]
+        known = [each for each in found if each.source and each.target]
+        if len(known) < len(told):
             self.draft.note(None, "partly", "Connections that name no node are left out.")
         self.main = [each for each in known if each.plug == "main"]
         self.plugs = [each for each in known if each.plug != "main"]
         self.ids: dict[str, str] = {}
         self.made: dict[str, Made] = {}
+        self.begun: dict[str, JsonObject] = {}
+        """Data of the edges of triggers, where there are several that lead to different places."""
+
+    def _named(self, nodes: Sequence[JsonObject]) -> dict[str, JsonObject]:
+        """Return the nodes by names that tell them apart, as n8n's own do."""
+        named: dict[str, JsonObject] = {}
+        for node in nodes:
+            wanted = node.get("name") or node.get("id")
+            if not isinstance(wanted, str):
+                raise ValueError("every node of an n8n workflow has a name")
+            name, number = wanted, 2
+            while name in named:
+                name, number = f"{wanted} ({number})", number + 1
+            named[name] = node
+            if name != wanted:
+                message = f"There are several {wanted!r}: connections that name it are those of the first."
+                self.draft.note(name, "partly", message)
+        return named
 
     def read(self) -> Imported:
         plugged_in = {each.source for each in self.plugs}
@@ -58,11 +78,12 @@ class _Reader:
                 self._trigger(name, node)
             elif short_type(node) != _NOTES and name not in plugged_in:
                 self._node(name, node)
+        self._tell_triggers_apart()
         for each in self.main:
             self._edge(each)
+        self.draft.fork()
         for name, node in self.nodes.items():
             self._errors(name, node)
-        self.draft.fork()
         self.draft.end()
         noted = {note.node for note in self.draft.notes}
         counted = [name for name, node in self.nodes.items() if short_type(node) != _NOTES]
@@ -76,7 +97,9 @@ class _Reader:
 
     def _id(self, name: str) -> str:
         base = re.sub(r"\W+", "_", name.lower(), flags=re.ASCII).strip("_") or "node"
-        found, number, taken = base, 2, {*self.ids.values(), _START}
+        if base[0].isdigit() or base in RESERVED:
+            base = f"node_{base}"
+        found, number, taken = base, 2, {*self.ids.values(), _START, _WHICH}
         while found in taken:
             found, number = f"{base}_{number}", number + 1
         return found
@@ -102,6 +125,8 @@ class _Reader:
                 attached.setdefault(each.plug, []).append(self.nodes[each.source])
         try:
             made = make(node, Expressions(lambda of: self._given(name, of)), attached)
+            if made is not None:
+                check(made)
         except (NotMapped, AttributeError, TypeError, KeyError) as error:
             why = str(error) if isinstance(error, NotMapped) else "its parameters are not of the form that is known"
             return self._missing(name, node, f"It has no counterpart as it is: {why}.")
@@ -113,6 +138,8 @@ class _Reader:
 
     def _missing(self, name: str, node: JsonObject, message: str) -> Made:
         self.draft.note(name, "missing", message)
+        if self._outputs(name) > 1:
+            self.draft.note(name, "missing", "Let the tool return as `output` by which of its outputs it goes on.")
         kept: JsonObject = {"type": node.get("type"), "parameters": node.get("parameters") or {}}
         return Made("tool", {"tool": f"n8n.{short_type(node)}", "n8n": kept})
 
@@ -135,26 +162,63 @@ class _Reader:
             return
         source, target = self.ids[each.source], self.ids[each.target]
         ways = self.made[each.source].ways if each.source in self.made else ()
-        if each.output < len(ways):
+        if each.source in self.begun:
+            self.draft.edge(_WHICH, target, **self.begun[each.source])
+        elif each.output < len(ways):
             expression = ways[each.output]
             label = _way_label(self.nodes[each.source], each.output)
             self.draft.edge(source, target, label, **({"expression": expression} if expression else {}))
         elif each.output and self.nodes[each.source].get("onError") == "continueErrorOutput":
             self.draft.edge(source, target, "error", on="error")
-        elif not each.output or not ways:
+        elif self._outputs(each.source) > 1 and _is_missing(self.made.get(each.source)):
+            expression = f"outputs.{source}.output == {each.output}"
+            self.draft.edge(source, target, f"output {each.output}", expression=expression)
+        elif not each.output or is_trigger(self.nodes[each.source]):
             self.draft.edge(source, target)
+        else:
+            self.draft.note(each.source, "partly", f"What follows its output {each.output} is left out.")
+
+    def _outputs(self, name: str) -> int:
+        """Return how many of a node's outputs lead on, the one for errors not counted."""
+        used = {each.output for each in self.main if each.source == name}
+        fails = self.nodes[name].get("onError") == "continueErrorOutput" and len(used) > 1
+        return len(used) - fails
+
+    def _tell_triggers_apart(self) -> None:
+        """Let the input say which of several triggers it is, where they lead to different places."""
+        places: dict[frozenset[str], list[str]] = {}
+        for name, node in self.nodes.items():
+            led = frozenset(each.target for each in self.main if each.source == name and each.target in self.made)
+            if is_trigger(node) and led:
+                places.setdefault(led, []).append(name)
+        if len(places) < 2:
+            return
+        self.draft.node(_WHICH, "condition", {"name": "Which trigger"})
+        self.draft.edge(_START, _WHICH)
+        for number, names in enumerate(places.values()):
+            label = " / ".join(names)
+            expression = f"has(input.trigger) && input.trigger in {literal(names)}"
+            for name in names:
+                self.begun[name] = {"label": label} | ({"expression": expression} if number else {})
+                told = f'Say "trigger": "{name}" in the input to begin here' + ("." if number else ", or nothing.")
+                self.draft.note(name, "partly", told)
 
     def _errors(self, name: str, node: JsonObject) -> None:
         if name not in self.made:
             return
         node_id = self.ids[name]
         if node.get("onError") == "continueRegularOutput" or node.get("continueOnFail"):
-            for edge in [edge for edge in self.draft.edges if edge["source"] == node_id]:
+            on = [edge for edge in self.draft.edges if edge["source"] == node_id]
+            for edge in [edge for edge in on if (edge.get("data") or {}).get("on") != "error"][:1]:
                 self.draft.edge(node_id, edge["target"], "failed", on="error")
         ways, led = self.made[name].ways, [edge for edge in self.draft.edges if edge["source"] == node_id]
         if ways and not any(not (edge.get("data") or {}).get("expression") for edge in led):
             # Without an else the execution would fail where n8n's just ends.
             self.draft.edge(node_id, self.draft.an_end(), "else")
+
+
+def _is_missing(made: Made | None) -> bool:
+    return made is not None and made.kind == "tool"
 
 
 def _connections(connections: JsonObject) -> Iterator[_Connection]:

@@ -19,6 +19,14 @@ _ITEM = re.compile(
 )
 _KEY = re.compile(r"\.([A-Za-z_]\w*)|\[\s*(?:\"([^\"]*)\"|'([^']*)'|(\d+))\s*\]")
 
+# fmt: off
+RESERVED = frozenset({
+    "as", "break", "const", "continue", "else", "false", "for", "function", "if", "import", "in", "let", "loop",
+    "namespace", "null", "package", "return", "true", "var", "void", "while",
+})
+# fmt: on
+"""Words that cannot be names in CEL."""
+
 Resolve = Callable[[str | None], str]
 """Returns the CEL path of what a node (by its name; None: the one before) has given."""
 
@@ -81,7 +89,8 @@ def _step(name: str, double: str, single: str, number: str) -> str:
     key = name or double or single
     if number and not key:
         return f"[{number}]"
-    return f".{key}" if re.fullmatch(r"[A-Za-z_]\w*", key) else f"[{literal(key)}]"
+    plain = re.fullmatch(r"[A-Za-z_]\w*", key, re.ASCII) and key not in RESERVED
+    return f".{key}" if plain else f"[{literal(key)}]"
 
 
 def literal(value: Json) -> str:
@@ -120,6 +129,14 @@ _BINARY = {
     "exists": "has({0})",
     "notExists": "!has({0})",
     "empty": "size({0}) == 0",
+    "regex": "{0}.matches({1})",
+    "notRegex": "!{0}.matches({1})",
+    "lengthEquals": "size({0}) == int({1})",
+    "lengthNotEquals": "size({0}) != int({1})",
+    "lengthGt": "size({0}) > int({1})",
+    "lengthGte": "size({0}) >= int({1})",
+    "lengthLt": "size({0}) < int({1})",
+    "lengthLte": "size({0}) <= int({1})",
     "isEmpty": "size({0}) == 0",
     "notEmpty": "size({0}) > 0",
     "isNotEmpty": "size({0}) > 0",

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from pydantic import ValidationError
+
 from cairn.contracts.json import Json, JsonObject
+from cairn.graph.expressions import ExpressionError, compile_expression
 from cairn.graph.imports.drafting import as_object, as_objects
 from cairn.graph.imports.n8n_expressions import Expressions, NotMapped, comparison, literal
+from cairn.graph.nodes import KINDS
+from cairn.graph.templates import TemplateError, compile_text
 
 _SECONDS = {"seconds": 1, "minutes": 60, "hours": 3600, "days": 86400}
 _PROVIDERS = {"lmChatOpenAi": "openai", "lmChatAnthropic": "anthropic", "lmChatGoogleGemini": "google"}
@@ -73,13 +79,34 @@ def make(node: JsonObject, expressions: Expressions, attached: dict[str, list[Js
     return maker(parameters, expressions) if maker else None
 
 
+def check(made: Made) -> None:
+    """See to it that a counterpart can be run.
+
+    Raises:
+        NotMapped: its data is not of the form, or an expression or text is none.
+    """
+    kind = KINDS[made.kind]
+    try:
+        data = kind.Data.model_validate({"name": "-", **made.data})
+        for source in (*(source for _, source in kind.expressions(data)), *filter(None, made.ways)):
+            compile_expression(source)
+        for _, source in kind.texts(data):
+            compile_text(source)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise NotMapped(f"its {first['loc'][0]} is not given or cannot be read") from None
+    except (ExpressionError, TemplateError) as error:
+        raise NotMapped(f"an expression cannot be written here ({error})") from None
+
+
 def _http(parameters: JsonObject, expressions: Expressions) -> Made:
     partly: list[str] = []
     url = expressions.text(parameters.get("url") or "")
     query = [(name, expressions.text(value)) for name, value in _pairs(parameters, "queryParameters")]
     if parameters.get("sendQuery", True) and query:
         url += ("&" if "?" in url else "?") + "&".join(f"{_percent(name)}={_encoded(value)}" for name, value in query)
-    data: JsonObject = {"method": str(parameters.get("method") or parameters.get("requestMethod") or "GET"), "url": url}
+    method = str(parameters.get("method") or parameters.get("requestMethod") or "GET").removeprefix("=").strip().upper()
+    data: JsonObject = {"method": method, "url": url}
     headers = {name: expressions.text(value) for name, value in _pairs(parameters, "headerParameters")}
     if parameters.get("sendHeaders", True) and headers:
         data["headers"] = headers
@@ -106,8 +133,6 @@ def _body(parameters: JsonObject, expressions: Expressions) -> str:
     if parameters.get("specifyBody") == "json" or "jsonBody" in parameters:
         body: Json = parameters.get("jsonBody")
         if isinstance(body, str) and not body.startswith("="):
-            import json
-
             try:
                 return literal(json.loads(body))
             except ValueError:
@@ -184,9 +209,20 @@ def _set(parameters: JsonObject, expressions: Expressions) -> Made:
     given = as_objects(as_object(parameters.get("assignments")).get("assignments"))
     given += [each for found in as_object(parameters.get("values")).values() for each in as_objects(found)]
     if not given and parameters.get("mode") == "raw":
-        raise NotMapped("it sets raw JSON")
+        return Made("transform", {"set": _raw(parameters.get("jsonOutput"))})
     named = {str(each.get("name")): expressions.cel(each.get("value")) for each in given if each.get("name")}
     return Made("transform", {"set": named})
+
+
+def _raw(source: Json) -> JsonObject:
+    """Return the members of raw JSON, each as an expression."""
+    try:
+        value: Any = json.loads(source) if isinstance(source, str) and not source.startswith("=") else source
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise NotMapped("it sets raw JSON that an expression makes")
+    return {name: literal(each) for name, each in cast("JsonObject", value).items()}
 
 
 def _wait(parameters: JsonObject, expressions: Expressions) -> Made:
@@ -223,14 +259,10 @@ def _respond(parameters: JsonObject, expressions: Expressions) -> Made:
 
 def _agent(kind: str, parameters: JsonObject, expressions: Expressions, attached: dict[str, list[JsonObject]]) -> Made:
     partly: list[str] = []
-    messages = as_objects(as_object(parameters.get("messages")).get("values"))
-    said = "\n".join(str(each.get("content") or "") for each in messages)
-    given: Any = parameters.get("text") or parameters.get("prompt")
-    prompt = given if isinstance(given, str) else said
-    data: JsonObject = {"prompt": expressions.text(prompt or "={{ $json }}")}
-    options: JsonObject = parameters.get("options") or {}
-    if system := options.get("systemMessage"):
-        data["system"] = expressions.text(system)
+    if parameters.get("resource", "text") not in ("text", "chat", "message"):
+        raise NotMapped(f"it works on {parameters['resource']}, not on text")
+    system, said = _messages(parameters, expressions)
+    data: JsonObject = {"prompt": said or expressions.text("={{ $json }}")} | ({"system": system} if system else {})
     models = [parameters] if kind in ("openAi", "anthropic", "googleGemini") else []
     for model in attached.get("ai_languageModel", []):
         models.append({**(model.get("parameters") or {}), "provider": _PROVIDERS.get(short_type(model))})
@@ -248,6 +280,29 @@ def _agent(kind: str, parameters: JsonObject, expressions: Expressions, attached
         f"What is plugged in as {plug} is left out." for plug in sorted(set(attached) - {"ai_languageModel", "ai_tool"})
     ]
     return Made("agent", data, partly=tuple(partly))
+
+
+def _messages(parameters: JsonObject, expressions: Expressions) -> tuple[str, str]:
+    """Return what a model is told of its work, and what it is asked."""
+    given: Any = parameters.get("text") or parameters.get("prompt")
+    listed = [
+        *as_objects(as_object(parameters.get("messages")).get("values")),
+        *as_objects(as_object(parameters.get("messages")).get("messageValues")),
+        *as_objects(as_object(given).get("messages")),
+    ]
+    system: list[Any] = [as_object(parameters.get("options")).get("systemMessage")]
+    asked: list[Any] = [given if isinstance(given, str) else None]
+    for each in listed:
+        # Messages of a chain are of the system unless they say otherwise.
+        role = each.get("role") or each.get("type") or ("system" if "message" in each else "user")
+        words = each.get("content") or each.get("message")
+        (system if "system" in str(role).lower() else asked).append(words)
+    return _joined(system, expressions), _joined(asked, expressions)
+
+
+def _joined(parts: list[Any], expressions: Expressions) -> str:
+    texts = (expressions.text(part) for part in parts if part)
+    return "\n".join(text for text in texts if text.strip())
 
 
 def _model(parameters: JsonObject, kind: str) -> str | None:

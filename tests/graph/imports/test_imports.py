@@ -148,7 +148,6 @@ def test_an_export_and_a_definition_are_taken_as_they_are() -> None:
         {"nodes": []},
         {"nodes": [{"id": "__start__"}], "edges": [{"source": "__start__", "target": "nowhere"}]},
         {"nodes": [{"id": "__start__"}, {"id": None}], "edges": []},
-        {"nodes": [{"name": "a"}, {"name": "a"}], "connections": {}},
         {"nodes": [{"type": "x"}], "connections": {}},
         {"name": 5, "definition": {}},
         {"definition": {"nodes": 5, "edges": []}},
