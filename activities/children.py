@@ -7,7 +7,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
 from temporalio.exceptions import ApplicationError, CancelledError, TerminatedError, TimeoutError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.guard import guard, heartbeating
 from cairn.contracts.children import (
@@ -24,6 +24,7 @@ from cairn.contracts.executions import ExecutionResult
 from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.domain.executions.children import keep_items
 from cairn.persistence.session import Database
+from cairn.temporal.connection import is_unknown
 
 
 class ChildActivities:
@@ -70,7 +71,7 @@ class ChildActivities:
                     continue  # a reset ended that run and made another
                 raise _failure(error.cause) from error
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_unknown(error):
                     raise
                 message = "the child execution is not known to Temporal"
                 raise ApplicationError(message, type="error", non_retryable=True) from error
@@ -79,7 +80,7 @@ class ChildActivities:
         try:
             now = await self._client.get_workflow_handle(child.temporal_id).describe()
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
             return False
         return now.status == WorkflowExecutionStatus.CANCELED

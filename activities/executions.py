@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from activities.failures import final
 from cairn.contracts.operations import (
@@ -31,6 +31,7 @@ from cairn.domain.schedules.reconcile import ScheduleReconciler
 from cairn.errors import CairnError
 from cairn.persistence.session import Database
 from cairn.persistence.types import utc_now
+from cairn.temporal.connection import is_unknown
 from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.schedule_client import ScheduleClient
 
@@ -71,7 +72,7 @@ class ExecutionActivities:
         try:
             await handle.cancel()
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:  # not found: it has ended meanwhile
+            if not is_unknown(error):  # not found: it has ended meanwhile
                 raise
         return Nothing()
 

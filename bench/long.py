@@ -15,22 +15,34 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
 from first import processes
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from cairn import orderly
 from cairn.cli.demo.installation import Installation
 from cairn.contracts.json import JsonObject
 from cairn.settings import Settings
-from cairn.temporal.connection import connect
+from cairn.temporal.connection import connect, is_away
 
 COMPLETED = EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED
 POLL = 1.0
+
+
+async def has_ended(handle: WorkflowHandle[Any, Any]) -> bool:
+    """Whether an execution has ended; a Temporal that is away for a moment is no end of an hour of work."""
+    try:
+        return (await handle.describe()).close_time is not None
+    except RPCError as error:
+        if not is_away(error):
+            raise
+        return False
 
 
 def loops(rounds: int, branches: int) -> JsonObject:
@@ -96,7 +108,7 @@ async def measure(installation: Installation, steps: int, branches: int) -> Json
         execution = started.raise_for_status().json()
         handle = client.get_workflow_handle(execution["temporal"]["workflow_id"])
         memory = [memory_of(running["worker"])]
-        while (await handle.describe()).close_time is None:
+        while not await has_ended(handle):
             await asyncio.sleep(POLL)
             memory.append(memory_of(running["worker"]))
         before = memory_of(running["api"])
