@@ -140,7 +140,7 @@ class _Validation:
         for path, said in kind.problems(data):
             yield issue("node", node_id, f"data.{path}", said)
         yield from self.voice.issues(node_id, data)
-        yield from self._compensation(node_id, data)
+        yield from self._compensation(node_id, kind, data)
         yield from self._references(node_id, data)
         if isinstance(data, MapData) and data.body is not None:
             yield from body_issues(node_id, data.body, self._body, nesting=self.nesting + 1)
@@ -156,9 +156,12 @@ class _Validation:
         yield from inner.issues()
         self.expressions, self.texts = inner.expressions, inner.texts
 
-    def _compensation(self, node_id: str, data: NodeData) -> Iterator[GraphIssue]:
+    def _compensation(self, node_id: str, kind: NodeKind[Any], data: NodeData) -> Iterator[GraphIssue]:
         if data.compensate is None:
             return
+        if not kind.works:
+            message = f"{label_of(kind)} does no work that could be undone"
+            yield issue("node", node_id, "data.compensate", message)
         tool = data.compensate.tool
         yield from _known(node_id, "data.compensate.tool", "tool", [tool], self.context.known_tools)
         for key, source in data.compensate.arguments.items():

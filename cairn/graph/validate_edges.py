@@ -13,6 +13,7 @@ from cairn.graph.model import Definition, Edge, EdgeData, GraphIssue, Node
 from cairn.graph.nodes import KINDS, NodeKind
 from cairn.graph.nodes.voice import SPEAKING, START_CALL
 from cairn.graph.transitions import transition_name
+from cairn.graph.validate_joins import validate_joins
 
 _ENTRANCES = frozenset({"start", START_CALL, "trigger"})
 _CAN_FAIL = frozenset({"condition", "transform", "join"})
@@ -30,6 +31,7 @@ def validate_edges(definition: Definition, node_ids: frozenset[str]) -> Iterator
     voice = any(node.type == START_CALL for node in definition.nodes)
     types = {node.id: node.type for node in definition.nodes}
     outgoing: dict[str, list[tuple[Edge, EdgeData]]] = {node_id: [] for node_id in node_ids}
+    ways = Counter(edge.source for edge in definition.edges if edge.data.get("on", "success") == "success")
     for edge in definition.edges:
         yield from _ends(edge, node_ids)
         spoilt: frozenset[str] = frozenset()
@@ -39,7 +41,10 @@ def validate_edges(definition: Definition, node_ids: frozenset[str]) -> Iterator
             yield from shape_issues("edge", edge.id, edge.data, error)
             spoilt = frozenset(str(single["loc"][0]) for single in error.errors(include_url=False))
             data = EdgeData.model_validate({key: value for key, value in edge.data.items() if key not in spoilt})
-        yield from (found for found in _texts(edge, data, voice) if (found.field or "")[len("data.") :] not in spoilt)
+        spoken = voice and not (ways[edge.source] > 1 and _goes_by_expressions(types.get(edge.source)))
+        yield from (
+            found for found in _texts(edge, data, voice, spoken) if (found.field or "")[len("data.") :] not in spoilt
+        )
         yield from _failure_edge(edge, data, types.get(edge.source))
         if edge.source in outgoing:
             outgoing[edge.source].append((edge, data))
@@ -48,8 +53,10 @@ def validate_edges(definition: Definition, node_ids: frozenset[str]) -> Iterator
         yield from _degrees(node, incoming[node.id], len(outgoing[node.id]))
         yield from _ways(node, outgoing[node.id], voice)
         yield from _on_timeout(node, [data.label or edge.id for edge, data in outgoing[node.id]])
-    yield from _enough_branches(definition.nodes, types, outgoing)
-    yield from _reach(definition.nodes, {source: [e.target for e, _ in of] for source, of in outgoing.items()}, voice)
+    targets = {source: [edge.target for edge, _ in of] for source, of in outgoing.items()}
+    depths = _walk(types, targets)
+    yield from validate_joins(definition.nodes, outgoing, depths)
+    yield from _reach(definition.nodes, types, targets, depths, voice)
 
 
 def _ends(edge: Edge, node_ids: frozenset[str]) -> Iterator[GraphIssue]:
@@ -58,11 +65,22 @@ def _ends(edge: Edge, node_ids: frozenset[str]) -> Iterator[GraphIssue]:
             yield issue("edge", edge.id, field, f"Edge {field} does not exist: '{node_id}'")
 
 
-def _texts(edge: Edge, data: EdgeData, voice: bool) -> Iterator[GraphIssue]:
+def _goes_by_expressions(source_type: str | None) -> bool:
+    """Tell whether nodes of a kind take one way, and no model says which."""
+    kind = KINDS.get(source_type or "")
+    return kind is not None and kind.type not in SPEAKING and kind.type != "parallel" and not kind.placement.apart
+
+
+def _texts(edge: Edge, data: EdgeData, voice: bool, spoken: bool) -> Iterator[GraphIssue]:
     if not data.label.strip() and (voice or "label" in edge.data):
         yield issue("edge", edge.id, "data.label", "Label is required")
-    if voice and data.on == "success" and data.expression is None and not (data.condition or "").strip():
+    if spoken and data.on == "success" and data.expression is None and not _words(data):
         yield issue("edge", edge.id, "data.condition", "Condition is required")
+
+
+def _words(data: EdgeData) -> str:
+    """Return the condition that only a model could judge."""
+    return (data.condition or "").strip() if data.expression is None else ""
 
 
 def _failure_edge(edge: Edge, data: EdgeData, source_type: str | None) -> Iterator[GraphIssue]:
@@ -92,14 +110,15 @@ def _ways(node: Node, edges: Sequence[tuple[Edge, EdgeData]], voice: bool) -> It
     if voice and node.type in SPEAKING:
         yield from _tool_names(edges)
     if node.type == "parallel":
-        yield from _branches(node, edges)
+        yield from _branches(node, edges, voice)
         return
     kind = KINDS.get(node.type)
-    if voice or kind is None or kind.type in SPEAKING or kind.placement.apart:
+    yield from _unheard(node, edges)
+    if kind is None or not _goes_by_expressions(node.type):
         return
     if kind.placement.max_out != 0 and not any(data.on == "success" for _, data in edges):
         yield issue("node", node.id, None, "No edge leads on from here; only an End ends an execution", warning=True)
-    rest = [edge for edge, data in edges if data.on == "success" and data.expression is None]
+    rest = [edge for edge, data in edges if data.on == "success" and data.expression is None and not _words(data)]
     for edge in rest[1:]:
         if node.type == "condition":
             message = "Condition can have at most one edge without an expression"
@@ -109,7 +128,17 @@ def _ways(node: Node, edges: Sequence[tuple[Edge, EdgeData]], voice: bool) -> It
             yield issue("edge", edge.id, "data.expression", message, warning=True)
 
 
-def _branches(node: Node, edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:
+def _unheard(node: Node, edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:
+    """Yield conditions in words that would have to decide between several ways where nobody judges them."""
+    ways = Counter(data.on for _, data in edges)
+    for edge, data in edges:
+        by_model = data.on == "success" and not _goes_by_expressions(node.type)
+        if ways[data.on] > 1 and _words(data) and not by_model:
+            message = "A condition in words is judged only where a node speaks: write an expression"
+            yield issue("edge", edge.id, "data.condition", message)
+
+
+def _branches(node: Node, edges: Sequence[tuple[Edge, EdgeData]], voice: bool) -> Iterator[GraphIssue]:
     branches = [(edge, data) for edge, data in edges if data.on == "success"]
     if not branches:
         yield issue("node", node.id, None, "Parallel must have at least 1 outgoing edge(s)")
@@ -123,23 +152,15 @@ def _branches(node: Node, edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[Gr
         if data.expression is not None:
             message = "Every edge of a Parallel is a branch; it cannot have an expression"
             yield issue("edge", edge.id, "data.expression", message)
+        elif _words(data) and not voice:  # voice graphs have to have one on every edge
+            message = "Every edge of a Parallel is a branch; its condition decides nothing"
+            yield issue("edge", edge.id, "data.condition", message, warning=True)
 
 
 def _on_timeout(node: Node, labels: Sequence[str]) -> Iterator[GraphIssue]:
     label = node.data.get("on_timeout")
     if isinstance(label, str) and label not in labels:
         yield issue("node", node.id, "data.on_timeout", f"No edge of the node has the label '{label}'")
-
-
-def _enough_branches(
-    nodes: Sequence[Node], types: Mapping[str, str], outgoing: Mapping[str, Sequence[tuple[Edge, EdgeData]]]
-) -> Iterator[GraphIssue]:
-    """Yield joins that wait for more branches than any parallel has."""
-    most = max((len(outgoing[node_id]) for node_id, type_ in types.items() if type_ == "parallel"), default=0)
-    for node in nodes:
-        mode = node.data.get("mode")
-        if node.type == "join" and isinstance(mode, int) and mode > most > 0:
-            yield issue("node", node.id, "data.mode", f"Join waits for {mode} branches, but no Parallel has so many")
 
 
 def _tool_names(edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:
@@ -154,9 +175,13 @@ def _tool_names(edges: Sequence[tuple[Edge, EdgeData]]) -> Iterator[GraphIssue]:
         seen.add(name)
 
 
-def _reach(nodes: Sequence[Node], targets: Mapping[str, Sequence[str]], voice: bool) -> Iterator[GraphIssue]:
-    types = {node.id: node.type for node in nodes}
-    depths = _walk(types, targets)
+def _reach(
+    nodes: Sequence[Node],
+    types: Mapping[str, str],
+    targets: Mapping[str, Sequence[str]],
+    depths: Mapping[str, set[int]],
+    voice: bool,
+) -> Iterator[GraphIssue]:
     has_entrance = any(node.type in ("start", START_CALL) for node in nodes)
     parallels_met = _leads_to_join(types, targets)
     for node in nodes:
