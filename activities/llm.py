@@ -13,10 +13,12 @@ from temporalio import activity
 from activities.guard import guard, heartbeating
 from activities.llm_agent import Output, find_model, find_tools, make_agent, shown, usage_limits, used
 from activities.llm_errors import agent_error
+from activities.llm_own import opened, own_model
 from activities.llm_tokens import telling
 from activities.tools import tool_context
 from cairn.contracts.json import Json, digest
 from cairn.contracts.nodes import RUN_AGENT, NodeCall, NodeResult
+from cairn.domain.credentials import Sealer
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import InvalidArguments, ToolError, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
@@ -28,11 +30,18 @@ _MAX_TURNS = 10
 class AgentActivities:
     """Runs agents with the models and tools of an installation."""
 
-    def __init__(self, models: LanguageModels, tools: ToolRegistry, tokens: TokenWriter | None = None) -> None:
-        """Take what they work with; without ``tokens`` replies are not streamed."""
+    def __init__(
+        self,
+        models: LanguageModels,
+        tools: ToolRegistry,
+        tokens: TokenWriter | None = None,
+        sealer: Sealer | None = None,
+    ) -> None:
+        """Take what they work with: without ``tokens`` replies are not streamed, without ``sealer`` no keys decrypted."""
         self._models = models
         self._tokens = tokens
         self._tools = tools
+        self._sealer = sealer
 
     @activity.defn(name=RUN_AGENT.name)
     async def run_agent(self, call: NodeCall) -> NodeResult:
@@ -40,13 +49,17 @@ class AgentActivities:
 
         Raises:
             ApplicationError: with the codes of :mod:`activities.llm_errors`; not retryable before the first request:
-                ``model_config``, ``unknown_tool``, ``invalid_agent``, ``price_unknown``.
+                ``model_config``, ``unknown_tool``, ``invalid_agent``, ``price_unknown``, ``credential_damaged``.
         """
         guard(call)
         async with heartbeating():
-            return await self._run(call, await find_model(self._models, call))
+            if call.data.get("own") is None:
+                return await self._run(call, await find_model(self._models, call))
+            own = own_model(call, self._sealer)
+            async with opened(self._models, own) as model:
+                return await self._run(call, model, own.api_key.get_secret_value() if own.api_key else "")
 
-    async def _run(self, call: NodeCall, model: LanguageModel) -> NodeResult:
+    async def _run(self, call: NodeCall, model: LanguageModel, secret: str = "") -> NodeResult:
         usage, output = RunUsage(), Output(call.data.get("output_schema"))
         limits = usage_limits(call.data, model, int(call.data.get("max_turns") or _MAX_TURNS))
         agent = make_agent(call, model, output, self._agent_tools(call))
@@ -56,7 +69,8 @@ class AgentActivities:
                     str(call.data["prompt"]), usage=usage, usage_limits=limits, event_stream_handler=handler
                 )
         except Exception as error:
-            raise agent_error(error, used(usage, model), limits) from error
+            # What caused it is told in full, so not when it may repeat the key.
+            raise agent_error(error, used(usage, model), limits, secret) from (None if secret else error)
         return NodeResult(value=output.unwrap(result.output), usage=used(usage, model), model=model.name)
 
     def _agent_tools(self, call: NodeCall) -> list[Tool[None]]:

@@ -3,7 +3,8 @@
 Retryable: ``rate_limited``, ``model_unavailable`` (408, 409, 5xx), ``timeout``, ``connection_error``, ``invalid_reply``
 (cut off or not JSON) and ``model_behavior`` (the model kept breaking the schema or a tool's arguments).
 Not retryable: ``model_unauthorized``, ``model_not_found``, ``model_rejected`` (400 and the like), ``context_too_long``,
-``quota_exceeded``, ``content_filtered``, ``budget_exceeded``, ``max_turns``, ``model_limit``, ``invalid_agent``.
+``quota_exceeded``, ``content_filtered``, ``budget_exceeded``, ``max_turns``, ``model_limit``, ``invalid_agent``,
+``address_refused``.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import node_error
 from cairn.contracts.executions import Usage
+from cairn.providers.http import AddressRefused
 from cairn.providers.llm import ModelLimit
 
 _TRANSIENT = frozenset({408, 409, 425, 429})
@@ -38,20 +40,34 @@ _CODES: tuple[tuple[type[Exception], str, bool], ...] = (
 )
 
 
-def agent_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
+def agent_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str = "") -> Exception:
     """Return the error to raise for an agent that failed.
 
     Args:
         error: what the run raised.
         usage: what it had used until then; part of the error's details.
         limits: those it ran under.
+        secret: a key that must not be told, however the other side repeats it.
     """
     if isinstance(error, ApplicationError):
         return error
+    refused = _refused(error)
+    if refused is not None:
+        return node_error("address_refused", str(refused), retryable=False, usage=usage)
     code, retryable = _classify(error, usage, limits)
     retry_after = error.retry_after if isinstance(error, exceptions.ModelAPIError) else None
     cause = None if error.__cause__ is None else f"{type(error.__cause__).__name__}: {error.__cause__}"
-    return node_error(code, str(error), retryable=retryable, cause=cause, retry_after=retry_after, usage=usage)
+    message = str(error)
+    if secret:
+        message, cause = message.replace(secret, "…"), cause and cause.replace(secret, "…")
+    return node_error(code, message, retryable=retryable, cause=cause, retry_after=retry_after, usage=usage)
+
+
+def _refused(error: BaseException | None) -> AddressRefused | None:
+    """Return why an address was not connected to; the libraries of providers wrap it up."""
+    while error is not None and not isinstance(error, AddressRefused):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _classify(error: Exception, usage: Usage, limits: UsageLimits) -> tuple[str, bool]:

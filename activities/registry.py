@@ -63,9 +63,10 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     deps.closing.push_async_callback(models.aclose)
     conversations = Conversations.of(deps.client)
     tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
-    credentials = CredentialHeaders(deps.database, Sealer.of(deps.settings))
+    sealer = Sealer.of(deps.settings)
+    credentials = CredentialHeaders(deps.database, sealer)
     toolbox = Toolbox(deps.settings, deps.database, known, credentials)
-    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens)
+    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens, sealer)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
     resets = ResetActivities(deps.database, client, known)

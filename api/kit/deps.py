@@ -52,7 +52,7 @@ def graph_service(request: Request, unit: Unit) -> GraphService:
     caller: Principal = request.state.principal
     context: Context = request.app.state.context
     tools = ToolService(unit.session, caller.scope, caller.author, context.tools)
-    return GraphService(unit.session, caller.scope, caller.author, context.validation, tools)
+    return GraphService(unit.session, caller.scope, caller.author, context.validation, tools, context.sealer)
 
 
 def folder_service(request: Request, unit: Unit) -> FolderService:

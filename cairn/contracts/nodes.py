@@ -64,7 +64,8 @@ class NodeResult(BaseModel):
 
 
 RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)
-"""``data``: prompt, system?, model?, tools, output_schema?, max_turns, max_cost?, temperature?."""
+"""``data``: prompt, system?, model?, own? ({api_key?, endpoint?} of the author, the key encrypted), tools, output_schema?,
+max_turns, max_cost?, temperature?."""
 
 RUN_TOOL = ActivityRef("run_tool", NodeCall, NodeResult)
 """``data``: tool, arguments."""

@@ -16,7 +16,8 @@ from cairn.graph.call_work import busy, make_extraction, make_run
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.dialogs import Call
 from cairn.graph.nodes.base import render
-from cairn.graph.nodes.voice import QA, WEBHOOK, QaData, WebhookData
+from cairn.graph.nodes.review import QA, QaData, named_model
+from cairn.graph.nodes.voice import WEBHOOK, WebhookData
 from cairn.graph.results import NODE_ERRORS, traced
 from cairn.graph.state import ExecutionState, Run, Work
 from cairn.graph.token import Token
@@ -141,17 +142,18 @@ def _skipped(call: Call, node_id: str, data: object, execution_id: str) -> str |
 
 
 def _review(state: ExecutionState, call: Call, data: QaData) -> JsonObject:
-    own = None if data.qa_use_workflow_llm else data.qa_model
-    if own and data.qa_provider and not own.startswith(f"{data.qa_provider}:"):
-        own = f"{data.qa_provider}:{own}"
-    return {
+    wanted: JsonObject = {
         "system": render(data.qa_system_prompt, _scope(state, call)) if data.qa_system_prompt else _REVIEW,
         "prompt": f"Transcript of the call, which ended as {call.outcome}:\n{call_data.as_text(call.transcript)}",
-        "model": own,
+        "model": None if data.qa_use_workflow_llm else named_model(data),
         "output_schema": _REVIEW_SCHEMA,
         "tools": [],
         "unheard": True,
     }
+    if not data.qa_use_workflow_llm and (data.qa_api_key or data.qa_endpoint):
+        # The key as it stands in the definition: encrypted.
+        wanted["own"] = {"api_key": data.qa_api_key or None, "endpoint": data.qa_endpoint or None}
+    return wanted
 
 
 def _request(state: ExecutionState, call: Call, data: WebhookData) -> JsonObject:

@@ -18,14 +18,16 @@ from servers.listen import serve_raw
 from temporalio.exceptions import ApplicationError
 
 from activities.http import HttpActivities
+from activities.llm import AgentActivities
 from activities.requests import RequestActivities, _checked
 from cairn.domain.credentials import CredentialHeaders, Sealer
-from cairn.domain.tools import ToolContext, ToolError
+from cairn.domain.tools import ToolContext, ToolError, ToolRegistry
 from cairn.domain.tools.authored.definition import HttpApiConfig
 from cairn.domain.tools.authored.request import HttpRequests
 from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import RequestRow
 from cairn.providers.http import AddressRefused
+from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
 
 NO_CREDENTIALS = CredentialHeaders(Database(create_engine("sqlite+aiosqlite:///none.db")), Sealer([("k", bytes(32))]))
@@ -116,7 +118,33 @@ async def by_notification(url: str, private: bool) -> str:
         return "InvalidURL" if isinstance(error, httpx2.InvalidURL) else "HTTPError"
 
 
-@pytest.fixture(params=[by_node, by_tool, by_notification], ids=lambda each: each.__name__)
+async def _by_model(provider: str, url: str, private: bool) -> str:
+    models = LanguageModels(Settings(http_allow_private=private))
+    own = {"api_key": "k-123", "endpoint": url}
+    call = node_call(prompt="p", model=f"{provider}:m", own=own, timeout=3)
+    try:
+        return str((await run(AgentActivities(models, ToolRegistry()).run_agent, call)).value)
+    except ApplicationError as error:
+        # The library of a provider may refuse what is no URL in its own way, before anything is sent.
+        return "invalid_request" if error.type in ("agent_error", "model_config") else str(error.type)
+
+
+async def by_openai(url: str, private: bool) -> str:
+    return await _by_model("openai", url, private)
+
+
+async def by_anthropic(url: str, private: bool) -> str:
+    return await _by_model("anthropic", url, private)
+
+
+async def by_google(url: str, private: bool) -> str:
+    return await _by_model("google", url, private)
+
+
+SENDERS = [by_node, by_tool, by_notification, by_openai, by_anthropic, by_google]
+
+
+@pytest.fixture(params=SENDERS, ids=lambda each: each.__name__)
 def fetch(request: pytest.FixtureRequest) -> Fetch:
     return request.param
 

@@ -109,6 +109,13 @@ def test_a_review_may_have_a_model_of_its_own() -> None:
     assert p.under_way().data["system"] == "Judge "
 
 
+def test_a_review_may_have_a_key_and_a_base_url_of_its_own() -> None:
+    own = {"qa_provider": "openai", "qa_model": "m", "qa_api_key": "sealed:k:x", "qa_endpoint": "https://x.example/v1"}
+    p = ended(speaker("review", "qa", qa_use_workflow_llm=False, **own))
+    assert p.under_way().data["own"] == {"api_key": "sealed:k:x", "endpoint": "https://x.example/v1"}
+    assert "own" not in ended(speaker("review", "qa", **own)).under_way().data
+
+
 def test_what_follows_a_failed_call_runs_before_the_execution_fails() -> None:
     p = Phone(pizzeria(HOOK))
     p.go()

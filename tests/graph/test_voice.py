@@ -180,6 +180,37 @@ def test_bounds_of_the_data(kind: str, data: dict[str, Any], field: str) -> None
     assert field in {i.field for i in issues([node("n", kind, **data)], []) if i.id == "n"}
 
 
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ({"qa_provider": "openai", "qa_model": "m"}, set()),
+        ({"qa_model": "openai:m"}, set()),
+        ({"qa_model": "offline"}, set()),
+        ({"qa_provider": "openai", "qa_model": "m", "qa_endpoint": "https://x.example/v1"}, set()),
+        ({"qa_provider": "azure", "qa_model": "m", "qa_endpoint": "https://x.example", "qa_api_key": "k"}, set()),
+        ({"qa_provider": "openrouter", "qa_model": "a/m", "qa_api_key": "k"}, set()),
+        ({"qa_provider": "mystery", "qa_model": "m"}, {"qa_provider"}),
+        ({"qa_model": "m"}, {"qa_provider"}),
+        ({"qa_provider": "openai"}, {"qa_model"}),
+        ({"qa_provider": "openai", "qa_model": "default"}, {"qa_model"}),
+        ({}, {"qa_model"}),
+        ({"qa_provider": "azure", "qa_model": "m"}, {"qa_endpoint", "qa_api_key"}),
+        ({"qa_provider": "anthropic", "qa_model": "m", "qa_endpoint": "https://x.example"}, {"qa_api_key"}),
+        ({"qa_provider": "openai", "qa_model": "m", "qa_endpoint": "file:///etc/passwd"}, {"qa_endpoint"}),
+        ({"qa_provider": "openai", "qa_model": "m", "qa_api_key": "a\nb"}, {"qa_api_key"}),
+        (
+            {"qa_provider": "local", "qa_endpoint": "https://x.example", "qa_api_key": "k"},
+            {"qa_endpoint", "qa_api_key"},
+        ),
+    ],
+)
+def test_a_review_with_a_model_of_its_own_names_it_in_full(data: dict[str, Any], found: set[str]) -> None:
+    nodes = [*CALL, node("own", "qa", qa_use_workflow_llm=False, **data)]
+    assert {i.field for i in issues(nodes, EDGES)} == {f"data.{name}" for name in found}
+    unused = [*CALL, node("own", "qa", **data), node("off", "qa", qa_enabled=False, qa_use_workflow_llm=False, **data)]
+    assert issues(unused, EDGES) == []
+
+
 def test_references_to_tools_and_documents() -> None:
     nodes = [*CALL[:1], node("a", "agentNode", prompt="x", tool_uuids=["t1", "t2"], document_uuids=["d1"]), *CALL[2:]]
     assert issues(nodes, EDGES) == []

@@ -2,7 +2,7 @@
 
 from cairn.domain.credentials.headers import CredentialHeaders
 from cairn.domain.credentials.model import Credential, CredentialKind, Secret
-from cairn.domain.credentials.sealing import Sealer
+from cairn.domain.credentials.sealing import Sealer, TextSealer
 from cairn.domain.credentials.service import CredentialService
 
-__all__ = ["Credential", "CredentialHeaders", "CredentialKind", "CredentialService", "Sealer", "Secret"]
+__all__ = ["Credential", "CredentialHeaders", "CredentialKind", "CredentialService", "Sealer", "Secret", "TextSealer"]

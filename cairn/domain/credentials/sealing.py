@@ -7,6 +7,7 @@ the same ones.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import os
@@ -24,6 +25,7 @@ from cairn.settings import Settings
 from cairn.temporal.encryption import PLAIN, parse_keys
 
 _NONCE_BYTES = 12
+_SEALED = "sealed:"
 _PURPOSE = b"cairn: secrets of credentials"
 
 
@@ -80,6 +82,38 @@ class Sealer:
             return json.loads(cipher.decrypt(nonce, data, _associated(key_id, place)))
         except (InvalidTag, ValueError):
             raise CairnError("A credential does not decrypt.", code="credential_damaged") from None
+
+
+class TextSealer:
+    """Encrypts texts of a tenant that are kept and passed on as texts, such as keys in its graphs."""
+
+    def __init__(self, sealer: Sealer, tenant: str, live: bool) -> None:
+        """Take what encrypts, and whose texts: they open for nobody else."""
+        self._sealer = sealer
+        self._place = f"{tenant}\0{live}\0text"
+
+    def seal(self, text: str) -> str:
+        """Return a text encrypted; one that is encrypted already stays as it is."""
+        if text.startswith(_SEALED):
+            return text
+        key_id, sealed = self._sealer.seal({"text": text}, self._place)
+        return f"{_SEALED}{key_id}:{base64.urlsafe_b64encode(sealed).decode()}"
+
+    def open(self, text: str) -> str:
+        """Return what was encrypted; a text that never was, as it is.
+
+        Raises:
+            Unavailable: this process has not the key (``credential_key_unknown``).
+            CairnError: it does not decrypt, or is another tenant's (``credential_damaged``).
+        """
+        if not text.startswith(_SEALED):
+            return text
+        key_id, _, sealed = text.removeprefix(_SEALED).rpartition(":")
+        try:
+            data = base64.b64decode(sealed, altchars=b"-_", validate=True)
+        except ValueError:
+            raise CairnError("A credential does not decrypt.", code="credential_damaged") from None
+        return self._sealer.open(key_id, data, self._place)["text"]
 
 
 def _associated(key_id: str, place: str) -> bytes:

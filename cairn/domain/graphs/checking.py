@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.document import Document
+from cairn.domain.graphs.secrets import Seal
 from cairn.domain.tools.authored.service import ToolService
 from cairn.errors import InvalidInput
 from cairn.graph.model import Definition, GraphIssue
@@ -28,15 +29,18 @@ async def _beside(work: Callable[[], T]) -> T:
 class Checker:
     """Reads and validates definitions, each once."""
 
-    def __init__(self, context: ValidationContext, tools: ToolService | None = None) -> None:
-        """Take what definitions may refer to, and where their authors' tools are; None: those are not checked."""
+    def __init__(self, context: ValidationContext, tools: ToolService | None = None, seal: Seal | None = None) -> None:
+        """Take what definitions may refer to, where their authors' tools are (None: those are not checked), what encrypts
+        the secrets of those that are read (None: nothing does).
+        """
         self._context = context
+        self._seal = seal
         self._tools = tools
         self._found: dict[str, Sequence[GraphIssue]] = {}
 
     async def read(self, definition: JsonObject, paths: Mapping[str, str] | None = None) -> Document:
         """Read what an author sent; arguments and errors as of :meth:`Document.read`."""
-        return await _beside(lambda: Document.read(definition, paths))
+        return await _beside(lambda: Document.read(definition, paths, self._seal))
 
     async def issues(self, document: Document) -> Sequence[GraphIssue]:
         """Return the errors and warnings of a definition."""

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, ValidationError
 
 from cairn.contracts.json import JsonObject, digest
 from cairn.domain.graphs.model import GraphVersion
+from cairn.domain.graphs.secrets import Seal, seal_secrets
 from cairn.domain.graphs.triggers import fill_paths
 from cairn.errors import FieldError, InvalidInput, plain_message
 from cairn.graph.model import Definition, Edge, Node
@@ -71,12 +72,13 @@ class Document:
     digest: str
 
     @classmethod
-    def read(cls, definition: JsonObject, paths: Mapping[str, str] | None = None) -> Document:
+    def read(cls, definition: JsonObject, paths: Mapping[str, str] | None = None, seal: Seal | None = None) -> Document:
         """Read what an author sent; a trigger without a path gets one.
 
         Args:
             definition: as it was sent.
             paths: trigger paths that are kept, by node: a trigger that comes without one has it already.
+            seal: encrypts the secrets in it; None: they stay as they are.
 
         Raises:
             InvalidInput: it is no definition at all, or holds what no JSON text can (NaN, half a surrogate pair).
@@ -84,6 +86,7 @@ class Document:
         try:
             model = AuthoredDefinition.model_validate(definition, strict=True)
             raw = fill_paths(definition, model, paths or {})
+            raw = seal_secrets(raw, seal) if seal is not None else raw
             return cls(raw, model, len(model.nodes), digest(raw))
         except ValidationError as error:
             errors = [FieldError(_pointer(e["loc"]), plain_message(e)) for e in error.errors(include_url=False)]

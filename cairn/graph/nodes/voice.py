@@ -15,12 +15,12 @@ from cairn.contracts.calls import SPEAK
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import HTTP_REQUEST, RUN_AGENT
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Placement, Sources
+from cairn.graph.nodes.review import QA, QaData, QaKind
 
 START_CALL = "startCall"
 END_CALL = "endCall"
 GLOBAL_NODE = "globalNode"
 WEBHOOK = "webhook"
-QA = "qa"
 
 TriggerPath = Annotated[str, StringConstraints(max_length=36, pattern=r"^[A-Za-z0-9_-]*$")]
 
@@ -168,34 +168,6 @@ class WebhookData(NodeData):
     payload_template: Json = None
 
 
-class QaData(NodeData):
-    """Data of the judgement of a call.
-
-    Attributes:
-        qa_enabled: without it no call is judged.
-        qa_use_workflow_llm: the model of the deployment judges.
-        qa_provider: else this provider.
-        qa_model: and this model.
-        qa_api_key: with this key.
-        qa_endpoint: at this base URL.
-        qa_system_prompt: text; how to judge.
-        qa_min_call_duration: seconds; shorter calls are not judged.
-        qa_voicemail_calls: those that a mailbox took are judged too.
-        qa_sample_rate: per cent of the calls.
-    """
-
-    qa_enabled: bool = True
-    qa_use_workflow_llm: bool = True
-    qa_provider: str | None = None
-    qa_model: str | None = None
-    qa_api_key: str | None = None
-    qa_endpoint: str | None = None
-    qa_system_prompt: str | None = None
-    qa_min_call_duration: int = Field(default=15, ge=0)
-    qa_voicemail_calls: bool = False
-    qa_sample_rate: int = Field(default=100, ge=1, le=100)
-
-
 class VoiceKind(NodeKind[Any]):
     """A kind that speaks."""
 
@@ -224,14 +196,6 @@ class WebhookKind(NodeKind[WebhookData]):
         for number, header in enumerate(data.custom_headers or ()):
             yield f"custom_headers.{number}.value", header.value
         yield from _texts_in("payload_template", data.payload_template)
-
-
-class QaKind(NodeKind[QaData]):
-    """A kind that judges the call."""
-
-    def texts(self, data: QaData) -> Sources:
-        """How to judge."""
-        yield "qa_system_prompt", data.qa_system_prompt or ""
 
 
 def _texts_in(path: str, value: Json) -> Sources:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import httpx2
 from pydantic_ai.models import create_async_httpx2_client
 
 from cairn.providers.llm.model import LanguageModel, ModelConfigError, Provider
+from cairn.providers.llm.own import OwnModel, open_own
 from cairn.settings import Settings
 
 # Imported at first use: a provider's SDK takes up to a second.
@@ -37,6 +40,16 @@ class LanguageModels:
             if name not in self._models:
                 self._models[name] = await self._open(name)
             return self._models[name]
+
+    @asynccontextmanager
+    async def own(self, own: OwnModel) -> AsyncGenerator[LanguageModel]:
+        """Open a model with a key or at a base URL of its author, for one call; nothing of it is shared.
+
+        Raises:
+            ModelConfigError: unknown provider, or a key or base URL is missing.
+        """
+        async with open_own(own, self._settings) as model:
+            yield model
 
     async def _open(self, name: str) -> LanguageModel:
         kind, _, model = name.partition(":")
