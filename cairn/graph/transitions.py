@@ -25,7 +25,7 @@ def transition_name(label: str) -> str:
     if len(plain) <= _MAX_NAME and re.search(r"[a-z0-9]", plain) and not any(map(_is_foreign, label)):
         return plain
     stem = re.sub(r"_+", "_", plain)[:_STEM].strip("_")
-    stem = stem if stem[:1].isalpha() else f"way_{stem}".strip("_")  # some providers want a letter first
+    stem = stem if stem[:1].isalpha() else f"w_{stem}".strip("_")  # some providers want a letter first
     told = unicodedata.normalize("NFC", label.strip().lower())
     return f"{stem}-{hashlib.sha256(told.encode(errors='surrogatepass')).hexdigest()[:8]}"
 

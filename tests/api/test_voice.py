@@ -46,6 +46,21 @@ async def test_both_names_are_taken_and_only_one_of_both(caller: Caller) -> None
     assert reply.status_code == 422
 
 
+async def test_a_label_is_demanded_when_a_voice_graph_is_made_changed_and_validated(caller: Caller) -> None:
+    (edge,) = VOICE_GRAPH["edges"]
+    unlabelled = {**VOICE_GRAPH, "edges": [{**edge, "data": {"condition": "The caller is done."}}]}
+    wanted = {"kind": "edge", "id": "e", "field": "data.label", "message": "Label is required"}
+    made = (await caller.http.post(CREATE, json={"name": "n", "definition": unlabelled})).json()
+    assert (made["errors"], made["version_status"]) == ([wanted], "draft")
+    path = f"/api/v1/workflow/{made['id']}"
+    assert (await caller.http.put(path, json={"definition": VOICE_GRAPH})).json()["errors"] == []
+    assert (await caller.http.put(path, json={"definition": unlabelled})).json()["errors"] == [wanted]
+    validated = (await caller.http.post(f"{path}/validate")).json()
+    assert (validated["is_valid"], validated["errors"]) == (False, [wanted])
+    refused = await caller.http.post(f"{path}/publish")
+    assert refused.status_code == 422 and refused.json()["detail"]["errors"] == [wanted]
+
+
 async def test_an_invalid_definition_becomes_a_draft_with_all_its_errors(caller: Caller) -> None:
     broken = {
         "nodes": [

@@ -6,6 +6,8 @@ import re
 
 import pytest
 from graph.definitions import edge, issues, node, told
+from phone import pizzeria
+from stepped_call import Phone
 
 from cairn.graph.compiled import Way
 from cairn.graph.transitions import transition_name, way_named
@@ -53,7 +55,7 @@ def test_other_labels_and_long_ones_have_names_of_their_own() -> None:
     assert len(set(names)) == len(names)
     assert all(PROVIDERS.fullmatch(name) and name[0].isalpha() for name in names), names
     # Stored in histories and known to models: the same on every machine and for ever.
-    assert transition_name("はい") == "way-8f90d85e"
+    assert transition_name("はい") == "w-8f90d85e"
     assert transition_name("東京 A") == transition_name(" 東京 a ") == "a-9f1bd59e"
 
 
@@ -81,3 +83,16 @@ def test_a_turn_that_knew_the_names_before_is_taken_as_it_was() -> None:
 def test_a_name_of_today_goes_before_one_of_before() -> None:
     ways = [way("!a"), way("はa")]
     assert [way_named(ways, transition_name(each.label)) for each in ways] == ways
+
+
+def test_a_call_goes_by_labels_of_any_script_and_a_turn_begun_before_is_taken() -> None:
+    for name in ("w-8f90d85e", "__"):  # what the tool is called, and was called before
+        graph = pizzeria()
+        leading = [edge for edge in graph["edges"] if edge["source"] == "hello"]
+        leading[0]["data"]["label"], leading[1]["data"]["label"] = "いいえ", "はい"
+        p = Phone(graph)
+        p.go()
+        p.hear("...")
+        assert [each["name"] for each in p.under_way().data["transitions"]] == ["w-48ef2b67", "w-8f90d85e"]
+        p.said("", name)
+        assert p.call.token is not None and p.call.token.node_id == leading[1]["target"]
