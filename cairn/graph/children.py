@@ -10,6 +10,7 @@ from cairn.graph.agents import next_key
 from cairn.graph.compiled import GraphNode
 from cairn.graph.nodes.map import MapData
 from cairn.graph.state import Child, ExecutionState, Line, Run
+from cairn.graph.waits import later
 
 MAX_DEPTH = 10
 """Executions above one another."""
@@ -42,6 +43,7 @@ def make_child(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> 
         data=run.data,
         map=is_map,
         seeds=_seeds(state, node.id, run.visit),
+        deadline=later(line.now, node.timeout) if node.timeout is not None and state.engine > 3 else None,
     )
 
 

@@ -92,6 +92,7 @@ class Wait:
         what: what is waited for.
         data: as the node's kind resolved it.
         deadline: when the wait ends by itself; None for never.
+        cut: of a wait for a time: the deadline is a timeout that comes before it.
         request_id: of the person's request.
         escalate_at: when further people are asked.
     """
@@ -104,6 +105,7 @@ class Wait:
     what: Literal["approval", "question", "event", "time"]
     data: JsonObject
     deadline: datetime | None = None
+    cut: bool = False
     request_id: str | None = None
     escalate_at: datetime | None = None
     checkpoint: None = None
@@ -119,6 +121,7 @@ class Child:
         data: as the node's kind resolved it.
         map: one execution for each item.
         seeds: from where it, or items of it, go on.
+        deadline: when its time is over; None for never.
     """
 
     kind: Literal["child"] = "child"
@@ -131,6 +134,7 @@ class Child:
     data: JsonObject
     map: bool = False
     seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])
+    deadline: datetime | None = None
     checkpoint: None = None
 
 

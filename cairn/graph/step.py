@@ -139,7 +139,7 @@ def redo(graph: Graph, state: ExecutionState, key: str, line: Line) -> Work | No
 
 
 def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
-    """End what waited for a time that has come or an event that is there; return whether anything ended."""
+    """End what is overdue, and what waited for an event that is there; return whether anything ended."""
     called = call_events.pass_time(state, now)
     overdue = waits.expire(state, now)
     for work, failure in overdue:
@@ -200,7 +200,7 @@ def _returns(graph: Graph, state: ExecutionState, work: InFlight, value: Json) -
 
 def _in_vain(graph: Graph, state: ExecutionState, node: GraphNode, work: InFlight, failure: NodeFailure) -> None:
     """Go the way that the author named for a wait in vain, else that of a failure."""
-    label = getattr(node.data, "on_timeout", None)
+    label = getattr(node.data, "on_timeout", None) if isinstance(work.run, Wait) else None
     way = next((way for way in node.ways if way.label == label), None) if label is not None else None
     if way is None:
         failed(graph, state, node, work.token, failure)
@@ -288,7 +288,7 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
     if node.kind.waits_for is None:
         return _dispatch(state, token, _run(state, node, visit, data))
     key = agents.next_key(state, node.id, visit)
-    wait = waits.make_wait(node, visit, key, data, line.now, line.lineage, line.temporal_id)
+    wait = waits.make_wait(node, visit, key, data, line.now, line.lineage, line.temporal_id, state.engine)
     if wait.request_id is not None:
         state.notices.append(Notice(wait))
     return _dispatch(state, token, wait)

@@ -53,6 +53,7 @@ EXPECTED = {
     ),
     "next/call_rollback": (Phase.CANCELLED, ["start", "turn 1", "turn 2: reserve_table", "turn 2"], 1, 3),
     "next/child_anew": (Phase.COMPLETED, ["start", "a", "sub"], 1, 5),
+    "next/child_timeout": (Phase.COMPLETED, ["start", "late sub", "late each", "late nap"], 1, 2),
     "next/continued": (Phase.COMPLETED, ["step", "ask", "paid"], 0, 1),
     "next/join_any": (Phase.COMPLETED, ["start", "quick", "after"], 0, 0),
     "next/map": (Phase.COMPLETED, ["start", "each"], 0, 0),

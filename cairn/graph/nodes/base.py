@@ -179,6 +179,16 @@ def render(source: str, scope: Scope) -> str:
     return compile_text(source).render(scope)
 
 
+def child_problems(data: NodeData) -> Iterable[tuple[str, str]]:
+    """Yield (path, message) of what a node that has a child cannot keep to."""
+    if "retry" in data.model_fields_set and data.retry.max_attempts > 1:
+        yield (
+            "retry",
+            "A child is not started again by a retry: its nodes have their own. For another try of the whole, lead an "
+            "edge with on: error back to this node",
+        )
+
+
 def sources_of(path: str, values: Mapping[str, Any]) -> Sources:
     """Yield the sources of a mapping of expressions."""
     for key, value in values.items():

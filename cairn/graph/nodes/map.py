@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from cairn.contracts.json import JsonObject
 from cairn.graph.expressions import ExpressionError
-from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate
+from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, child_problems, evaluate
 
 MAX_ITEMS = 100_000
 
@@ -61,6 +62,10 @@ class Map(NodeKind[MapData]):
     def expressions(self, data: MapData) -> Sources:
         """The items."""
         yield "items", data.items
+
+    def problems(self, data: MapData) -> Iterable[tuple[str, str]]:
+        """What it cannot keep to."""
+        return child_problems(data)
 
 
 KIND = Map(type="map", Data=MapData, child="map", checkpointed=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pydantic import Field
 
 from cairn.contracts.json import JsonObject
-from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate_all, sources_of
+from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, child_problems, evaluate_all, sources_of
 
 
 class SubgraphData(NodeData):
@@ -30,6 +32,10 @@ class Subgraph(NodeKind[SubgraphData]):
     def expressions(self, data: SubgraphData) -> Sources:
         """The input."""
         return sources_of("input", data.input)
+
+    def problems(self, data: SubgraphData) -> Iterable[tuple[str, str]]:
+        """What it cannot keep to."""
+        return child_problems(data)
 
 
 KIND = Subgraph(type="subgraph", Data=SubgraphData, child="execution", checkpointed=True)

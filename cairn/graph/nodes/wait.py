@@ -29,7 +29,7 @@ class WaitData(NodeData):
         seconds: expression or number.
         until: expression that gives an RFC 3339 time.
         event: the event.
-        timeout: seconds until an event is waited for in vain; None for never.
+        timeout: seconds until an event, or a time that comes later, is waited for in vain; None for never.
         on_timeout: label of the edge that is then taken.
     """
 
