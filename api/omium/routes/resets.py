@@ -32,6 +32,7 @@ router = APIRouter(
 )
 async def fork_execution(execution_id: str, body: ForkExecution, executions: Executions, unit: Unit) -> model.Execution:
     """Start a new execution from what this one knew at a checkpoint; this one goes on untouched."""
+    await unit.commit()
     row = await fork(executions, execution_id, body.command(), unit.resource_id)
     await unit.commit(resource_id=row.id)
     return await executions.start(row)

@@ -55,6 +55,7 @@ async def list_schedules(
 )
 async def create_schedule(body: CreateSchedule, schedules: Schedules, unit: Unit) -> Schedule:
     """Start executions of a published graph at times. Each runs the version that is published then."""
+    await unit.commit()
     row = await schedules.create(body.command(), unit.resource_id)
     await unit.commit(resource_id=row.id)
     return Schedule.of(await schedules.applied(row))
@@ -89,6 +90,7 @@ async def delete_schedule(schedule_id: str, schedules: Schedules, unit: Unit) ->
 @router.post("/{schedule_id}/pause", dependencies=[WRITE])
 async def pause_schedule(schedule_id: str, schedules: Schedules, unit: Unit, body: Pause = NO_NOTE) -> Schedule:
     """Let it fire no more; its executions go on."""
+    await unit.commit()
     row = await schedules.pause(schedule_id, True, body.note)
     await unit.commit(resource_id=schedule_id)
     return Schedule.of(await schedules.applied(row))
@@ -97,6 +99,7 @@ async def pause_schedule(schedule_id: str, schedules: Schedules, unit: Unit, bod
 @router.post("/{schedule_id}/unpause", dependencies=[WRITE])
 async def unpause_schedule(schedule_id: str, schedules: Schedules, unit: Unit, body: Pause = NO_NOTE) -> Schedule:
     """Let it fire again; the times that passed meanwhile are not made up for."""
+    await unit.commit()
     row = await schedules.pause(schedule_id, False, body.note)
     await unit.commit(resource_id=schedule_id)
     return Schedule.of(await schedules.applied(row))

@@ -12,6 +12,7 @@ from api.kit.auth import may
 from api.kit.context import Context
 from api.kit.deps import Uploads
 from api.kit.route import PublicRoute, SurfaceRoute
+from api.kit.unit_of_work import Unit
 from api.voice.schemas.uploads import AmbientNoiseUpload, UploadedFile, UploadLink
 from cairn.domain import uploads as domain
 from cairn.domain.uploads.stored import open_file
@@ -74,9 +75,10 @@ async def upload_ambient_noise(
     response_class=Response,
     responses={200: {"description": "The file.", "content": _BINARY}},
 )
-async def get_ambient_noise(file_id: FileId, name: Name, uploads: Uploads, request: Request) -> Response:
+async def get_ambient_noise(file_id: FileId, name: Name, uploads: Uploads, request: Request, unit: Unit) -> Response:
     """Read a file that was uploaded."""
     found = await uploads.get(f"{FOLDER}/{file_id}/{name}")
+    await unit.commit()  # no connection to the database is held while the storage is asked
     chunks = await open_file(request.app.state.context.storage, found)
     headers = {"Content-Length": str(found.size), "X-Content-Type-Options": "nosniff"}
     return StreamingResponse(chunks, headers=headers, media_type=found.content_type)

@@ -96,8 +96,6 @@ async def _looks(executions: ExecutionService, execution_id: str, end: float) ->
     wait = _FIRST_LOOK
     while True:
         _, now = await executions.located(execution_id)
-        # Nothing was written: the connection is free for others while this one waits.
-        await executions.session.rollback()
         yield await executions.temporal.project(now), now.phase not in (Phase.RUNNING, Phase.PAUSED)
         left = end - time.monotonic()
         if left <= 0:

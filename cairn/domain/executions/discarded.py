@@ -79,7 +79,9 @@ async def discarded(
     above = dict.fromkeys(started, _Above(after.names, kept, frozenset(after.covered())))
     while above:
         below: dict[str, _Above] = {}
-        for row, child in await _read(temporal, await _rows(session, above), above):
+        rows = await _rows(session, above)
+        await session.commit()  # nothing was written: the connection is free while Temporal is asked
+        for row, child in await _read(temporal, rows, above):
             if child is None:
                 found.steps.append(_unknown(row, above[row.parent_map_id or row.temporal_id]))
                 continue

@@ -69,6 +69,7 @@ async def lineage_of(executions: ExecutionService, execution_id: str) -> Lineage
     """
     row = await executions.require(execution_id)
     made = {each.run_id: each for each in await resets_of(executions.session, row.temporal_id)}
+    await executions.session.commit()  # nothing was written: the connection is free while Temporal is asked
     found = [
         await _entry(executions.temporal, row, reset, landed, made.pop(reset.new_run_id, None))
         for reset, landed in await _resets(executions.temporal, row.temporal_id)

@@ -1,4 +1,4 @@
-"""What callers can do with executions. Services never commit: the caller's unit of work does, before effects."""
+"""What callers can do with executions. Services never commit what they write: the caller does, before effects."""
 
 from __future__ import annotations
 
@@ -181,6 +181,7 @@ class ExecutionService:
             Unavailable: Temporal does not answer.
         """
         row = await self.require(execution_id)
+        await self.session.commit()  # only read so far: the connection is free while Temporal is asked
         now = await closing.describe(self.temporal, row)
         if now is None:
             # The start has not reached Temporal yet, or retention has removed the execution: the row is what is left.
@@ -296,6 +297,7 @@ class ExecutionService:
             Unavailable: Temporal does not answer.
         """
         row = await self.require(execution_id)
+        await self.session.commit()  # only read so far: the connection is free while Temporal is asked
         now = await self.temporal.describe(row.temporal_id)
         if now is None:
             raise errors.Conflict(

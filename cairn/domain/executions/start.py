@@ -22,6 +22,7 @@ async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: 
         Unavailable: Temporal does not answer; the row stays as it is.
     """
     start, name = await execution_input(session, row)
+    await session.commit()  # nothing was written since the row: the connection is free while Temporal is asked
     run_id = await temporal.start(row.temporal_id, start, name=name)
     if not await note_start(session, row.temporal_id, run_id):
         await session.refresh(row)

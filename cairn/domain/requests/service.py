@@ -86,6 +86,7 @@ class RequestService:
         row = await self._require(kind, request_id)
         await self._allow(row)
         _check(row, reply)
+        await self.session.commit()  # nothing was written: the connection is free while Temporal is asked
         if row.status == "pending" or not await self._said_before(row, key):
             await self._tell(row, reply, key)
         fresh = await self.rows.get(self.principal.scope, col(RequestRow.id) == row.id, lock=True)

@@ -31,6 +31,7 @@ async def apply(client: ScheduleClient, session: AsyncSession, row: ScheduleRow,
     """
     while True:
         generation = row.generation
+        await session.commit()  # nothing was written since the row: the connection is free while Temporal is asked
         await client.put(timetable(row), set_state=row.state_asked or row.applied == 0 or lost)
         same = col(ScheduleRow.key) == row.key, col(ScheduleRow.generation) == generation
         values = {"applied": generation, "state_asked": False, "payload_key": client.payload_key}

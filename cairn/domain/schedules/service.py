@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -55,6 +56,7 @@ class ScheduleService:
             StartExecution(command.workflow_id, command.input_data, command.metadata)
         )
         _check_times(command.spec)
+        await self.session.commit()  # nothing was written: the connection is free while Temporal is asked
         await self.client.reach()
         return await self.rows.add(
             ScheduleRow(
@@ -126,8 +128,10 @@ class ScheduleService:
             Conflict, InvalidInput: as of ``create``.
             Unavailable: Temporal does not answer; nothing is changed.
         """
-        row = await self.require(schedule_id, lock=True)
         values = dict(changes)
+        if "spec" in values:
+            _check_times(values["spec"])
+        row = await self._followed(schedule_id, values.get("spec"))
         if {"workflow_id", "input_data", "metadata"} & values.keys():
             workflow_id = values.pop("workflow_id", row.workflow_uuid)
             row.input_data = values.pop("input_data", row.input_data)
@@ -136,14 +140,10 @@ class ScheduleService:
             row.graph_id, row.workflow_uuid = version.graph_id, version.graph_uuid
         if "spec" in values:
             spec: Spec = values.pop("spec")
-            _check_times(spec)
             row.spec = spec.model_dump(mode="json")
-        await self._follow(row)
         row.state_asked = row.state_asked or bool({"paused", "note"} & values.keys())
         for name, value in values.items():
             setattr(row, name, value)
-        if "spec" in changes:  # refused after the commit, the row would want what cannot be
-            await self.client.check(timetable(row))
         row.generation += 1
         row.updated_at = utc_now()
         return row
@@ -202,14 +202,17 @@ class ScheduleService:
             NotFound: no such schedule.
             Unavailable: Temporal does not answer; nothing is changed.
         """
-        row = await self.require(schedule_id, lock=True)
+        await self.require(schedule_id)
+        await self.session.commit()  # only read so far: the connection is free while Temporal is asked
         await self.client.reach()
+        row = await self.require(schedule_id, lock=True)
         row.deleting = True
         row.updated_at = utc_now()
         return row
 
     async def remove(self, row: ScheduleRow) -> None:
         """Remove the schedule from Temporal and then its row; what fails now the reconciler does later."""
+        await self.session.commit()  # the connection is free while Temporal is asked
         try:
             await self.client.delete(row.id)
         except errors.Unavailable:
@@ -230,11 +233,13 @@ class ScheduleService:
     async def _ensured(self, schedule_id: str) -> ScheduleRow:
         """Return the row of a schedule that Temporal has."""
         row = await self.require(schedule_id)
+        await self.session.commit()  # only read so far: the connection is free while Temporal is asked
         if row.applied < row.generation or await self.client.describe(row.id) is None:
             await apply(self.client, self.session, row, lost=True)
         return row
 
     async def _shown(self, row: ScheduleRow) -> Schedule:
+        await self.session.commit()  # the connection is free while Temporal is asked
         seen = await self.client.describe(row.id)
         if seen is None:  # Temporal has lost it, with its database for example
             await apply(self.client, self.session, row, lost=True)
@@ -245,11 +250,24 @@ class ScheduleService:
             row.paused, row.note = seen.paused, seen.note
         return of_row(row, await activity_of(self.executions, self.client, seen))
 
-    async def _follow(self, row: ScheduleRow) -> None:
-        """Take over what Temporal or an operator changed, so that a change of something else keeps it."""
-        seen = await self.client.describe(row.id)
+    async def _followed(self, schedule_id: str, spec: Spec | None) -> ScheduleRow:
+        """Return the row, locked, for a change, to new times perhaps, that Temporal takes.
+
+        What Temporal or an operator changed is taken over, so that a change of something else keeps it.
+        """
+        while True:
+            asked = await self.require(schedule_id)
+            generation = asked.generation
+            await self.session.commit()  # only read so far: the connection is free while Temporal is asked
+            seen = await self.client.describe(schedule_id)
+            if spec is not None:  # refused after the commit, the row would want what cannot be
+                await self.client.check(replace(timetable(asked), spec=spec))
+            row = await self.require(schedule_id, lock=True)
+            if row.generation == generation:  # nobody changed it meanwhile
+                break
         if seen is not None and not row.state_asked:
             row.paused, row.note = seen.paused, seen.note
+        return row
 
     async def _find(self, schedule_id: str, *, lock: bool = False) -> ScheduleRow | None:
         there = col(ScheduleRow.id) == schedule_id, col(ScheduleRow.deleting).is_(False)

@@ -48,6 +48,7 @@ async def activity_of(executions: ExecutionService, client: ScheduleClient, seen
     ids = [scheduled_execution_id(firing) for firing in (*(each.firing_id for each in seen.recent), *seen.running)]
     found = await executions.rows.all(executions.principal.scope, col(ExecutionRow.id).in_(ids))
     rows = {row.id: row for row in found}
+    await executions.session.commit()  # the connection is free while Temporal is asked
     runs = [_run(client, each, rows.get(scheduled_execution_id(each.firing_id))) for each in reversed(seen.recent)]
     recent = list(await asyncio.gather(*runs))
     return ScheduleActivity(
