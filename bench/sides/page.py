@@ -1,0 +1,185 @@
+"""The page: docs/benchmarks.md from the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from sides import names
+from sides.aims import LANGGRAPH, aims, number, show
+from sides.results import Results, Spread
+
+TEMPLATE = Path(__file__).with_name("page.md")
+_WAITING = ("executions", "bytes", "seconds")
+FIGURES = "<!-- figures -->\n\n"
+
+
+def page(figures: dict[str, Any]) -> str:
+    """Return the page."""
+    results = Results(figures)
+    about, setup = TEMPLATE.read_text().split(FIGURES)
+    parts = [about, *_machine(figures["machine"]), *_aims(results)]
+    if figures["steps"]:
+        parts += _steps(results)
+    if figures["stored"]:
+        parts += _stored(results)
+    if figures["load"]:
+        parts += _load(results)
+    if figures["kept"]:
+        parts += _kept(results)
+    if figures["travel"]:
+        parts += _travel(figures["travel"])
+    if figures["requests"]:
+        parts += _requests(figures["requests"])
+    if figures["waiting"]:
+        parts += _waiting(figures["waiting"])
+    if figures["cpu"]:
+        parts += _cpu(figures["cpu"])
+    parts += [setup, *_failed(figures["failed"])]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table, the first column to the left."""
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _machine(machine: dict[str, Any]) -> Iterator[str]:
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    yield table(
+        ["", ""],
+        [
+            ["command", f"`{machine['command']}`"],
+            ["date, commit", f"{machine['date']}, {machine['commit']}"],
+            [
+                "machine",
+                f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}",
+            ],
+            ["load before it began", str(machine["load_before"])],
+            ["versions", f"Python {machine['python']}, {versions}"],
+        ],
+    ).replace("---:", "---")
+
+
+def _aims(results: Results) -> Iterator[str]:
+    verdicts = {True: "met", False: "**missed**", None: "not measured"}
+    why = "Where an aim is missed, [the processor's time](#where-the-time-goes) says why."
+    yield f"## Aims\n\nTemporal on: {results.where}. {why}\n"
+    yield table(["aim", "found", ""], ([aim.text, aim.found, verdicts[aim.met]] for aim in aims(results)))
+
+
+def _steps(results: Results) -> Iterator[str]:
+    yield "## Steps\n\n![Steps a second](benchmarks/steps.png)\n\nMilliseconds a step of one execution alone:\n"
+    alone = [cell for cell in results.figures["steps"] if cell["at_once"] == 1]
+    busy = [cell for cell in results.figures["steps"] if cell["at_once"] > 1]
+    yield _cells(results, alone, results.ms)
+    if busy:
+        yield "Steps a second, many executions at once:\n"
+        yield _cells(results, busy, results.rate)
+    yield "Ratios of steps a second (above 1: Cairn is faster):\n"
+    pairs = [(results.on(names.STEP), results.on(names.BY_HAND))]
+    pairs += [(results.on(names.SEGMENT), base) for base in (LANGGRAPH, names.DBOS)]
+    yield _cells(
+        results,
+        results.figures["steps"],
+        lambda cell, pair: results.ratio(cell, *pair.split(" ÷ ")),
+        [" ÷ ".join(pair) for pair in pairs],
+    )
+
+
+def _cells(results: Results, cells: Sequence[dict[str, Any]], figure: Any, rows: Sequence[str] | None = None) -> str:
+    head = ["", *(f"{each['at_once']} at once, {each['steps']:,} steps, {characters(each['size'])}" for each in cells)]
+    lines = ([row, *(show(figure(cell, row)) for cell in cells)] for row in rows or results.sides)
+    return table(head, lines)
+
+
+def characters(size: int) -> str:
+    """Say how large a payload is."""
+    return f"{size} B" if size < 1_000 else f"{size // 1_000} KB" if size < 1_000_000 else f"{size // 1_000_000} MB"
+
+
+def _stored(results: Results) -> Iterator[str]:
+    stored = results.figures["stored"]
+    yield "## Bytes stored a step\n\n![Bytes stored a step](benchmarks/stored.png)\n"
+    sizes = sorted(map(int, stored))
+    rows = ([side, *(_count(results.bytes(size, side)) for size in sizes)] for side in results.sides)
+    yield table(["", *(f"a text of {characters(size)}" for size in sizes)], rows)
+
+
+def _count(value: int | None) -> str:
+    return "not measured" if value is None else f"{value:,}"
+
+
+def _load(results: Results) -> Iterator[str]:
+    yield "## Agents at once\n\nTen steps of half a second: 5 s is ideal. The most within 1.5 times the ideal:\n"
+    works = {"think": "a step waits", "ask": "a step asks the model server"}
+    rows = ([side, *(show(results.largest(work, side)) for work in works)] for side in results.sides)
+    yield table(["", *works.values()], rows)
+    yield "Time over the ideal by the number at once:\n\n![Agents at once](benchmarks/agents.png)\n"
+
+
+def _kept(results: Results) -> Iterator[str]:
+    kept = results.figures["kept"]
+    turns = sorted({int(each) for of in kept.values() for each in of})
+    yield "## Growth of a chat\n\nEach turn adds a text of 1,000 characters to a list in the state."
+    yield "Milliseconds and bytes a turn, over all turns of a chat:\n"
+    rows = [[side, *(_turn(of.get(str(each))) for each in turns), _times(of, turns)] for side, of in kept.items()]
+    yield table(["", *(f"{each} turns" for each in turns), "bytes, last over first"], rows)
+    yield "![Growth of a chat](benchmarks/chat.png)\n"
+
+
+def _turn(found: dict[str, float] | None) -> str:
+    return "not measured" if found is None else f"{number(found['ms'])} ms, {found['bytes']:,} B"
+
+
+def _times(found: dict[str, dict[str, float]], turns: Sequence[int]) -> str:
+    first, last = (found.get(str(turns[place]), {}).get("bytes", 0) for place in (0, -1))
+    return f"{last / first:.1f}" if first and last else "not measured"
+
+
+def _travel(travel: dict[str, dict[str, list[float]]]) -> Iterator[str]:
+    points = sorted({int(each) for of in travel.values() for each in of})
+    yield "## Going back\n\nSeconds from asking for it until the one step after that point has been done again, and the"
+    yield "execution has ended; a roll back ends when it has landed, paused:\n"
+    rows = ([name, *(show(Spread.of(of.get(str(each), []))) for each in points)] for name, of in travel.items())
+    yield table(["", *(f"step {each:,}" for each in points)], rows)
+
+
+def _waiting(waiting: dict[str, dict[str, float]]) -> Iterator[str]:
+    yield "## Waiting for a person\n\nWhat executions cost that wait, and memory by which programs grew (MB). The last"
+    yield "column is no measurement: what bytes for 100,000 would be at the same cost each.\n"
+    rows: list[list[str]] = []
+    for side, found in waiting.items():
+        grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name not in _WAITING)
+        size = found["bytes"] * 100_000 / 1e6
+        started = found["executions"] / found["seconds"]
+        rows.append(
+            [side, f"{found['executions']:,}", f"{started:,.0f}", f"{found['bytes']:,}", grown, f"{size:,.0f} MB"]
+        )
+    yield table(["", "executions", "started a second", "bytes each", "memory", "100,000 extrapolated"], rows)
+
+
+def _requests(requests: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
+    for where, of in requests.items():
+        yield f"## Requests to Cairn, {where}\n\nMilliseconds; a list is of 100,000 executions, 20 a page:\n"
+        rows = ([name, *(f"{found[rank]:.1f}" for rank in ("p50", "p99")), _rate(found)] for name, found in of.items())
+        yield table(["", "p50", "p99", "a second"], rows)
+
+
+def _rate(found: dict[str, float]) -> str:
+    return f"{found['per_second']:,.0f}" if "per_second" in found else ""
+
+
+def _cpu(cpu: dict[str, dict[str, float]]) -> Iterator[str]:
+    programs = sorted({name for each in cpu.values() for name in each})
+    yield "## Where the time goes\n\nMilliseconds of the processor a step, 20 executions of 20 steps at once:\n"
+    rows = ([side, *(f"{of[name]:.2f}" if name in of else "" for name in programs)] for side, of in cpu.items())
+    yield table(["", *programs], rows)
+
+
+def _failed(failed: Sequence[str]) -> Iterator[str]:
+    if failed:
+        yield "## What was not done\n\nA side that fails has no figure for that:\n"
+        yield "\n".join(f"- {each}" for each in failed)

@@ -1,0 +1,264 @@
+"""What is measured: the sides take turns, round by round, so that what else the machine does meets all of them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sides.cpu import Cpu, memory
+from sides.side import Failed, Side
+from sides.talk import Job
+from sides.work import THINKING
+
+LOAD_STEPS = 10
+IDEAL = LOAD_STEPS * THINKING
+BEARABLE = 1.5
+"""Times the ideal that an agent's user bears."""
+
+MOST = 1_000
+BATCH = 50
+"""Executions that are started at once to wait."""
+
+BISECTIONS = 3
+LONG = 2_000
+KEPT = (50, 100, 250, 500)
+SETTLES = 2.0
+"""Seconds after which a server has stored what it was told."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One load: so many executions at once, each of so many steps, each step of so many characters."""
+
+    steps: int
+    at_once: int
+    size: int = 100
+
+    @property
+    def rounds(self) -> int:
+        """How often it is measured where time is short."""
+        return 3 if self.steps * self.at_once <= 400 else 1
+
+
+QUICK = (
+    Cell(1, 1),
+    Cell(20, 1),
+    Cell(200, 1),
+    Cell(LONG, 1),
+    Cell(20, 20),
+    Cell(20, 200),
+    Cell(20, 1, 10_000),
+    Cell(20, 20, 10_000),
+    Cell(20, 1, 1_000_000),
+)
+TINY = (Cell(20, 1), Cell(20, 5), Cell(60, 1))
+CHARACTERS = 40_000_000
+"""What one cell writes at most."""
+
+FULL = tuple(
+    Cell(*each)
+    for each in itertools.product((1, 20, 200, LONG), (1, 20, 200), (100, 10_000, 1_000_000))
+    if each[0] * each[1] <= 2 * LONG and each[0] * each[1] * each[2] <= CHARACTERS
+)
+
+
+@dataclass
+class Found:
+    """What was found, ready for JSON.
+
+    Attributes:
+        steps: seconds of each round, by cell and side.
+        cpu: milliseconds of CPU a step, by side and program.
+        stored: bytes a step, by characters a step and side.
+        load: seconds over the ideal, by work, side and number of executions at once.
+        largest: largest number of executions at once that users bear, by work and side.
+        kept: seconds and bytes a turn, by side and number of turns.
+        travel: seconds of going back, by side and way, and by step.
+        requests: milliseconds of requests to Cairn, by that on which its Temporal stands, and by request.
+        waiting: what executions that wait for a person cost, by side.
+        failed: what a side did not do, and why.
+    """
+
+    steps: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    cpu: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    stored: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    load: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    largest: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
+    kept: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    travel: dict[str, dict[str, list[float]]] = field(default_factory=dict[str, dict[str, list[float]]])
+    requests: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    waiting: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    failed: list[str] = field(default_factory=list[str])
+
+
+class Plan:
+    """Measures sides."""
+
+    def __init__(self, found: Found, folder: Path) -> None:
+        """Take where to write what is found, and the folder of the servers' data."""
+        self.found = found
+        self._folder = folder
+
+    async def _try(self, side: Side, job: Job, at_once: int = 1) -> float | None:
+        """Return the seconds of all; None when the side fails, which is written down."""
+        try:
+            return await side.run(job, at_once)
+        except Failed as failed:
+            note = f"{at_once} executions of {job.steps} steps, {job.size} characters, {job.work}: {failed}"
+            self.found.failed.append(note)
+            say(note)
+            return None
+
+    async def warm(self, sides: Sequence[Side], works: Sequence[str]) -> None:
+        """Have each side do each kind of work once."""
+        for side, work in itertools.product(sides, works):
+            if work in side.works:
+                await self._try(side, Job(5, 100, work), 3)
+
+    async def steps(self, sides: Sequence[Side], cells: Sequence[Cell], rounds: Callable[[Cell], int]) -> None:
+        """Measure executions whose steps do nothing but bring a text."""
+        for cell in cells:
+            seconds: dict[str, list[float | None]] = {side.name: [] for side in sides}
+            for turn in range(rounds(cell)):
+                for side in rotated(sides, turn):
+                    cpu = Cpu(self._folder)
+                    took = await self._try(side, Job(cell.steps, cell.size), cell.at_once)
+                    seconds[side.name].append(took)
+                    if took is not None and cell == Cell(20, 20):
+                        self.found.cpu[side.name] = cpu.since(cell.steps * cell.at_once)
+            say(f"{cell}: {' '.join(f'{name} {shown(each)};' for name, each in seconds.items())}")
+            self.found.steps.append(
+                {"steps": cell.steps, "at_once": cell.at_once, "size": cell.size, "seconds": seconds}
+            )
+
+    async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, steps: int) -> None:
+        """Measure what a step leaves on the disk."""
+        for size in sizes:
+            found = self.found.stored.setdefault(str(size), {})
+            for side in sides:
+                await asyncio.sleep(SETTLES)
+                before = side.stored()
+                if await self._try(side, Job(steps, size), executions) is not None:
+                    await asyncio.sleep(SETTLES)
+                    found[side.name] = round((side.stored() - before) / (executions * steps))
+            say(f"bytes a step of {size} characters: {found}")
+
+    async def load(self, sides: Sequence[Side], work: str, rounds: int, most: int = MOST) -> None:
+        """Measure agents: how many at once until one takes much longer than its model does."""
+        for turn in range(rounds):
+            for side in rotated([side for side in sides if work in side.works], turn):
+                times = self.found.load.setdefault(work, {}).setdefault(side.name, {})
+                largest = await self._largest(side, work, times, most)
+                self.found.largest.setdefault(work, {}).setdefault(side.name, []).append(largest)
+                say(f"agents that {work} at once: {side.name} {largest}; {times}")
+
+    async def _largest(self, side: Side, work: str, times: dict[str, float], most: int) -> int:
+        """Return the largest number within what is bearable: by doubling, then by bisection, then on a line."""
+        good, good_time, bad, bad_time = 0, 1.0, 0, 0.0
+        at_once, left = 10, BISECTIONS
+        while left and at_once > good:
+            seconds = await self._try(side, Job(LOAD_STEPS, 100, work), at_once)
+            over = seconds / IDEAL if seconds is not None else float("inf")
+            times[str(at_once)] = round(over, 3)
+            if over <= BEARABLE:
+                good, good_time = at_once, over
+            else:
+                bad, bad_time = at_once, over
+            if good >= most:
+                return most
+            left -= 1 if bad else 0
+            at_once = min(good * 2, most) if not bad else (good + bad) // 2
+        if bad_time == float("inf") or bad_time <= good_time:
+            return good
+        return good + int((bad - good) * (BEARABLE - good_time) / (bad_time - good_time))
+
+    async def kept(self, sides: Sequence[Side], turns: Sequence[int] = KEPT) -> None:
+        """Measure chats: each turn adds a text of a thousand characters to a list in the state."""
+        for side, count in itertools.product(sides, turns):
+            await asyncio.sleep(SETTLES)
+            before = side.stored()
+            seconds = await self._try(side, Job(count, 1_000, keep=True))
+            if seconds is None:
+                break
+            await asyncio.sleep(SETTLES)
+            found = {"ms": round(seconds * 1_000 / count, 3), "bytes": round((side.stored() - before) / count)}
+            self.found.kept.setdefault(side.name, {})[str(count)] = found
+            say(f"a chat of {count} turns: {side.name} {found}")
+
+    async def travel(self, sides: Sequence[Side], points: Sequence[int], rounds: int) -> None:
+        """Measure going back to a step of an execution, until the step after it has been done again."""
+        for point, turn in itertools.product(points, range(rounds)):
+            for side in rotated(sides, turn):
+                try:
+                    ways = await side.travel(Job(point + 1, 100))
+                except Failed as failed:
+                    self.found.failed.append(f"going back to step {point}: {failed}")
+                    ways = {}
+                for way, seconds in ways.items():
+                    of = self.found.travel.setdefault(f"{side.name}: {way}", {})
+                    of.setdefault(str(point), []).append(round(seconds, 4))
+            say(f"going back to step {point}: {self.found.travel}")
+
+    async def waiting(self, sides: Sequence[Side], executions: int) -> None:
+        """Measure what executions cost that wait for a person: bytes on the disk, and memory of all programs."""
+        for side in (side for side in sides if "wait" in side.works):
+            await asyncio.sleep(SETTLES)
+            bytes, before = side.stored(), memory(self._folder)
+            took = 0.0
+            for _ in range(executions // BATCH):
+                seconds = await self._try(side, Job(1, 100, "wait"), BATCH)
+                if seconds is None:
+                    break
+                took += seconds
+            else:
+                await asyncio.sleep(SETTLES * 5)
+                now = memory(self._folder)
+                grown = {name: round(now[name] - before.get(name, 0), 1) for name in now}
+                self.found.waiting[side.name] = {
+                    "executions": executions,
+                    "bytes": round((side.stored() - bytes) / executions),
+                    "seconds": round(took, 1),
+                    **{name: mb for name, mb in grown.items() if abs(mb) >= 1},
+                }
+                say(f"waiting: {side.name} {self.found.waiting[side.name]}")
+
+    async def requests(self, callers: Mapping[str, Mapping[str, str]], count: int, rows: int) -> None:
+        """Measure requests to Cairn's API."""
+        program = str(Path(__file__).with_name("run_requests.py"))
+        for where, environment in callers.items():
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                program,
+                str(count),
+                str(rows),
+                env={**os.environ, **environment},
+                stdout=asyncio.subprocess.PIPE,
+            )
+            answer, _ = await process.communicate()
+            if process.returncode:
+                self.found.failed.append(f"requests to Cairn, {where}")
+            else:
+                self.found.requests[where] = json.loads(answer)
+                say(f"requests, {where}: {self.found.requests[where]}")
+
+
+def rotated(sides: Sequence[Side], turn: int) -> Iterator[Side]:
+    """Begin each round with another side."""
+    start = turn % max(len(sides), 1)
+    return itertools.chain(sides[start:], sides[:start])
+
+
+def shown(seconds: Sequence[float | None]) -> str:
+    """Return seconds for the log."""
+    return "/".join("-" if each is None else f"{each:.2f}" for each in seconds)
+
+
+def say(line: str) -> None:
+    """Tell how far it has come."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,90 @@
+"""Questions to the figures."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sides import names
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Smallest, median and largest of the rounds."""
+
+    low: float
+    middle: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread | None:
+        """Return the spread of values, None of none."""
+        return cls(min(values), statistics.median(values), max(values)) if values else None
+
+
+class Results:
+    """The figures of one run.
+
+    Attributes:
+        figures: as they stand in the JSON.
+        sides: names of those that did something.
+        where: on what Temporal stands in the main comparison.
+    """
+
+    def __init__(self, figures: dict[str, Any]) -> None:
+        """Take the figures."""
+        self.figures = figures
+        seen = [cell["seconds"] for cell in figures["steps"]] + [figures["kept"], *figures["load"].values()]
+        self.sides = list(dict.fromkeys(name for each in seen for name in each))
+        on_postgresql = names.on(names.STEP, names.POSTGRESQL) in self.sides
+        self.where = names.POSTGRESQL if on_postgresql else names.DEV
+
+    def on(self, name: str) -> str:
+        """Name a side on the Temporal of the main comparison."""
+        return names.on(name, self.where)
+
+    def cell(self, steps: int, at_once: int, size: int = 100) -> dict[str, Any] | None:
+        """Return a cell if it was measured."""
+        wanted = (steps, at_once, size)
+        found = (each for each in self.figures["steps"] if (each["steps"], each["at_once"], each["size"]) == wanted)
+        return next(found, None)
+
+    def ms(self, cell: dict[str, Any], side: str) -> Spread | None:
+        """Return the milliseconds of a step of one execution among those at once."""
+        return Spread.of([each * 1_000 / cell["steps"] for each in _done(cell, side)])
+
+    def rate(self, cell: dict[str, Any], side: str) -> Spread | None:
+        """Return steps a second of all executions together."""
+        return Spread.of([cell["steps"] * cell["at_once"] / each for each in _done(cell, side)])
+
+    def ratio(self, cell: dict[str, Any], side: str, base: str) -> Spread | None:
+        """Return the rate of a side over another's, round by round."""
+        pairs = zip(cell["seconds"].get(side, []), cell["seconds"].get(base, []), strict=False)
+        return Spread.of([b / a for a, b in pairs if a and b])
+
+    def growth(self, side: str, steps: int, base: int) -> float | None:
+        """Return what a step of a long execution takes over one of a short execution."""
+        long, short = self.cell(steps, 1), self.cell(base, 1)
+        if long is None or short is None:
+            return None
+        a, b = self.ms(long, side), self.ms(short, side)
+        return a.middle / b.middle if a and b else None
+
+    def request(self, name: str, base: str) -> float | None:
+        """Return the median time of one kind of request over another's."""
+        found = self.figures["requests"].get(self.where, {})
+        return found[name]["p50"] / found[base]["p50"] if name in found and base in found else None
+
+    def largest(self, work: str, side: str) -> Spread | None:
+        """Return the largest number of agents at once within what is bearable."""
+        return Spread.of(self.figures["largest"].get(work, {}).get(side, []))
+
+    def bytes(self, size: int, side: str) -> int | None:
+        """Return the bytes that a step leaves."""
+        return self.figures["stored"].get(str(size), {}).get(side)
+
+
+def _done(cell: dict[str, Any], side: str) -> list[float]:
+    return [each for each in cell["seconds"].get(side, []) if each]

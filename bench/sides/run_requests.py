@@ -1,0 +1,144 @@
+"""Requests to Cairn's API: prints one line of JSON. Its installation is the one that the environment names.
+
+A start is compared with a bare start of a workflow, in turns. Lists are of 100,000 executions, which are copies of one
+that has run: rows of the database, as lists read them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import uuid
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import httpx2
+import uvloop
+from figures import percentile
+from graphs import loop
+from handwritten import TASK_QUEUE, HandWritten, Work
+from sqlalchemy import text
+from talk import Job, timed
+
+from cairn import orderly
+from cairn.persistence.session import Database, create_engine
+from cairn.persistence.tables import ExecutionRow
+from cairn.settings import Settings
+from cairn.temporal.connection import connect
+
+EXECUTIONS = "/api/v1/executions"
+CLIENTS = 50
+PAGE_SIZE = 20
+_OWN = {"id": "'row_' || i", "temporal_id": "'row_' || i", "tag": "'row_' || i"}
+
+
+async def fill(rows: int, id: str) -> None:
+    """Copy the row of an execution that has ended so many times."""
+    columns = [column.name for column in ExecutionRow.metadata.tables["executions"].columns if column.name != "key"]
+    values = [_OWN.get(name, f"executions.{name}") for name in columns]
+    database = Database(create_engine(Settings().database))
+    async with database.transaction() as session:
+        await session.execute(
+            text(
+                f"INSERT INTO executions ({', '.join(columns)}) "
+                f"WITH RECURSIVE numbers(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {rows}) "
+                f"SELECT {', '.join(values)} FROM executions, numbers WHERE executions.id = '{id}'"
+            )
+        )
+    async with database.transaction() as session:
+        await session.execute(text("ANALYZE executions"))
+    await database.dispose()
+
+
+async def one_by_one(count: int, *requests: Callable[[], Awaitable[Any]]) -> list[dict[str, float]]:
+    """Return the milliseconds of requests that are made in turns."""
+    found: list[list[float]] = [[] for _ in requests]
+    for _ in range(count):
+        for times, request in zip(found, requests, strict=True):
+            times.append(await timed(request()) * 1_000)
+    return [{f"p{rank}": round(percentile(times, rank), 2) for rank in (50, 99)} for times in found]
+
+
+async def together(count: int, request: Callable[[], Awaitable[Any]]) -> dict[str, float]:
+    """Return requests a second of fifty clients, and the milliseconds of one."""
+    times: list[float] = []
+
+    async def client() -> None:
+        for _ in range(count // CLIENTS):
+            times.append(await timed(request()) * 1_000)
+
+    seconds = await timed(asyncio.gather(*(client() for _ in range(CLIENTS))))
+    ranks = {f"p{rank}": round(percentile(times, rank), 2) for rank in (50, 99)}
+    return {**ranks, "per_second": round(len(times) / seconds, 1)}
+
+
+class Requests:
+    """The requests."""
+
+    def __init__(self, api: httpx2.AsyncClient, graph: str) -> None:
+        """Take a client and the uuid of a graph that ends at once."""
+        self._api = api
+        self._graph = graph
+
+    async def get(self, path: str, **query: int) -> Any:
+        """Read something."""
+        return (await self._api.get(path, params=query)).raise_for_status().json()
+
+    async def start(self) -> Any:
+        """Start an execution."""
+        reply = await self._api.post(EXECUTIONS, json={"workflow_id": self._graph, "input_data": {}})
+        return reply.raise_for_status().json()
+
+    async def first_event(self, id: str) -> None:
+        """Follow an execution until its first event."""
+        async with self._api.stream("GET", f"{EXECUTIONS}/{id}/events") as stream:
+            async for line in stream.aiter_lines():
+                if line.startswith("data:"):
+                    return
+        raise RuntimeError("no event came")
+
+
+async def main(count: int, rows: int) -> None:
+    """Measure and print."""
+    client = await connect(Settings(), lazy=False)
+    async with httpx2.AsyncClient(
+        base_url=os.environ["BENCH_URL"],
+        headers={"X-API-Key": os.environ["BENCH_KEY"]},
+        timeout=120,
+        trust_env=False,
+        limits=httpx2.Limits(max_connections=CLIENTS),
+    ) as api:
+        body = {"name": "bench-requests", "definition": loop(Job(1, 100), "step")}
+        made = (await api.post("/api/v1/workflow/create/definition", json=body)).raise_for_status().json()
+        requests = Requests(api, made["uuid"])
+
+        async def bare() -> None:
+            await client.start_workflow(
+                HandWritten.run, Work(steps=0), id=f"bench-{uuid.uuid4()}", task_queue=TASK_QUEUE
+            )
+
+        execution = await requests.start()
+        id = execution["id"]
+        await client.get_workflow_handle(execution["temporal"]["workflow_id"]).result()
+        found: dict[str, Any] = {}
+        await one_by_one(5, requests.start, bare)
+        found["POST /executions"], found["bare start of a workflow"] = await one_by_one(count, requests.start, bare)
+        (found["GET one"],) = await one_by_one(count, lambda: requests.get(f"{EXECUTIONS}/{id}"))
+        found[f"GET one, {CLIENTS} clients"] = await together(count, lambda: requests.get(f"{EXECUTIONS}/{id}"))
+        found[f"POST /executions, {CLIENTS} clients"] = await together(count, requests.start)
+        found[f"first event, {CLIENTS} clients"] = await together(count, lambda: requests.first_event(id))
+        await fill(rows, id)
+        last = rows // PAGE_SIZE
+        pages = [lambda page=page: requests.get(EXECUTIONS, page=page, page_size=PAGE_SIZE) for page in (1, last)]
+        assert len((await pages[1]())["items"]) == PAGE_SIZE
+        found["list, page 1"], found[f"list, page {last:,}"] = await one_by_one(count // 2, *pages)
+        print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    orderly.run(lambda: uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]))))

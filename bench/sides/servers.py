@@ -1,0 +1,208 @@
+"""The servers that the sides need, on this host, and the sides that stand on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import handwritten
+import psycopg
+
+from cairn import orderly
+from cairn.cli.demo.installation import Installation
+from cairn.ports import find_free
+from chaos.cluster import Cluster, Postgresql
+from chaos.programs import until
+from sides import names, venvs
+from sides.side import Side
+from sides.stored import FolderStore, PostgresqlStore, SqliteStore, Store
+from sides.work import MODEL_URL
+
+HERE = Path(__file__).parent
+HOST = "127.0.0.1"
+START = 90.0
+EVERYTHING = frozenset({"produce", "think", "ask", "wait"})
+SEGMENTS = frozenset({"produce", "ask"})
+"""A segment holds calls of models and code; a tool that thinks would be outside of it, as is a wait."""
+
+
+@dataclass
+class Servers:
+    """What is to be started.
+
+    Attributes:
+        folder: of all data.
+        slots: activities that a worker runs at a time; None for the products' own numbers.
+        temporal: on what Temporal stands, each of them.
+        peers: the other systems, by the names of their environments.
+        sides: those that can be measured, once it is open.
+        callers: environments with which programs reach Cairn, by that on which its Temporal stands.
+    """
+
+    folder: Path
+    slots: int | None
+    temporal: Sequence[str]
+    peers: Sequence[str]
+    sides: list[Side] = field(default_factory=list[Side])
+    callers: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[list[Side]]:
+        """Start everything, for as long as the block lasts."""
+        async with self._stack:
+            port = find_free()
+            await self._program("model", [sys.executable, str(HERE / "model_server.py"), str(port)], {}, port)
+            self._model = f"http://{HOST}:{port}/v1"
+            server = await asyncio.to_thread(Postgresql, self.folder, fsync=True)
+            self._stack.callback(server.stop)
+            for where in self.temporal:
+                await (self._on_postgresql(server) if where == names.POSTGRESQL else self._cairn(where, {}, []))
+            await self._peers(server)
+            for side in self.sides:
+                await side.open()
+                self._stack.push_async_callback(side.close)
+            yield self.sides
+
+    async def _on_postgresql(self, server: Postgresql) -> None:
+        cluster = Cluster(self.folder, database_port=server.port)
+        await cluster.prepare(self._stack)
+        self._stack.push_async_callback(cluster.program.stop)
+        cluster.program.start()
+        await until(cluster.ready, START, "Temporal on PostgreSQL answering")
+        dsn = create_database(server.dsn, "cairn")
+        settings = {
+            "TEMPORAL_ADDRESS": cluster.address,
+            "CAIRN_DATABASE_URL": dsn.replace("postgresql:", "postgresql+psycopg:"),
+        }
+        databases = [dsn, *(dsn.replace("/cairn", f"/{name}") for name in ("temporal", "temporal_visibility"))]
+        await self._cairn(names.POSTGRESQL, settings, [PostgresqlStore(each) for each in databases])
+
+    async def _cairn(self, where: str, settings: Mapping[str, str], stores: Sequence[Store]) -> None:
+        """Start Cairn and the worker of the workflow by hand, beside one Temporal."""
+        home = self.folder / where.replace(" ", "-")
+        home.mkdir()
+        slots = {"CAIRN_WORKER_ACTIVITIES": str(self.slots), handwritten.SLOTS: str(self.slots)} if self.slots else {}
+        own = {
+            "PYTHONPATH": os.pathsep.join(filter(None, (os.environ.get("PYTHONPATH"), str(HERE)))),
+            "CAIRN_TOOL_MODULES": '["bench_tools"]',
+            "CAIRN_OPENAI_BASE_URL": self._model,
+            "CAIRN_STREAM_MODELS": "false",
+            "CAIRN_LOG_LEVEL": "WARNING",
+            MODEL_URL: self._model,
+        }
+        installation = Installation(home, {**own, **slots, **settings})
+        await asyncio.to_thread(installation.start)
+        self._stack.callback(installation.stop)
+        environment = {
+            **installation.environment,
+            orderly.PARENT_VARIABLE: str(os.getpid()),
+            "BENCH_URL": installation.url,
+            "BENCH_KEY": installation.key,
+        }
+        self.callers[where] = environment
+        worker = [sys.executable, str(HERE.parent / "handwritten.py")]
+        await self._program(f"by-hand-{home.name}", worker, environment)
+        files = [SqliteStore(home / "cairn.db"), SqliteStore(home / "temporal.db")]
+        kept = [*(stores or files), FolderStore(home / "blobs")]
+        for name, command, works in (
+            (names.STEP, ["run_cairn.py", "step"], EVERYTHING),
+            (names.SEGMENT, ["run_cairn.py", "segment"], SEGMENTS),
+            (names.BY_HAND, ["run_temporal.py"], EVERYTHING),
+        ):
+            self._add(names.on(name, where), [sys.executable, *command], kept, environment, works)
+
+    async def _peers(self, server: Postgresql) -> None:
+        """Start what the peers need, each on a database of its own."""
+        if "langgraph" in self.peers:
+            python = venvs.python("langgraph")
+            for durability in ("sync", "async", "exit"):
+                dsn = create_database(server.dsn, f"langgraph_{durability}")
+                command = [python, "run_langgraph.py", durability, dsn]
+                self._add(names.langgraph(durability), command, [PostgresqlStore(dsn)])
+            file = self.folder / "langgraph.db"
+            self._add(names.LANGGRAPH_SQLITE, [python, "run_langgraph.py", "sync", str(file)], [SqliteStore(file)])
+        if "dbos" in self.peers:
+            dsn = create_database(server.dsn, "dbos")
+            self._add(names.DBOS, [venvs.python("dbos"), "run_dbos.py", dsn], [PostgresqlStore(dsn)])
+        if "prefect" in self.peers:
+            await self._prefect(self.folder / "prefect", create_database(server.dsn, "prefect"))
+
+    async def _prefect(self, home: Path, dsn: str) -> None:
+        python, port = venvs.python("prefect"), find_free()
+        environment = {
+            "PREFECT_HOME": str(home),
+            "PREFECT_API_URL": f"http://{HOST}:{port}/api",
+            "PREFECT_API_DATABASE_CONNECTION_URL": dsn.replace("postgresql:", "postgresql+asyncpg:"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_UI_ENABLED": "false",
+            "PREFECT_LOGGING_TO_API_ENABLED": "false",
+            "PREFECT_LOGGING_LEVEL": "ERROR",
+            "DO_NOT_TRACK": "1",
+        }
+        command = [python, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
+        await self._program("prefect", command, environment, port)
+        stores = [PostgresqlStore(dsn), FolderStore(home / "storage")]
+        self._add(names.PREFECT, [python, "run_prefect.py"], stores, environment, EVERYTHING - {"wait"})
+
+    def _add(
+        self,
+        name: str,
+        command: Sequence[str],
+        stores: Sequence[Store],
+        environment: Mapping[str, str] | None = None,
+        works: frozenset[str] = EVERYTHING,
+    ) -> None:
+        python, program, *arguments = command
+        log = self.folder / f"{name.replace(' ', '-').replace(',', '')}.log"
+        told = {MODEL_URL: self._model, **(environment or {})}
+        self.sides.append(Side(name, [python, str(HERE / program), *arguments], told, log, stores, works))
+
+    async def _program(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], port: int | None = None
+    ) -> None:
+        """Start a program, which ends with the servers, and wait until it listens."""
+        file = self.folder / f"{name}.log"
+        process = _start(command, {**os.environ, **environment}, file)
+        self._stack.callback(_end, process)
+        deadline = time.monotonic() + START
+        while port is not None and not _listens(port):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{name} does not come up; its log ends so:\n{file.read_text()[-2_000:]}")
+            await asyncio.sleep(0.1)
+
+
+def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex((HOST, port)) == 0
+
+
+def create_database(dsn: str, name: str) -> str:
+    """Create a database on a server; return its own URL."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{dsn.rpartition('/')[0]}/{name}"

@@ -1,0 +1,100 @@
+"""The driver's end of a side: its process, what it can do, and what it leaves on the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from sides.stored import Store
+from sides.talk import Job
+
+TIMEOUT = 900.0
+
+
+class Failed(RuntimeError):
+    """A side did not do a job."""
+
+
+@dataclass
+class Side:
+    """One system in one mode.
+
+    Attributes:
+        name: shown to readers.
+        command: of its process.
+        environment: of its process, beside the driver's own.
+        log: file of its stderr.
+        stores: where its executions are stored.
+        works: kinds of work that it can do.
+        programs: pids by name of what works for it beside its process.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    log: Path
+    stores: Sequence[Store] = ()
+    works: frozenset[str] = frozenset({"produce", "think", "ask"})
+    programs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    process: asyncio.subprocess.Process | None = None
+
+    async def open(self) -> None:
+        """Start its process."""
+        with self.log.open("ab") as log:
+            self.process = await asyncio.create_subprocess_exec(
+                *self.command,
+                env={**os.environ, **self.environment},
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                limit=2**24,
+            )
+
+    async def close(self) -> None:
+        """End its process, by closing the pipe and if need be by force."""
+        process, self.process = self.process, None
+        if process is None or process.stdin is None:
+            return
+        process.stdin.close()
+        try:
+            await asyncio.wait_for(process.wait(), 15)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+
+    async def run(self, job: Job, at_once: int = 1) -> float:
+        """Run executions; return the seconds that all took.
+
+        Raises:
+            Failed: it did not do it, or not in time.
+        """
+        return (await self._ask(job, at_once))["seconds"]
+
+    async def travel(self, job: Job) -> dict[str, float]:
+        """Run one execution and go back to before its last step; return the seconds by way, none if there is none.
+
+        Raises:
+            Failed: it did not do it, or not in time.
+        """
+        return await self._ask(job, 0)
+
+    async def _ask(self, job: Job, at_once: int) -> dict[str, float]:
+        process = self.process
+        assert process is not None and process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps({**asdict(job), "at_once": at_once}).encode() + b"\n")
+        try:
+            line = await asyncio.wait_for(process.stdout.readline(), TIMEOUT)
+        except TimeoutError:
+            raise Failed(f"{self.name}: no answer within {TIMEOUT:.0f} s") from None
+        answer = json.loads(line or '{"error": "its process ended"}')
+        if "error" in answer:
+            raise Failed(f"{self.name}: {answer['error']}")
+        return answer
+
+    def stored(self) -> int:
+        """Return the bytes that its stores hold now."""
+        return sum(store.bytes() for store in self.stores)

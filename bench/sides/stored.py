@@ -1,0 +1,65 @@
+"""How many bytes a side's executions take on the disk: what is alive, with its indexes, and no space that is free."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+
+
+class Store(Protocol):
+    """A place where something is stored."""
+
+    def bytes(self) -> int:
+        """Return the bytes that it holds."""
+        ...
+
+
+@dataclass(frozen=True)
+class PostgresqlStore:
+    """A database, which is rewritten without its dead rows before it is measured."""
+
+    dsn: str
+
+    def bytes(self) -> int:
+        """Return the size of its tables, their indexes and what is stored out of line."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            connection.execute("VACUUM FULL")
+            # The system's own tables stay as they are.
+            found = connection.execute(
+                "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
+                "WHERE relkind = 'r' AND relnamespace NOT IN ('pg_catalog'::regnamespace, "
+                "'information_schema'::regnamespace)"
+            ).fetchone()
+        assert found is not None
+        return int(found[0])
+
+
+@dataclass(frozen=True)
+class SqliteStore:
+    """A database in a file, without its free pages."""
+
+    file: Path
+
+    def bytes(self) -> int:
+        """Return the size of the pages in use."""
+        connection = sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30)
+        try:
+            one = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
+            return (one[0] - one[1]) * connection.execute("PRAGMA page_size").fetchone()[0]
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True)
+class FolderStore:
+    """The files of a folder."""
+
+    folder: Path
+
+    def bytes(self) -> int:
+        """Return the size of its files."""
+        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())

@@ -1,0 +1,35 @@
+"""One environment a peer, under ``.tools/peers``, exactly as its lock says."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+LOCKS = Path(__file__).with_name("locks")
+FOLDER = ROOT / ".tools" / "peers"
+
+
+def python(name: str) -> str:
+    """Make the environment of a peer, if it is not as its lock says; return its interpreter."""
+    lock, folder = LOCKS / f"{name}.lock", FOLDER / name
+    found, stamp = folder / "bin" / "python", folder / ".lock"
+    if stamp.exists() and stamp.read_text() == lock.read_text():
+        return str(found)
+    uv = shutil.which("uv") or str(ROOT / ".tools" / "bin" / "uv")
+    print(f"setting up {name} …", file=sys.stderr)
+    if not found.exists():
+        subprocess.run([uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)], check=True)
+    sync = [uv, "pip", "sync", "--quiet", "--python", str(found), "--require-hashes", str(lock)]
+    subprocess.run(sync, check=True)
+    stamp.write_text(lock.read_text())
+    return str(found)
+
+
+def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:
+    """Return the versions of packages in a lock."""
+    lines = (LOCKS / f"{name}.lock").read_text().splitlines()
+    pinned = dict(line.split(" ")[0].split("==") for line in lines if line[:1].isalnum())
+    return {package: pinned[package] for package in packages}
