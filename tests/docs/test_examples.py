@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from installation import Cairn
+from servers.listen import serve
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.routing import Route
 
 from cairn.cli.graph_file import read_graph
 from cairn.domain.tools import load_tools
@@ -42,3 +48,19 @@ async def test_it_runs_to_its_end(cairn: Cairn, file: Path) -> None:
     done = await cairn.reach(execution.id, "completed")
     assert all(value is not None for name, value in done.output_data.items() if name != "review"), done.output_data
     assert len(done.checkpoints) > 2
+
+
+async def test_research_is_reviewed_until_the_reviewer_agrees(cairn: Cairn) -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def review(request: Request) -> JSONResponse:
+        sent.append(await request.json())
+        return JSONResponse({"approved": len(sent) == 2, "remarks": "Say more of retries."})
+
+    definition = read_graph(FOLDER / "research.json")
+    async with serve(Starlette(routes=[Route("/review", review, methods=["POST"])])) as url:
+        given = {**definition["input_schema"]["examples"][0], "review_url": f"{url}/review"}
+        done = await cairn.reach((await cairn.run(definition, given)).id, "completed")
+    assert done.output_data["review"] == {"approved": True, "remarks": "Say more of retries."}
+    assert [(each["topic"], bool(each["report"])) for each in sent] == [("durable agents", True)] * 2
+    assert sent[1]["report"] == done.output_data["report"]

@@ -1,4 +1,4 @@
-"""The guide to subgraphs and maps: its graph is run as it stands, and what it names exists."""
+"""The guide to subgraphs and maps: its graphs are run as they stand, and what it names exists."""
 
 from __future__ import annotations
 
@@ -18,13 +18,25 @@ from workflows.work import MAP_CHUNK
 GUIDE = (Path(__file__).parents[2] / "docs" / "subgraphs-and-maps.md").read_text()
 
 
-async def test_its_graph_runs(cairn: Cairn) -> None:
-    (text,) = re.findall(r"^```json graph\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
-    execution = await cairn.run(json.loads(text), {"topics": ["heartbeats", "retries", ""], "limit": 2})
+EACH, LOOK_UP, ASKING = re.findall(r"^```json graph\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+
+
+async def test_its_map_runs(cairn: Cairn) -> None:
+    execution = await cairn.run(json.loads(EACH), {"topics": ["heartbeats", "retries", ""], "limit": 2})
     done = await cairn.reach(execution.id, "completed")
     first, second, third = done.output_data["found"]
     assert (first["value"]["number"], second["value"]["topic"]) == (0, "retries")
     assert third["error"]["code"] == "invalid_arguments"
+
+
+async def test_its_two_graphs_run_one_in_the_other(cairn: Cairn) -> None:
+    below = await cairn.publish(json.loads(LOOK_UP))
+    asking = await cairn.publish(json.loads(ASKING.replace("LOOK_UP", below)))
+    known = await cairn.start(asking, {"question": "heartbeats"})
+    unknown = await cairn.start(asking, {"question": "xyzzy"})
+    assert (await cairn.reach(known.id, "completed")).output_data == {"read": "Heartbeats and leases"}
+    told = (await cairn.reach(unknown.id, "completed")).output_data
+    assert told["read"] == "nothing" and "Nothing is known of xyzzy" in told["because"]
 
 
 def test_its_limits_are_those_of_the_code() -> None:

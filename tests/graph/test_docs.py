@@ -50,7 +50,7 @@ def lines(kind: str) -> list[str]:
 
 
 @pytest.mark.parametrize("example", blocks("json graph"))
-def test_every_graph_is_valid_and_runs(example: str) -> None:
+def test_every_graph_is_valid(example: str) -> None:
     definition = json.loads(example)
     context = ValidationContext(known_tools=frozenset(load_tools(Settings()).names()))
     assert validate(Definition.model_validate(definition), context) == []
