@@ -18,22 +18,30 @@ class Store(Protocol):
         ...
 
 
+_TABLES = """
+    SELECT oid::regclass::text, pg_relation_size(oid) > 0 FROM pg_class WHERE relkind = 'r'
+    AND relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)
+"""
+
+
 @dataclass(frozen=True)
 class PostgresqlStore:
-    """A database, which is rewritten without its dead rows before it is measured."""
+    """A database, whose tables are rewritten without their dead rows before they are measured."""
 
     dsn: str
 
     def bytes(self) -> int:
-        """Return the size of its tables, their indexes and what is stored out of line."""
+        """Return the size of its own tables, their indexes and what is stored out of line."""
         with psycopg.connect(self.dsn, autocommit=True) as connection:
-            connection.execute("VACUUM FULL")
-            # The system's own tables stay as they are.
-            found = connection.execute(
-                "SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::bigint FROM pg_class "
-                "WHERE relkind = 'r' AND relnamespace NOT IN ('pg_catalog'::regnamespace, "
-                "'information_schema'::regnamespace)"
-            ).fetchone()
+            tables = connection.execute(_TABLES).fetchall()
+            for name, filled in tables:
+                if filled:
+                    connection.execute(f"VACUUM FULL {name}".encode())
+            names = [name for name, _ in tables]
+            size = (
+                "SELECT coalesce(sum(pg_total_relation_size(name::regclass)), 0)::bigint FROM unnest(%s::text[]) name"
+            )
+            found = connection.execute(size, [names]).fetchone()
         assert found is not None
         return int(found[0])
 
