@@ -176,6 +176,7 @@ async def test_tools_and_documents_that_a_node_names_have_to_exist(caller: Calle
     assert {(error["id"], error["field"], error["message"]) for error in made["errors"]} == {
         ("1", "data.tool_uuids", f"Unknown tool: '{theirs}'"),
         ("1", "data.tool_uuids", "Unknown tool: '\x00'"),
+        ("1", "data.tool_uuids.2", "An id can have neither control characters nor '../'"),
         ("1", "data.document_uuids", "Unknown document: 'none'"),
     }
     definition["nodes"][0]["data"] |= {"tool_uuids": [own], "document_uuids": []}
