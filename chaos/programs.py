@@ -129,23 +129,18 @@ class Program:
     def freeze(self) -> None:
         """Stop it where it stands, with its connections open."""
         self.signal(signal.SIGSTOP)
-        for each in self._below():
-            each.suspend()
+        self._signal_below(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        for each in self._below():
-            each.resume()
+        self._signal_below(signal.SIGCONT)
         self.signal(signal.SIGCONT)
 
     async def kill(self) -> None:
         """Kill it (-9) and wait until it is gone."""
         self.signal(signal.SIGSTOP)  # so that it starts no more processes meanwhile
-        below = self._below()
+        below = self._signal_below(signal.SIGKILL)
         self.signal(signal.SIGKILL)
-        for each in below:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                each.kill()
         await self.ended(PATIENCE)
         await until(lambda: not any(map(_lives, below)), PATIENCE, f"the end of what {self.name} started")
 
@@ -153,8 +148,15 @@ class Program:
         """Return how many bytes it holds."""
         return psutil.Process(self.pid).memory_info().rss
 
-    def _below(self) -> list[psutil.Process]:
-        return psutil.Process(self.pid).children(recursive=True) if self.family and self.alive else []
+    def _signal_below(self, number: int) -> list[psutil.Process]:
+        """Send a signal to the processes that it started, if it is a family, and return them."""
+        below: list[psutil.Process] = []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            below = psutil.Process(self.pid).children(recursive=True) if self.family and self.alive else []
+        for each in below:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                each.send_signal(number)
+        return below
 
     async def ended(self, seconds: float) -> int:
         """Wait until it is gone by itself and return how it ended, as ``multiprocessing`` says it."""

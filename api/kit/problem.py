@@ -10,6 +10,7 @@ from typing import Any, Literal, cast
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
+from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
@@ -106,6 +107,8 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         return Problem(
             503, CODES[503], "Too many requests wait for the database.", request_id, headers={"Retry-After": "1"}
         )
+    if isinstance(error, PendingRollbackError):  # the connection was lost in the middle of the request
+        return Problem(503, CODES[503], "The database does not answer.", request_id, headers={"Retry-After": "1"})
     return Problem(500, "internal_error", "Internal error.", request_id)
 
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 
+import pytest
+from graphs import sequence
 from installation import Cairn, until
 from served import Callers, served
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.domain.executions import start
 
 
 async def test_a_broken_database_shows_nothing_of_itself(idle_cairn: Cairn, log: io.StringIO) -> None:
@@ -44,3 +50,29 @@ async def test_the_log_line_of_a_request_names_its_execution_and_no_key(idle_cai
     assert caller.key not in log.getvalue()
     request = next(line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "request")
     assert (request["execution_id"], request["tenant"], request["status"]) == ("exec_5", caller.tenant, 404)
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_request_whose_connection_is_lost_can_be_sent_again(
+    idle_cairn: Cairn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    note_start, lost = start.note_start, asyncio.Event()
+
+    async def note_start_once_lost(session: AsyncSession, temporal_id: str, run_id: str) -> bool:
+        if not lost.is_set():
+            lost.set()
+            await session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+        return await note_start(session, temporal_id, run_id)
+
+    monkeypatch.setattr(start, "note_start", note_start_once_lost)
+    async with served(idle_cairn.settings) as url:
+        callers = Callers(url, idle_cairn.database, idle_cairn.settings)
+        caller = await callers.new()
+        body = {"workflow_id": (await caller.publish(sequence()))["uuid"], "input_data": {}}
+        headers = {"Idempotency-Key": "k"}
+        first, second = [await caller.http.post("/api/v1/executions", json=body, headers=headers) for _ in range(2)]
+        listed = await caller.http.get("/api/v1/executions")
+        await callers.close()
+    assert (first.status_code, first.headers["Retry-After"]) == (503, "1")
+    assert second.status_code == 201
+    assert [each["id"] for each in listed.json()["items"]] == [second.json()["id"]]
