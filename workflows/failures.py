@@ -56,6 +56,7 @@ def node_failure(run: Run, cause: BaseException | None, retry_state: RetryState 
             f"node {run.summary!r} failed: {cause.message}",
             int(details.get("attempt") or tried),
             details.get("cause"),
+            details.get("usage"),
         )
     return _failure(run, "error", f"node {run.summary!r} failed: {cause}", tried, None)
 
@@ -117,5 +118,15 @@ def _told(cause: BaseException | None) -> JsonObject:
     return cast("JsonObject", first) if isinstance(first, dict) else {}
 
 
-def _failure(run: Run, code: str, message: str, attempt: int, cause: str | None) -> NodeFailure:
-    return NodeFailure(code=code, message=message, node_id=run.node_id, visit=run.visit, attempt=attempt, cause=cause)
+def _failure(
+    run: Run, code: str, message: str, attempt: int, cause: str | None, usage: Usage | None = None
+) -> NodeFailure:
+    return NodeFailure(
+        code=code,
+        message=message,
+        node_id=run.node_id,
+        visit=run.visit,
+        attempt=attempt,
+        cause=cause,
+        usage=usage,
+    )

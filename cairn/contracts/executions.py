@@ -145,7 +145,7 @@ class NodeFailure(BaseModel):
         visit: which visit of the node, from 1.
         attempt: the last attempt's number, from 1.
         cause: message of the underlying error, if any.
-        usage: what the child that failed has used of models; no part of what is shown of the failure.
+        usage: what the node, or child, that failed has used of models; no part of what is shown of the failure.
     """
 
     code: str
@@ -198,6 +198,7 @@ class DoneWork(BaseModel):
         digest: SHA-256 of what the work was given; another input is another work.
         result: dump of its ``NodeResult``.
         failure: why it failed for good, instead.
+        usage: what it used of models before it failed.
     """
 
     node_id: str
@@ -205,6 +206,7 @@ class DoneWork(BaseModel):
     digest: str
     result: JsonObject = Field(default_factory=dict)
     failure: NodeFailure | None = None
+    usage: Usage | None = None
 
 
 class ChildSeed(BaseModel):

@@ -112,13 +112,16 @@ def _under_way(state: ExecutionState, owner: str, index: int) -> bool:
 def _turn(state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str) -> Run:
     results = [{"id": call.id, "tool": call.tool, **(call.result or {})} for call in loop.calls]
     loop.asking, loop.calls = True, []
+    budget = {}
+    if state.engine > 3 and loop.data.get("max_cost") is not None:
+        budget = {"max_cost": loop.data["max_cost"] - loop.cost}
     run = Run(
         key=next_key(state, node.id, loop.token.visit),
         node_id=node.id,
         visit=loop.token.visit,
         summary=node.name,
         activity=CALL_MODEL.name,
-        data={**loop.data, "history": loop.history, "results": results},
+        data={**loop.data, **budget, "history": loop.history, "results": results},
         timeout=node.timeout,
         retry=node.data.retry,
         call=f"turn{loop.turns + 1}",

@@ -128,7 +128,8 @@ class Segment:
 
     def fail(self, run: Run, failure: NodeFailure) -> None:
         """Take the final failure of the work: an error edge may lead on, but the segment is over."""
-        self._ended(run, DoneWork(node_id=run.node_id, visit=run.visit, digest=digest(run.data), failure=failure))
+        done = DoneWork(node_id=run.node_id, visit=run.visit, digest=digest(run.data), failure=failure)
+        self._ended(run, done.model_copy(update={"usage": failure.usage}))
         self.checkpoint, self._over = None, True
 
     def _ended(self, run: Run, work: DoneWork) -> None:

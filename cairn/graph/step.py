@@ -107,10 +107,10 @@ def fail(graph: Graph, state: ExecutionState, key: str, failure: NodeFailure) ->
     work = state.in_flight.pop(key, None)
     if work is None:
         return
+    used(state, failure.usage if state.engine > (2 if isinstance(work.run, Child) else 3) else None)
     owner = calls if work.loop == calls.CALL else agents
     if work.loop is not None and owner.fail(state, work, failure):
         return
-    used(state, failure.usage if state.engine > 2 else None)
     failed(graph, state, graph.nodes[work.run.node_id], work.token, failure)
 
 
@@ -297,6 +297,7 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
 def _take_inside(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, run: Run, done: DoneWork) -> None:
     """Take what a segment brought for a node, as if its work had just ended."""
     if done.failure is not None:
+        used(state, done.usage if state.engine > 3 else None)
         failed(graph, state, node, token, done.failure)
         return
     result = NodeResult.model_validate(done.result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from graphs import node, sequence
 from machine import NOW, Machine
 
@@ -124,3 +125,28 @@ def test_a_loop_is_dumped_and_loaded_in_the_middle() -> None:
     m.done("ask", calls("look", "pay"))
     loaded = ExecutionState.load(m.state.dump())
     assert loaded == m.state
+
+
+def test_a_turn_may_spend_what_the_turns_before_have_left_of_the_budget() -> None:
+    for engine, left in ((4, 0.2), (3, 0.5)):
+        m = Machine(sequence(node("ask", "agent", prompt="?", tools=["look"], max_cost=0.5)))
+        m.state.engine = engine
+        m.advance()
+        assert m.runs[-1].data["max_cost"] == 0.5
+        m.done("ask", calls("look"), usage=Usage(requests=1, cost=0.3))
+        m.done("ask", 1)
+        assert m.runs[-1].data["max_cost"] == pytest.approx(left)
+        assert "max_cost" not in agent().runs[-1].data or agent().runs[-1].data["max_cost"] is None
+
+
+def test_what_models_used_before_a_node_failed_counts() -> None:
+    spent = Usage(requests=3, input_tokens=30, cost=0.4)
+    for tools in ([], ["look"]):
+        for engine, counted in ((4, spent), (3, Usage())):
+            m = Machine(sequence(node("ask", "agent", prompt="?", tools=tools)))
+            m.state.engine = engine
+            m.advance()
+            failure = NodeFailure(code="budget_exceeded", message="too dear", node_id="ask", usage=spent)
+            step.fail(m.graph, m.state, m.key("ask"), failure)
+            assert m.state.usage == counted
+            assert m.state.spent.cost == (counted.cost or 0)

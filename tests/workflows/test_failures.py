@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from graphs import noting, sequence
+from graphs import node, sequence
 from machine import Machine
 from temporalio.exceptions import ApplicationError, RetryState
 
@@ -51,8 +51,8 @@ def test_a_child_tells_what_it_has_used_with_its_failure() -> None:
 
 @pytest.mark.parametrize(("engine", "counted"), [(2, Usage()), (3, USED)])
 def test_what_failed_children_have_used_counts_for_the_parent(engine: int, counted: Usage) -> None:
-    m = Machine(sequence(noting("s")))
-    m.state.engine = engine
+    m = Machine(sequence(node("s", "subgraph", workflow_id="w")))
+    m.state.engine, m.state.pins = engine, {"w": CHILD.graph}
     m.advance()
     step.fail(m.graph, m.state, m.key("s"), child_failure(CHILD, told(USED)))
     assert m.state.usage == counted
@@ -60,3 +60,10 @@ def test_what_failed_children_have_used_counts_for_the_parent(engine: int, count
         counted.input_tokens + counted.output_tokens,
         counted.cost or 0,
     )
+
+
+def test_a_failed_node_tells_what_it_has_used() -> None:
+    details = {"code": "budget_exceeded", "attempt": 1, "cause": None, "usage": USED.model_dump()}
+    failure = node_failure(RUN, ApplicationError("too dear", details, type="budget_exceeded"), None)
+    assert (failure.code, failure.usage) == ("budget_exceeded", USED)
+    assert node_failure(RUN, ApplicationError("it broke"), None).usage is None
