@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import re
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_ai.usage import RunUsage
@@ -55,6 +56,10 @@ _ANSWER: JsonObject = {
         "input_schema": {"type": "object"},
     },
 }
+
+_NOT_A_MODELS = re.compile(
+    r"trigger_path|(?:.+_)?(?:credential|tool|document)_uuids?|mcp_tool_filters|qa_(?:api_key|endpoint)", re.DOTALL
+)
 
 _RULES = """You write agent graphs. The answer is one graph: nodes {id, type, data}, edges {id, source, target, data}.
 
@@ -160,16 +165,20 @@ def _prompt(turn: WritingTurn) -> str:
 
 
 def _tidied(definition: JsonObject) -> JsonObject:
-    """Leave out what is not a model's to choose: paths of triggers are public, uuids name a tenant's own things."""
-    for node in definition["nodes"]:
-        for member in (
-            "trigger_path",
-            "credential_uuid",
-            "pre_call_fetch_credential_uuid",
-            "tool_uuids",
-            "document_uuids",
-        ):
-            node["data"].pop(member, None)
+    """Leave out what is not a model's to choose, wherever it stands.
+
+    Paths of triggers are public, uuids name a tenant's own things, keys are secrets, endpoints are told all of a call.
+    """
+    left: list[Any] = [definition]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            members = cast(JsonObject, value)
+            for name in [name for name in members if _NOT_A_MODELS.fullmatch(name)]:
+                del members[name]
+            left.extend(members.values())
+        elif isinstance(value, list):
+            left.extend(cast("list[Any]", value))
     return definition
 
 

@@ -174,8 +174,20 @@ async def author(cairn: Cairn) -> AsyncIterator[Caller]:
         await made.close()
 
 
+async def note_writing(cairn: Cairn) -> None:
+    """Let the one writing of the test be what it has started."""
+
+    async def closed() -> list[str]:
+        found = [each async for each in cairn.client.list_workflows("WorkflowType = 'WriteGraph'")]
+        mine = [each for each in found if each.task_queue == cairn.settings.task_queue]
+        return [each.id for each in mine if each.status and each.status.name != "RUNNING"]
+
+    cairn.started[:] = await until(closed)
+
+
+@pytest.mark.history("writings/repaired")
 async def test_a_model_writes_the_graph_and_repairs_what_the_validator_finds(
-    author: Caller, openai: OpenAIServer
+    author: Caller, cairn: Cairn, openai: OpenAIServer
 ) -> None:
     openai.will(answer(BAD), answer(BAD), answer(GOOD))
     body = {"name": "n", "template_description": "Say what was said."}
@@ -185,6 +197,7 @@ async def test_a_model_writes_the_graph_and_repairs_what_the_validator_finds(
     assert "Unknown node type" not in json.dumps(first)
     for repair in (second, third):
         assert "Unknown node type: 'foo'" in repair["messages"][-1]["content"]
+    await note_writing(cairn)
 
 
 async def test_what_cannot_be_repaired_is_a_draft(author: Caller, openai: OpenAIServer) -> None:
@@ -226,10 +239,14 @@ async def test_what_is_not_a_models_to_choose_is_left_out(author: Caller, openai
     for node in call["nodes"]:
         node["data"]["trigger_path" if node["type"] == "trigger" else "tool_uuids"] = "taken"
         node["data"].pop("position", None)
+        node["data"]["more"] = [{"api_credential_uuid": "taken", "kept": 1}, {"body": {"qa_api_key": "taken"}}]
+    call["edges"][0]["data"]["document_uuids"] = ["taken"]
+    call["unknown"] = {"mcp_tool_filters": {"taken": ["taken"]}}
     openai.will(answer(call))
     made = (await author.http.post(WRITE, json={"name": "n", "template_description": "d"})).json()
     assert made["errors"] == [] and made["trigger_paths"] != ["taken"]
-    assert "tool_uuids" not in json.dumps(made["definition"])
+    told = json.dumps(made["definition"])
+    assert "taken" not in told and told.count('"kept"') == len(call["nodes"])
 
 
 @pytest.mark.parametrize(
@@ -251,10 +268,12 @@ async def test_a_providers_error_has_the_surfaces_shape(
     assert (await author.http.get("/api/v1/workflow/fetch")).json()["workflows"] == []
 
 
-async def test_a_model_that_only_talks_writes_nothing(author: Caller, openai: OpenAIServer) -> None:
+@pytest.mark.history("writings/failed")
+async def test_a_model_that_only_talks_writes_nothing(author: Caller, cairn: Cairn, openai: OpenAIServer) -> None:
     openai.will(text("I would rather tell you a story."))
     refused = await author.http.post(WRITE, json={"name": "n", "template_description": "d"})
     assert (refused.status_code, refused.json()["code"]) == (502, "model_behavior")
+    await note_writing(cairn)
 
 
 async def test_a_model_that_takes_too_long_is_waited_for_again(
