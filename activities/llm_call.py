@@ -24,6 +24,7 @@ from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
 from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
+from cairn.domain.tools import Tool as CairnTool
 from cairn.domain.tools.authored import Toolbox
 from cairn.errors import CairnError, NotFound
 from cairn.providers.llm import LanguageModel, LanguageModels
@@ -63,25 +64,28 @@ class CallActivities:
 
     async def _speak(self, call: NodeCall, model: LanguageModel) -> NodeResult:
         ways = cast("list[JsonObject]", call.data["transitions"])
-        agent = make_agent(
-            call, model, Output(None), [*map(_way, ways), *await self._known_tools(call, ways)], defers=True
-        )
+        tools = await self._known_tools(call, ways)
+        agent = make_agent(call, model, Output(None), [*map(_way, ways), *map(deferring, tools)], defers=True)
         begun, said = await self._said(call)
         result, usage = await take_turn(agent, call, model, said, self._tokens)
         value = await self._told(call, begun, result, {str(way["name"]) for way in ways})
+        reads = {tool.name: sorted(tool.reads) for tool in tools if tool.reads}
+        value["calls"] = [
+            {**each, "names": reads[each["tool"]]} if each["tool"] in reads else each for each in value["calls"]
+        ]
         return NodeResult(value=value, usage=usage, model=model.name)
 
-    async def _known_tools(self, call: NodeCall, ways: Sequence[JsonObject]) -> list[Tool[None]]:
+    async def _known_tools(self, call: NodeCall, ways: Sequence[JsonObject]) -> list[CairnTool]:
         """Return the tools that the node names by uuid; a name that is a way's is the way."""
         taken = {str(way["name"]) for way in ways}
-        found: list[Tool[None]] = []
+        found: list[CairnTool] = []
         for uuid in dict.fromkeys(cast("list[str]", call.data.get("tools") or [])):
             try:
                 opened = await self._toolbox.open(call.tenant, call.live, [uuid])
             except NotFound:
                 activity.logger.warning("node %s names a tool that does not exist: %s", call.node_id, uuid)
                 continue
-            found += [deferring(tool) for tool in opened if tool.name not in taken]
+            found += [tool for tool in opened if tool.name not in taken]
         return found
 
     async def _said(self, call: NodeCall) -> tuple[list[ModelMessage], dict[str, Any]]:

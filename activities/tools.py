@@ -29,6 +29,7 @@ def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext
         visit=call.visit,
         lineage=call.lineage,
         attempt=activity.info().attempt,
+        given=call.data.get("given"),
     )
 
 

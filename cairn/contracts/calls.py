@@ -51,6 +51,7 @@ SPEAK = ActivityRef("speak", NodeCall, NodeResult)
 """A turn of the model that speaks in a call. ``data``: system, model?, temperature?, history (reference of what was
 said so far, None at first), unsaid (lines said in its name since), heard (what the caller says; None when nothing new),
 results ([{id, tool, value? or error?}]), tools (names), transitions ([{name, description}]). Result: {history, text,
-calls: [{id, tool, arguments}], transitions: [{id, name}] in the order in which they were asked for}."""
+calls: [{id, tool, arguments, names? (of the scope that the tool reads)}],
+transitions: [{id, name}] in the order in which they were asked for}."""
 
 RECORD_CALL = ActivityRef("record_call", CallRecord, Nothing)

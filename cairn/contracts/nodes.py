@@ -64,11 +64,11 @@ class NodeResult(BaseModel):
 
 
 RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)
-"""``data``: prompt, system?, model?, own? ({api_key?, endpoint?} of the author, the key encrypted), tools, output_schema?,
-max_turns, max_cost?, temperature?."""
+"""``data``: prompt, system?, model?, own? ({api_key?, endpoint?} of the author, the key encrypted), tools,
+output_schema?, max_turns, max_cost?, temperature?."""
 
 RUN_TOOL = ActivityRef("run_tool", NodeCall, NodeResult)
-"""``data``: tool, arguments."""
+"""``data``: tool, arguments, given? (what the texts of a call see of the names that the tool reads)."""
 
 HTTP_REQUEST = ActivityRef("http_request", NodeCall, NodeResult)
 """``data``: method, url, headers, body, has_body, expect."""

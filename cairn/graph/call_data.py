@@ -51,6 +51,12 @@ def scope(state: ExecutionState) -> JsonObject:
     return {**known, "initial_context": state.input, "gathered_context": gathered}
 
 
+def given(state: ExecutionState, names: Sequence[str]) -> JsonObject:
+    """Return what texts see of some names."""
+    seen = {**members(state.input), **scope(state)}
+    return {name: seen[name] for name in names if name in seen}
+
+
 def members(value: Json) -> JsonObject:
     """Return an object's members; none of what is no object."""
     return cast(JsonObject, value) if isinstance(value, dict) else {}

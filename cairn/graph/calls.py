@@ -114,7 +114,9 @@ def _spoke(graph: Graph, call: Call, run: Run, value: JsonObject) -> None:
         call.transcript.append(Said("agent", value["text"], node.id, call.turn))
     call.history, call.heard, call.opened = value["history"], None, True
     call.results, call.unsaid = [], []
-    call.tools = [ToolCall(each["id"], each["tool"], each["arguments"]) for each in value["calls"]]
+    call.tools = [
+        ToolCall(each["id"], each["tool"], each["arguments"], names=each.get("names") or []) for each in value["calls"]
+    ]
     for asked in value["transitions"]:
         way = way_named(judged(node), asked["name"])
         if way is None:  # a migration took it away while the model was asked
@@ -300,6 +302,9 @@ def _numbered(call: Call) -> str:
 
 def _tool(at: _Stand, index: int) -> Run:
     tool = at.call.tools[index]
+    data: JsonObject = {"tool": tool.tool, "arguments": tool.arguments}
+    if tool.names:
+        data["given"] = call_data.given(at.state, tool.names)
     return make_run(
         at.state,
         at.node,
@@ -307,7 +312,7 @@ def _tool(at: _Stand, index: int) -> Run:
         activity=RUN_TOOL.name,
         summary=f"{at.node.name}: {tool.tool}",
         call=f"{_numbered(at.call)}.{tool.tool}.{index}",
-        data={"tool": tool.tool, "arguments": tool.arguments},
+        data=data,
         checkpoint=f"{turn_name(at.call.turn)}: {tool.tool}",
         index=index,
     )

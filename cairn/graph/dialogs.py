@@ -19,6 +19,7 @@ class ToolCall:
         id: the model's name of the call.
         approved: a person has agreed to it, or none has to.
         result: {value} or {error}, once it ended.
+        names: of the scope that the tool reads besides its arguments.
     """
 
     id: str
@@ -27,6 +28,7 @@ class ToolCall:
     approved: bool = False
     asked: bool = False
     result: JsonObject | None = None
+    names: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)

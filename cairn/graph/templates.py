@@ -50,6 +50,12 @@ class Text:
         self._checked = checked
         self._environment = environment
 
+    def names(self) -> frozenset[str]:
+        """Return the names that it reads: those of the scope, and members of ``input``."""
+        if self._environment is None:
+            return frozenset()
+        return frozenset(self._environment.undeclared_variables_in_template("text"))
+
     def render(self, scope: Mapping[str, Json]) -> str:
         """Render over a scope.
 

@@ -81,7 +81,8 @@ async def test_secrets_reach_the_servers_and_nothing_else(caller: Caller, shop: 
         "credential_uuid": credential,
         "parameters": [{"name": "order", "type": "string", "description": "Number of the order."}],
         "preset_parameters": [
-            {"name": "phone", "type": "string", "value_template": "{{initial_context.phone_number}}"}
+            {"name": "phone", "type": "string", "value_template": "{{initial_context.phone_number}}"},
+            {"name": "who", "type": "string", "value_template": "{{customer | it's nobody}}"},
         ],
     }
     body = {
@@ -111,7 +112,8 @@ async def test_secrets_reach_the_servers_and_nothing_else(caller: Caller, shop: 
     ((tracked, arguments),) = shop.on("/parcels")
     (after, _) = shop.on("/after")[-1]
     assert before == tracked == after == bearer
-    assert arguments["phone"] == "+4930123" and "4711" in arguments["order"]
+    # The customer was fetched when the call began.
+    assert (arguments["phone"], arguments["who"]) == ("+4930123", "Ada") and "4711" in arguments["order"]
     execution = await caller.get(run)
     assert execution["call"]["transcript"][0]["text"] == "Hello Ada!"
     told = (await caller.http.get(f"/api/v1/executions/{run}/events")).text

@@ -268,6 +268,21 @@ def test_tools_are_work_of_their_own_and_the_model_hears_of_them_before_a_way_is
     assert [each["tool"] for each in p.under_way().data["results"]] == ["order_pizza", "look"]
 
 
+def test_a_tool_is_given_what_it_reads_of_the_call() -> None:
+    p = Phone(pizzeria(tool_uuids=["look"]), {"guest": {"name": "Ada"}}, template_context_variables={"city": "Berlin"})
+    p.go()
+    p.hear("Hi")
+    state, names = p.state, ["guest", "city", "pizzas", "gathered_context", "no_such"]
+    state.values["pizzas"] = p.call.variables["pizzas"] = 3
+    asked = {"id": "1", "tool": "look", "arguments": {"n": 1}, "names": names}
+    plain = {"id": "2", "tool": "echo", "arguments": {}}
+    p.brought({"history": "h", "text": "", "calls": [asked, plain], "transitions": []})
+    look, echo = [work.run.data for work in state.in_flight.values() if isinstance(work.run, Run)]
+    given = {"guest": {"name": "Ada"}, "city": "Berlin", "pizzas": 3, "gathered_context": {"pizzas": 3}}
+    assert look == {"tool": "look", "arguments": {"n": 1}, "given": given}
+    assert echo == {"tool": "echo", "arguments": {}}
+
+
 def test_a_model_that_only_calls_tools_fails() -> None:
     p = Phone(pizzeria(tool_uuids=["look"]))
     p.go()

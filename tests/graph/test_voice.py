@@ -211,6 +211,14 @@ def test_a_review_with_a_model_of_its_own_names_it_in_full(data: dict[str, Any],
     assert issues(unused, EDGES) == []
 
 
+def test_filters_of_mcp_servers_are_refused_not_ignored() -> None:
+    nodes = [*CALL[:1], node("a", "agentNode", prompt="x", mcp_tool_filters={"shop": ["refund"]}), *CALL[2:]]
+    (found,) = issues(nodes, EDGES)
+    assert (found.id, found.field) == ("a", "data.mcp_tool_filters")
+    nodes[1]["data"]["mcp_tool_filters"] = {}
+    assert issues(nodes, EDGES) == []
+
+
 def test_references_to_tools_and_documents() -> None:
     nodes = [*CALL[:1], node("a", "agentNode", prompt="x", tool_uuids=["t1", "t2"], document_uuids=["d1"]), *CALL[2:]]
     assert issues(nodes, EDGES) == []

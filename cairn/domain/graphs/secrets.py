@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.json import JsonObject
 from cairn.graph.nodes.review import QA
 
 _KEY = "qa_api_key"
@@ -24,19 +24,17 @@ def seal_secrets(definition: JsonObject, seal: Seal) -> JsonObject:
     nodes: Any = definition.get("nodes")
     if not isinstance(nodes, list):
         return definition
-    return {**definition, "nodes": [_sealed(node, seal) for node in cast("list[Any]", nodes)]}
+    given = cast("list[Any]", nodes)
+    sealed = [_sealed(cast(JsonObject, node), seal) if isinstance(node, dict) else node for node in given]
+    return {**definition, "nodes": sealed}
 
 
-def _sealed(given: Json, seal: Seal) -> Json:
-    node: JsonObject = cast(JsonObject, given) if isinstance(given, dict) else {}
+def _sealed(node: JsonObject, seal: Seal) -> JsonObject:
     data = cast(JsonObject, node["data"]) if isinstance(node.get("data"), dict) else {}
     secret, body = data.get(_KEY), data.get("body")
-    changed: JsonObject = {}
+    changed = dict(data)
     if node.get("type") == QA and isinstance(secret, str) and secret:
         changed[_KEY] = seal(secret)
     if isinstance(body, dict):
         changed["body"] = seal_secrets(cast(JsonObject, body), seal)
-    if not changed:
-        return given
-    data = {**data, **changed}
-    return {**node, "data": data}
+    return {**node, "data": changed} if changed != data else node

@@ -43,6 +43,7 @@ class ToolContext:
         visit: which visit of the node, from 1.
         lineage: the line of the execution, new after every replay and rollback.
         attempt: which try of this call, from 1.
+        given: what the texts of a phone call see of the names that the tool reads; None outside of calls.
     """
 
     idempotency_key: str
@@ -53,6 +54,7 @@ class ToolContext:
     visit: int
     lineage: str
     attempt: int = 1
+    given: JsonObject | None = None
 
 
 class ToolError(Exception):
@@ -87,6 +89,7 @@ class Tool:
         name: how graphs and models call it.
         description: for authors and models.
         parameters: JSON Schema (object) of the arguments.
+        reads: names of the calling graph that it reads besides.
     """
 
     name: str
@@ -95,6 +98,7 @@ class Tool:
     function: Callable[..., Any]
     arguments: type[BaseModel]
     context_parameter: str | None
+    reads: frozenset[str] = frozenset()
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as if it were not decorated."""

@@ -182,9 +182,11 @@ class VoiceKind(NodeKind[Any]):
             yield "pre_call_fetch_url", data.pre_call_fetch_url
 
     def problems(self, data: PromptData) -> Iterable[tuple[str, str]]:
-        """A fetch needs a URL."""
+        """A fetch needs a URL; there is nothing that filters of MCP servers could hold back."""
         if isinstance(data, StartCallData) and data.pre_call_fetch_mode != "disabled" and not data.pre_call_fetch_url:
             yield "pre_call_fetch_url", "URL is required when data is fetched before the call"
+        if isinstance(data, AgentNodeData) and data.mcp_tool_filters:
+            yield "mcp_tool_filters", "Nodes of calls have no MCP servers to filter: put an mcp node on the way instead"
 
 
 class WebhookKind(NodeKind[WebhookData]):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 
 import pytest
 from persistence.rows import Executions
@@ -96,6 +97,19 @@ async def test_a_request_carries_what_model_call_and_credential_give(base: str, 
     assert seen["headers"]["idempotency-key"] == "key-1"
     with pytest.raises(InvalidArguments):
         await tool.run({"phone": "another"}, CALL)
+
+
+async def test_presets_see_what_the_texts_of_the_call_see(base: str, kept: Database) -> None:
+    templates = {"who": "{{ name | it's nobody }}", "n": "{{ pizzas }}", "wrong": "{{ a | nonsense(1) }}"}
+    presets = [{"name": each, "type": "string", "value_template": text} for each, text in templates.items()]
+    uuid = await make(kept, "t", http(f"{base}/show", preset_parameters=presets[:2]))
+    (tool,) = await toolbox(kept).open("acme", True, [uuid])
+    assert tool.reads == {"name", "pizzas"}
+    for given, seen in (({"name": "Ada", "pizzas": 3}, "Ada"), ({"pizzas": 3}, "it's nobody")):
+        reply = await tool.run({}, replace(CALL, given=given))
+        assert reply["body"]["body"] == {"who": seen, "n": "3"}
+    wrong = await make(kept, "t", http(f"{base}/show", preset_parameters=presets[1:]))
+    assert [each.reads for each in await toolbox(kept).open("acme", True, [wrong])] == [{"pizzas"}]
 
 
 async def test_get_has_its_parameters_in_the_query(base: str, kept: Database) -> None:

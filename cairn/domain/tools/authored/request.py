@@ -110,5 +110,14 @@ def _preset(parameter: PresetParameter, context: JsonObject) -> Json:
         raise ToolError(message, retryable=False, code="invalid_arguments") from error
 
 
+def names_read(config: HttpApiConfig) -> frozenset[str]:
+    """Return the names that the templates of the preset parameters read; one that does not compile reads none."""
+    found: set[str] = set()
+    for each in config.preset_parameters or ():
+        with contextlib.suppress(TemplateError):
+            found |= compile_text(each.value_template).names()
+    return frozenset(found)
+
+
 def _text(value: Json) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -13,7 +13,7 @@ from cairn.contracts.json import Json, JsonObject
 from cairn.domain.credentials import CredentialHeaders
 from cairn.domain.tools.authored.definition import HttpApi, ToolParameter
 from cairn.domain.tools.authored.model import AuthoredTool
-from cairn.domain.tools.authored.request import HttpRequests
+from cairn.domain.tools.authored.request import HttpRequests, names_read
 from cairn.domain.tools.authored.service import ToolService
 from cairn.domain.tools.registry import ToolRegistry
 from cairn.domain.tools.tool import Tool, ToolContext
@@ -83,10 +83,13 @@ class Toolbox:
         arguments: Any = create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
         schema: JsonObject = arguments.model_json_schema()
         schema.pop("title", None)
-        return Tool(name, authored.description or authored.name, schema, send, arguments, _CALL)
+        described, reads = authored.description or authored.name, names_read(config)
+        return Tool(name, described, schema, send, arguments, _CALL, reads)
 
     async def _given(self, call: ToolContext) -> JsonObject:
-        """Return what the templates of preset parameters see: the input of the execution that calls."""
+        """Return what the templates of preset parameters see: what texts of the call do, else the execution's input."""
+        if call.given is not None:
+            return call.given
         mine = col(ExecutionRow.id) == call.execution_id
         async with self._database.session() as session:
             row = await Repository(session, ExecutionRow).get(Scope(call.tenant, call.live), mine)
