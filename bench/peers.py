@@ -15,6 +15,8 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -31,7 +33,7 @@ from sides.servers import Servers
 from cairn import orderly
 from chaos.cluster import cache
 
-PEERS = ("langgraph", "dbos", "prefect")
+PEERS = ("langgraph", "dbos", "restate", "prefect")
 PARTS = ("steps", "stored", "kept", "travel", "requests", "load", "waiting")
 SLOTS = 1_000
 """Activities that a worker runs at a time where there are many agents: each waits, and needs no processor."""
@@ -102,7 +104,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="every cell, five rounds")
     parser.add_argument("--tiny", action="store_true", help="next to nothing: does it work at all?")
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="of all that there is")
-    parser.add_argument("--peers", nargs="*", default=list(PEERS), choices=PEERS, help="other systems")
+    parser.add_argument("--peers", nargs="*", default=_peers(), choices=PEERS, help="other systems")
     parser.add_argument("--temporal", nargs="+", default=_temporal(), help="on what Temporal stands")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
@@ -112,6 +114,7 @@ def main() -> int:
     pictures.mkdir(parents=True, exist_ok=True)
     figures = pictures / "figures.json"
     if not given.page:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the servers end, too
         found = Found()
         before = machine.describe(sys.argv[1:])
         asyncio.run(measure(given, found))
@@ -120,6 +123,10 @@ def main() -> int:
     (out / "benchmarks.md").write_text(page(json.loads(figures.read_text())))
     print(f"written: {out / 'benchmarks.md'}")
     return 0
+
+
+def _peers() -> list[str]:
+    return [name for name in PEERS if name != "restate" or shutil.which("npm")]
 
 
 def _temporal() -> list[str]:

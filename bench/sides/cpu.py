@@ -13,6 +13,7 @@ _LABELS = (
     ("handwritten.py", "worker by hand"),
     ("model_server.py", "model server"),
     ("run_", "the side's process"),
+    ("restate-server", "Restate's server"),
     ("prefect", "Prefect's server"),
     ("start-dev", "Temporal"),
     ("--allow-no-auth", "Temporal"),

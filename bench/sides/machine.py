@@ -20,6 +20,7 @@ PINNED = {
     "langgraph": ("langgraph", "langgraph-checkpoint-postgres", "langgraph-checkpoint-sqlite"),
     "dbos": ("dbos",),
     "prefect": ("prefect",),
+    "restate": ("restate-sdk",),
 }
 
 
@@ -40,6 +41,7 @@ def describe(arguments: Sequence[str]) -> dict[str, object]:
             **{name: metadata.version(name) for name in OWN},
             "Temporal on PostgreSQL": VERSION,
             **pinned,
+            "restate-server": venvs.restate_version(),
         },
     }
 

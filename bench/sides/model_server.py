@@ -12,6 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from work import THINKING
 
+from cairn import orderly
+
 ANSWER = (
     b'{"id":"bench","object":"chat.completion","created":0,"model":"bench","choices":[{"index":0,"finish_reason":"stop",'
     b'"message":{"role":"assistant","content":"%s"}}],'
@@ -27,5 +29,6 @@ async def complete(request: Request) -> Response:
 
 
 if __name__ == "__main__":
+    orderly.die_with_parent()
     app = Starlette(routes=[Route("/v1/chat/completions", complete, methods=["POST"])])
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, backlog=4096)

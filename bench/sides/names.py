@@ -4,7 +4,7 @@ from __future__ import annotations
 
 DEV, POSTGRESQL = "dev server", "PostgreSQL"
 STEP, SEGMENT, BY_HAND = "Cairn step", "Cairn segment", "Temporal by hand"
-LANGGRAPH_SQLITE, DBOS, PREFECT = "LangGraph sync, SQLite", "DBOS", "Prefect"
+LANGGRAPH_SQLITE, DBOS, PREFECT, RESTATE = "LangGraph sync, SQLite", "DBOS", "Prefect", "Restate"
 
 
 def on(name: str, where: str) -> str:

@@ -131,7 +131,9 @@ def _kept(results: Results) -> Iterator[str]:
 
 
 def _turn(found: dict[str, float] | None) -> str:
-    return "not measured" if found is None else f"{number(found['ms'])} ms, {found['bytes']:,} B"
+    if found is None:
+        return "not measured"
+    return f"{number(found['ms'])} ms" + (f", {found['bytes']:,} B" if found["bytes"] else "")
 
 
 def _times(found: dict[str, dict[str, float]], turns: Sequence[int]) -> str:

@@ -141,7 +141,7 @@ class Plan:
         """Measure what a step leaves on the disk."""
         for size in sizes:
             found = self.found.stored.setdefault(str(size), {})
-            for side in sides:
+            for side in (side for side in sides if side.stores):
                 await asyncio.sleep(SETTLES)
                 before = side.stored()
                 if await self._try(side, Job(steps, size), executions) is not None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import handwritten
+import httpx2
 import psycopg
 
 from cairn import orderly
@@ -104,7 +105,6 @@ class Servers:
         self._stack.callback(installation.stop)
         environment = {
             **installation.environment,
-            orderly.PARENT_VARIABLE: str(os.getpid()),
             "BENCH_URL": installation.url,
             "BENCH_KEY": installation.key,
         }
@@ -133,8 +133,28 @@ class Servers:
         if "dbos" in self.peers:
             dsn = create_database(server.dsn, "dbos")
             self._add(names.DBOS, [venvs.python("dbos"), "run_dbos.py", dsn], [PostgresqlStore(dsn)])
+        if "restate" in self.peers:
+            await self._restate(self.folder / "restate")
         if "prefect" in self.peers:
             await self._prefect(self.folder / "prefect", create_database(server.dsn, "prefect"))
+
+    async def _restate(self, home: Path) -> None:
+        ports = [find_free() for _ in range(3)]
+        ingress, admin, node = (f"{HOST}:{port}" for port in ports)
+        environment = {
+            "RESTATE_BASE_DIR": str(home),
+            "RESTATE_NODE_NAME": "bench",
+            "RESTATE_INGRESS__BIND_ADDRESS": ingress,
+            "RESTATE_ADMIN__BIND_ADDRESS": admin,
+            "RESTATE_BIND_ADDRESS": node,
+            "RESTATE_LISTEN_MODE": "tcp",
+            "RESTATE_DISABLE_TELEMETRY": "true",
+            "RESTATE_LOG_FILTER": "error",
+        }
+        await self._program("restate", [venvs.restate_server(), "--no-logo"], environment, ports[1])
+        await until(lambda: asyncio.to_thread(_answers, f"http://{admin}/health"), START, "Restate answering")
+        command = [venvs.python("restate"), "run_restate.py", f"http://{ingress}", f"http://{admin}"]
+        self._add(names.RESTATE, command, [])
 
     async def _prefect(self, home: Path, dsn: str) -> None:
         python, port = venvs.python("prefect"), find_free()
@@ -171,7 +191,7 @@ class Servers:
     ) -> None:
         """Start a program, which ends with the servers, and wait until it listens."""
         file = self.folder / f"{name}.log"
-        process = _start(command, {**os.environ, **environment}, file)
+        process = _start(command, {**os.environ, orderly.PARENT_VARIABLE: str(os.getpid()), **environment}, file)
         self._stack.callback(_end, process)
         deadline = time.monotonic() + START
         while port is not None and not _listens(port):
@@ -199,6 +219,14 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex((HOST, port)) == 0
+
+
+def _answers(url: str) -> bool:
+    try:
+        with httpx2.Client(trust_env=False, timeout=5) as client:
+            return client.get(url).is_success
+    except httpx2.HTTPError:
+        return False
 
 
 def create_database(dsn: str, name: str) -> str:

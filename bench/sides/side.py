@@ -28,7 +28,7 @@ class Side:
         command: of its process.
         environment: of its process, beside the driver's own.
         log: file of its stderr.
-        stores: where its executions are stored.
+        stores: where its executions are stored; none where free space cannot be told apart.
         works: kinds of work that it can do.
         programs: pids by name of what works for it beside its process.
     """
@@ -96,5 +96,5 @@ class Side:
         return answer
 
     def stored(self) -> int:
-        """Return the bytes that its stores hold now."""
+        """Return the bytes that its stores hold now; 0 where that cannot be told."""
         return sum(store.bytes() for store in self.stores)

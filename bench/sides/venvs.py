@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,28 @@ def python(name: str) -> str:
     subprocess.run(sync, check=True)
     stamp.write_text(lock.read_text())
     return str(found)
+
+
+def restate_server() -> str:
+    """Install Restate's server from npm, if it is not there as its lock says; return the program."""
+    locks, folder = LOCKS / "restate-server", FOLDER / "restate-server"
+    lock, stamp = (locks / "package-lock.json").read_text(), folder / ".lock"
+    if not (stamp.exists() and stamp.read_text() == lock):
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(locks / name, folder)
+        # Install scripts would tell others of it.
+        command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(command, cwd=folder, check=True)
+        stamp.write_text(lock)
+    (found,) = (folder / "node_modules" / "@restatedev").glob("restate-server-*/bin/restate-server")
+    return str(found)
+
+
+def restate_version() -> str:
+    """Return the version of Restate's server."""
+    dependencies = json.loads((LOCKS / "restate-server" / "package.json").read_text())["dependencies"]
+    return dependencies["@restatedev/restate-server"]
 
 
 def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:
