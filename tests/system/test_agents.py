@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import pytest
 from graphs import node, sequence
-from installation import Cairn
+from installation import Cairn, until
 from people import answer, asked
+from pydantic import SecretStr
+from servers.openai_server import KEY, OpenAIServer, text, tool_calls
+
+from cairn.settings import Settings
+
+
+@pytest.fixture
+async def server() -> AsyncGenerator[OpenAIServer]:
+    async with OpenAIServer.running() as made:
+        yield made
+
+
+@pytest.fixture
+def settings(settings: Settings, server: OpenAIServer) -> Settings:
+    """The offline provider is the default still."""
+    told = {"openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
+    return settings.model_copy(update=told)
 
 
 def helper(**data) -> dict:
@@ -33,3 +52,20 @@ async def test_a_replay_from_a_call_goes_on_with_the_turns_before_it(cairn: Cair
     again = await cairn.reach(execution.id, "completed")
     assert again.output_data == done.output_data
     assert [c.id for c in again.checkpoints[:2]] == [c.id for c in done.checkpoints[:2]]
+
+
+async def test_two_calls_of_one_reply_are_under_way_at_once(cairn: Cairn, world, server: OpenAIServer) -> None:
+    server.will(tool_calls(("wait_at", {"gate": "one"}), ("wait_at", {"gate": "two"})), text("Both are open."))
+    ask = node("ask", "agent", prompt="Open both.", tools=["wait_at"], model="openai:gpt-4o-mini", output="said")
+    execution = await cairn.run(sequence(ask, node("end", "end", output={"said": "state.said"})))
+    await until(lambda: world.waiting["one"] and world.waiting["two"])
+    world.gate("two").set()
+    await until(lambda: world.effects("two"))
+    assert not world.effects("one")
+    world.gate("one").set()
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data == {"said": "Both are open."}
+    assert (len(world.effects("one")), len(world.effects("two"))) == (1, 1)
+    results = [message["content"] for message in server.requests[-1]["messages"] if message["role"] == "tool"]
+    assert results == ["one", "two"]  # in the order in which it asked
+    assert [c.name for c in done.checkpoints] == ["start", "ask: wait_at", "ask: wait_at", "ask"]

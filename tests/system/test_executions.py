@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
+
+from cairn.domain.executions.model import ExecutionFilter
+from cairn.graph.nodes import KINDS
+from cairn.graph.nodes.voice import VOICE_KINDS
 
 
 @pytest.mark.history("sequence")
@@ -197,9 +203,42 @@ async def test_output_that_breaks_its_schema_fails(cairn: Cairn) -> None:
     assert failed.error["code"] == "output_schema"
 
 
-async def test_history_reads_like_the_graph(cairn: Cairn) -> None:
-    execution = await cairn.run(sequence(noting("a", **{"name": "Ask the archive"})))
+async def test_history_reads_like_the_graph(cairn: Cairn, world) -> None:
+    """What each kind of work is called in Temporal's Web UI: as its author called the node."""
+    below = await cairn.publish(sequence(noting("x")))
+    once = {"max_attempts": 1}
+    data = {
+        "tool": {"tool": "note", "arguments": {"entry": "'x'"}},
+        "http": {"url": "http://127.0.0.1:9/", "retry": once},  # nobody listens
+        "mcp": {"server": "none", "tool": "none", "retry": once},
+        "code": {"code": "def run(input, state): return 1"},
+        "score": {"of": "1", "rubric": "good"},
+        "agent": {"prompt": "hi"},
+        "subgraph": {"workflow_id": below},
+        "map": {"items": "[1]", "workflow_id": below},
+        "wait": {"seconds": 0.01},
+        "approval": {"prompt": "?", "timeout": 0.01, "on_timeout": "late"},
+        "question": {"prompt": "?", "timeout": 0.01, "on_timeout": "late"},
+    }
+    assert data.keys() == {name for name, kind in KINDS.items() if kind.works and kind not in VOICE_KINDS}
+    nodes = [node(kind, kind, **{"name": f"The {kind}", **of}) for kind, of in data.items()]
+    graph = sequence(*nodes)
+    after = {each["source"]: each["target"] for each in graph["edges"]}
+    graph["edges"] += [edge(failing, after[failing], "broken", on="error") for failing in ("http", "mcp")]
+    graph["edges"] += [edge(late, after[late], "late", on="timeout") for late in ("approval", "question")]
+    execution = await cairn.run(graph)
     await cairn.reach(execution.id, "completed")
-    history = await cairn.history(execution.id)
-    summaries = [e.user_metadata.summary.data.decode() for e in history.events if e.user_metadata.HasField("summary")]
-    assert '"Ask the archive"' in summaries
+    said: dict[str, list[str]] = {}
+    for event in (await cairn.history(execution.id)).events:
+        if event.user_metadata.HasField("summary"):
+            of_event = said.setdefault(event.WhichOneof("attributes") or "", [])
+            of_event.append(json.loads(event.user_metadata.summary.data))
+    work = said["activity_task_scheduled_event_attributes"]
+    assert {"The tool", "The http", "The mcp", "The code", "The score", "The agent"} <= set(work)
+    assert {"open The approval", "open The question"} <= set(work)
+    assert said["start_child_workflow_execution_initiated_event_attributes"] == ["The subgraph", "The map"]
+    assert said["timer_started_event_attributes"] == ["The wait", "The approval", "The question"]
+    async with cairn.executions() as service:
+        children = (await service.list(ExecutionFilter(parent_execution_id=execution.id), 1, 10)).items
+    described = [await cairn.client.get_workflow_handle(each.id).describe() for each in children]
+    assert {await each.static_summary() for each in described} == {"The subgraph", "The map [0]"}

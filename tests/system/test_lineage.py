@@ -8,6 +8,7 @@ import jsonpatch
 import pytest
 from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
+from people import answer, asked
 from system.test_operator import reset as reset_by_hand
 
 from cairn.domain.executions.comparison import compare
@@ -109,6 +110,36 @@ async def test_impact_says_what_siblings_are_kept(cairn: Cairn, world) -> None:
     await cairn.reset(execution.id, "replay", "left", reuse_completed=False)
     await cairn.reach(execution.id, "completed")
     assert [len(world.effects(n)) for n in ("left", "left2", "right")] == [1, 3, 2]
+
+
+async def test_a_replay_inside_a_branch_keeps_children_items_and_answers_of_the_sibling(cairn: Cairn, world) -> None:
+    below = await cairn.publish(sequence(noting("x"), node("end", "end", output={"got": "'x'"})))
+    graph = {
+        "nodes": [node("start", "start"), node("fan", "parallel"), noting("left"), noting("left2"), waiting("gate"),
+                  node("sub", "subgraph", workflow_id=below), node("each", "map", items="[1, 2]", workflow_id=below),
+                  node("ask", "question", prompt="?"), node("meet", "join"),
+                  node("end", "end", output={"all": "outputs.meet", "sub": "outputs.sub", "each": "outputs.each"})],
+        "edges": [edge("start", "fan"), edge("fan", "left", "left"), edge("fan", "gate", "right"),
+                  edge("left", "left2"), edge("gate", "sub"), edge("sub", "each"), edge("each", "ask"),
+                  edge("left2", "meet"), edge("ask", "meet"), edge("meet", "end")],
+    }  # fmt: skip
+    execution = await cairn.run(graph)
+    await until(lambda: world.effects("left2"))
+    world.gate("gate").set()
+    request = await asked(cairn, execution.id)
+    await answer(cairn, execution.id, request, 7)
+    done = await cairn.reach(execution.id, "completed")
+    assert [v.node_id for v in (await impact(cairn, done, "left")).kept] == ["gate", "sub", "each", "ask"]
+    await cairn.reset(execution.id, "replay", "left")
+    again = await cairn.reach(execution.id, "completed")
+    assert again.output_data == done.output_data
+    assert (len(world.effects("x")), len(world.effects("left2")), again.output_data["all"]["right"]) == (3, 2, 7)
+    await cairn.reset(execution.id, "replay", "left", reuse_completed=False)
+    anew = await asked(cairn, execution.id)
+    assert anew != request
+    await answer(cairn, execution.id, anew, 8)
+    last = await cairn.reach(execution.id, "completed")
+    assert (len(world.effects("x")), last.output_data["all"]["right"]) == (6, 8)
 
 
 async def test_the_difference_of_two_checkpoints_is_a_json_patch(cairn: Cairn) -> None:

@@ -8,7 +8,10 @@ import contextlib
 import pytest
 from graphs import node, noting, sequence
 from installation import Cairn, until
+from people import asked
 
+from cairn.contracts.executions import SIGNAL_ANSWER
+from cairn.contracts.json import Json
 from cairn.domain.executions.outside import Event, send_event
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.requests.model import Reply, Request, RequestFilter
@@ -80,13 +83,8 @@ async def test_without_a_worker_an_answer_is_not_accepted_and_is_taken_later(idl
     with pytest.raises(Unavailable):
         await answer(cairn, request.id, YES, "k")
 
-    async def accepted() -> Request | None:
-        with contextlib.suppress(Unavailable):  # Temporal offers it to the worker that has gone first
-            return await answer(cairn, request.id, YES, "k")
-        return None
-
     async with cairn.worker():
-        assert (await until(accepted)).status == "approved"
+        assert (await until(lambda: _accepted(cairn, request.id))).status == "approved"
         await cairn.reach(execution.id, "completed")
 
 
@@ -137,3 +135,67 @@ async def test_the_requests_of_an_execution_that_was_terminated_are_cancelled(ca
     async with cairn.database.session() as session:
         service = RequestService(session, cairn.temporal, cairn.principal)
         assert (await service.get("approval", request.id)).status == "cancelled"
+
+
+@pytest.mark.history("answered_by_signal")
+async def test_operators_answer_by_signal_with_temporals_own_tools(cairn: Cairn) -> None:
+    ask = node("ask", "approval", prompt="?")
+    number = node("number", "question", prompt="?", schema={"type": "integer"})
+    end = node("end", "end", output={"by": "outputs.ask.by", "number": "outputs.number"})
+    execution = await cairn.run(sequence(ask, number, end))
+    handle = cairn.client.get_workflow_handle(execution.id)
+
+    async def say(request_id: str, value: Json) -> None:
+        lineage = (await handle.query("status"))["lineage"]
+        said = {"lineage": lineage, "request_id": request_id, "value": value, "by": "ops"}
+        await handle.signal(SIGNAL_ANSWER, said)  # as `temporal workflow signal` sends it
+
+    approval = await asked(cairn, execution.id)
+    await say("appr_of_another", {"decision": "denied"})
+    await say(approval, {"decision": "maybe"})
+    await say(approval, {"decision": "approved"})
+
+    async def next_one() -> str | None:
+        return next((each for each in (await handle.query("status"))["requests"] if each != approval), None)
+
+    question = await until(next_one)
+    await say(question, "many")
+    assert list((await handle.query("status"))["requests"]) == [question]
+    await say(question, 4)
+    assert (await cairn.reach(execution.id, "completed")).output_data == {"by": "ops", "number": 4}
+
+    async def statuses() -> bool:
+        async with cairn.database.session() as session:
+            service = RequestService(session, cairn.temporal, cairn.principal)
+            found = await service.get("approval", approval), await service.get("question", question)
+            return [each.status for each in found] == ["approved", "answered"]
+
+    await until(statuses)
+
+
+async def test_months_of_waiting_are_a_timer_and_nothing_for_a_worker(idle_cairn: Cairn) -> None:
+    cairn = idle_cairn
+    quarter = 90 * 86400
+    async with cairn.worker():
+        execution = await cairn.run(sequence(node("ask", "approval", prompt="?", timeout=quarter), noting("after")))
+        request = await pending(cairn, execution.id)
+
+        async def at_rest() -> bool:
+            told = (await cairn.client.get_workflow_handle(execution.id).describe()).raw_description
+            return not told.pending_activities and not told.HasField("pending_workflow_task")
+
+        await until(at_rest)
+    events = (await cairn.history(execution.id)).events
+    timers = [e.timer_started_event_attributes for e in events if e.HasField("timer_started_event_attributes")]
+    assert [timer.start_to_fire_timeout.ToTimedelta().total_seconds() for timer in timers] == [quarter]
+    assert await at_rest()  # with no worker at all
+    assert (request.status, len((await cairn.history(execution.id)).events)) == ("pending", len(events))
+    async with cairn.worker():
+        await until(lambda: _accepted(cairn, request.id))
+        await cairn.reach(execution.id, "completed")
+
+
+async def _accepted(cairn: Cairn, request_id: str) -> Request | None:
+    with contextlib.suppress(Unavailable):  # Temporal offers it to the worker that has gone first
+        return await answer(cairn, request_id, YES, "k")
+    return None
