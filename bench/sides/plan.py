@@ -199,6 +199,7 @@ class Plan:
                     ways = await side.travel(Job(point + 1, 100))
                 except Failed as failed:
                     self.found.failed.append(f"going back to step {point}: {failed}")
+                    say(self.found.failed[-1])
                     ways = {}
                 for way, seconds in ways.items():
                     of = self.found.travel.setdefault(f"{side.name}: {way}", {})

@@ -28,6 +28,7 @@ class Last(TypedDict):
     """A state whose text is replaced by each step."""
 
     done: int
+    steps: int
     text: str
 
 
@@ -35,6 +36,7 @@ class Kept(TypedDict):
     """A state to whose list each step adds its text."""
 
     done: int
+    steps: int
     text: Annotated[list[str], operator.add]
 
 
@@ -46,9 +48,9 @@ async def step(state: Last | Kept, runtime: Runtime[Job]) -> dict[str, Any]:
     return {"done": state["done"] + 1, "text": [text] if runtime.context.keep else text}
 
 
-def again(state: Last | Kept, runtime: Runtime[Job]) -> str:
+def again(state: Last | Kept) -> str:
     """Say where to go after a step."""
-    return "step" if state["done"] < runtime.context.steps else END
+    return "step" if state["done"] < state["steps"] else END
 
 
 def build(schema: type[Last] | type[Kept], saver: Any) -> Any:
@@ -78,7 +80,7 @@ async def main(durability: str, where: str) -> None:
         graphs = {kept: itertools.cycle([build(Kept if kept else Last, each) for each in opened]) for kept in (0, 1)}
 
         async def execute(job: Job) -> None:
-            first = {"done": 0, "text": [] if job.keep else ""}
+            first = {"done": 0, "steps": job.steps, "text": [] if job.keep else ""}
             await go(job, first, thread(job))
 
         async def go(job: Job, given: Any, config: Any) -> None:
@@ -89,7 +91,7 @@ async def main(durability: str, where: str) -> None:
 
         async def travel(job: Job) -> dict[str, float]:
             config = thread(job)
-            await go(job, {"done": 0, "text": ""}, config)
+            await go(job, {"done": 0, "steps": job.steps, "text": ""}, config)
             graph = next(graphs[False])
             before = [each async for each in graph.aget_state_history(config, limit=2)][-1]
             back = {**config, "configurable": before.config["configurable"]}
