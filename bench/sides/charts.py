@@ -31,7 +31,7 @@ def _bars(title: str, values: dict[str, float], file: Path) -> None:
 
 def _lines(title: str, of: dict[str, dict[str, float]], axes: Any, labels: tuple[str, str]) -> None:
     for name, found in of.items():
-        points = sorted((int(at), value) for at, value in found.items() if value != float("inf"))
+        points = sorted((int(at), value) for at, value in found.items())
         width = 2.2 if name.startswith("Cairn") else 1.2
         axes.plot(*zip(*points, strict=True), marker=".", label=name, linewidth=width)
     axes.set_title(title, fontsize=10)

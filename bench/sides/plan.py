@@ -7,7 +7,7 @@ import itertools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ MOST = 1_000
 BATCH = 50
 """Executions that are started at once to wait."""
 
-BISECTIONS = 3
+BISECTIONS = 2
 LONG = 2_000
 KEPT = (50, 100, 250, 500)
 SETTLES = 2.0
@@ -121,11 +121,11 @@ class Plan:
             if work in side.works:
                 await self._try(side, Job(5, 100, work), 3)
 
-    async def steps(self, sides: Sequence[Side], cells: Sequence[Cell], rounds: Callable[[Cell], int]) -> None:
-        """Measure executions whose steps do nothing but bring a text."""
+    async def steps(self, sides: Sequence[Side], cells: Sequence[Cell], rounds: int | None) -> None:
+        """Measure executions whose steps do nothing but bring a text; None for each cell's own number of rounds."""
         for cell in cells:
             seconds: dict[str, list[float | None]] = {side.name: [] for side in sides}
-            for turn in range(rounds(cell)):
+            for turn in range(rounds or cell.rounds):
                 for side in rotated(sides, turn):
                     cpu = Cpu(self._folder)
                     took = await self._try(side, Job(cell.steps, cell.size), cell.at_once)
@@ -161,11 +161,12 @@ class Plan:
     async def _largest(self, side: Side, work: str, times: dict[str, float], most: int) -> int:
         """Return the largest number within what is bearable: by doubling, then by bisection, then on a line."""
         good, good_time, bad, bad_time = 0, 1.0, 0, 0.0
-        at_once, left = 10, BISECTIONS
+        at_once, left = 20, BISECTIONS + 1
         while left and at_once > good:
             seconds = await self._try(side, Job(LOAD_STEPS, 100, work), at_once)
             over = seconds / IDEAL if seconds is not None else float("inf")
-            times[str(at_once)] = round(over, 3)
+            if seconds is not None:
+                times[str(at_once)] = round(over, 3)
             if over <= BEARABLE:
                 good, good_time = at_once, over
             else:
@@ -191,20 +192,24 @@ class Plan:
             self.found.kept.setdefault(side.name, {})[str(count)] = found
             say(f"a chat of {count} turns: {side.name} {found}")
 
-    async def travel(self, sides: Sequence[Side], points: Sequence[int], rounds: int) -> None:
+    async def travel(self, sides: Sequence[Side], points: Sequence[int], rounds: int | None) -> None:
         """Measure going back to a step of an execution, until the step after it has been done again."""
-        for point, turn in itertools.product(points, range(rounds)):
-            for side in rotated(sides, turn):
-                try:
-                    ways = await side.travel(Job(point + 1, 100))
-                except Failed as failed:
-                    self.found.failed.append(f"going back to step {point}: {failed}")
-                    say(self.found.failed[-1])
-                    ways = {}
-                for way, seconds in ways.items():
-                    of = self.found.travel.setdefault(f"{side.name}: {way}", {})
-                    of.setdefault(str(point), []).append(round(seconds, 4))
+        for point in points:
+            for turn in range(rounds or Cell(point, 1).rounds):
+                for side in rotated(sides, turn):
+                    await self._travel(side, point)
             say(f"going back to step {point}: {self.found.travel}")
+
+    async def _travel(self, side: Side, point: int) -> None:
+        try:
+            ways = await side.travel(Job(point + 1, 100))
+        except Failed as failed:
+            self.found.failed.append(f"going back to step {point}: {failed}")
+            say(self.found.failed[-1])
+            return
+        for way, seconds in ways.items():
+            of = self.found.travel.setdefault(f"{side.name}: {way}", {})
+            of.setdefault(str(point), []).append(round(seconds, 4))
 
     async def waiting(self, sides: Sequence[Side], executions: int) -> None:
         """Measure what executions cost that wait for a person: bytes on the disk, and memory of all programs."""
