@@ -28,7 +28,9 @@ from cairn.domain.executions import workflow_side
 from cairn.domain.executions.orphans import Orphans
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.schedules.reconcile import ScheduleReconciler
+from cairn.domain.uploads import sweep
 from cairn.errors import CairnError
+from cairn.object_store import open_store
 from cairn.persistence.session import Database
 from cairn.persistence.types import utc_now
 from cairn.temporal.connection import is_unknown
@@ -83,6 +85,7 @@ class ExecutionActivities:
         schedules = ScheduleReconciler(self.database, ScheduleClient(self.executions.client, self.executions.settings))
         orphans = Orphans(self.database, self.executions)
         await reconciler.purge()
+        await sweep(self.database, open_store(self.executions.settings.storage))
         await schedules.follow()
         end = time.monotonic() + request.seconds
         while time.monotonic() < end:

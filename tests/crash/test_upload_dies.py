@@ -16,8 +16,10 @@ import pytest
 from installation import until
 
 from cairn.domain.keys import KeyService, load_secret
+from cairn.domain.uploads import LIFETIME, sweep
 from cairn.object_store import open_store
 from cairn.persistence.session import Database, create_engine
+from cairn.persistence.tables import UploadRow
 from cairn.ports import find_free
 from cairn.settings import Settings
 
@@ -89,4 +91,14 @@ async def test_a_killed_upload_leaves_no_half_of_a_file(tmp_path: Path, sqlite_u
             again = await link(http)
             assert (await http.put(again["upload_url"], content=b"whole", headers=mp3)).status_code == 200
             assert (await http.get(f"/api/v1/workflow/{again['file_key']}")).content == b"whole"
+    store = open_store(settings.storage)
+    assert await sweep(database, store) == 0  # others may still be sending
+    async with database.transaction() as session:
+        row = await session.get_one(UploadRow, made["file_key"])
+        assert row.status == "receiving"
+        row.expires_at -= 2 * LIFETIME
+    assert await sweep(database, store) == 1
+    assert [str(path.relative_to(tmp_path / "files")) for path in files()] == [again["file_key"]]
+    async with database.session() as session:
+        assert await session.get(UploadRow, made["file_key"]) is None
     await database.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +19,9 @@ from cairn.errors import Conflict, Forbidden, Gone, InvalidInput, PayloadTooLarg
 from cairn.persistence.session import Database
 from cairn.persistence.tables import UploadRow
 from cairn.persistence.types import utc_now
+
+_AGAIN = (0.1, 0.5, 2.0)
+"""Seconds after which a busy database is asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +64,13 @@ async def receive(database: Database, store: ObjectStore, secret: bytes, incomin
     await _claim(database, incoming.file_key)
     try:
         size = await _store(store, incoming)
+        return Upload.of(await _mark(database, incoming.file_key, status="stored", size=size, stored_at=utc_now()))
+    except Gone:  # nobody knows of the file any more
+        await obstore.delete_async(store, incoming.file_key)
+        raise
     except BaseException:
         await _mark(database, incoming.file_key, status="open")
         raise
-    return Upload.of(await _mark(database, incoming.file_key, status="stored", size=size, stored_at=utc_now()))
 
 
 async def _check(database: Database, incoming: Incoming) -> None:
@@ -117,10 +124,23 @@ class _Counted:
 
 
 async def _mark(database: Database, file_key: str, **values: object) -> UploadRow:
+    """Write down what became of the link. A database that is busy is asked again: nobody else can do it."""
+    for wait in _AGAIN:
+        try:
+            return await _write(database, file_key, values)
+        except Unavailable:
+            await asyncio.sleep(wait)
+    return await _write(database, file_key, values)
+
+
+async def _write(database: Database, file_key: str, values: dict[str, object]) -> UploadRow:
     async with database.transaction() as session:
         changed = update(UploadRow).where(col(UploadRow.file_key) == file_key).values(**values)
         await session.execute(changed)
-        return (await session.execute(select(UploadRow).where(col(UploadRow.file_key) == file_key))).scalar_one()
+        row = (await session.execute(select(UploadRow).where(col(UploadRow.file_key) == file_key))).scalar_one_or_none()
+    if row is None:  # it took so long that the link was swept
+        raise Gone("The link has expired.", code="link_expired")
+    return row
 
 
 def _too_large() -> PayloadTooLarge:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import delete
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -28,7 +27,6 @@ class UploadService:
 
     async def announce(self, folder: str, filename: str, content_type: str) -> Announced:
         """Expect a file in a folder; its key is ``folder/<id>/<name>``, the name sanitised."""
-        await self._forget_expired()
         expires_at = (utc_now() + LIFETIME).replace(microsecond=0)
         row = await self._rows.add(
             UploadRow(
@@ -52,8 +50,3 @@ class UploadService:
         if row is None:
             raise NotFound("No such file.", code="file_not_found")
         return Upload.of(row)
-
-    async def _forget_expired(self) -> None:
-        """Remove the rows of links of this tenant that nobody used in time."""
-        unused = (col(UploadRow.status) == "open", col(UploadRow.expires_at) < utc_now() - LIFETIME)
-        await self._session.execute(delete(UploadRow).where(*self._rows.owned(self._scope), *unused))
