@@ -44,8 +44,16 @@ async def test_it_goes_on_by_the_other_version(cairn: Cairn, world) -> None:
         await service.resume(execution)
     done = await cairn.reach(execution, "completed")
     assert world.of(execution) == ["a", "gate", "c", "d"]
-    assert (await cairn.reset(execution, "rollback", "a")).version == 1
     assert done.version == 2
+
+
+@pytest.mark.history("migrated_back")
+async def test_a_rollback_to_before_it_is_back_on_the_old_version(cairn: Cairn, world) -> None:
+    graph, execution = await paused_at_the_gate(cairn, world, sequence(noting("a"), waiting("gate"), noting("b")))
+    version = await publish_next(cairn, graph, sequence(noting("a"), waiting("gate"), noting("c")))
+    async with cairn.executions() as service:
+        assert (await migrate(service, execution, version)).version == 2
+    assert (await cairn.reset(execution, "rollback", "a")).version == 1
 
 
 async def test_a_version_without_the_node_is_refused_and_the_node_is_named(cairn: Cairn, world) -> None:

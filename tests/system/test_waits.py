@@ -9,6 +9,8 @@ from graphs import edge, node, noting, sequence
 from installation import Cairn, until
 from people import answer, asked, send
 
+from cairn.domain.requests.model import RequestFilter
+from cairn.domain.requests.service import RequestService
 from cairn.errors import Conflict, InvalidInput
 
 
@@ -82,6 +84,7 @@ async def test_a_person_approves(cairn: Cairn, world) -> None:
     assert [c.name for c in done.checkpoints] == ["start", "ask", "pay"]
 
 
+@pytest.mark.history("approval_expired")
 async def test_an_approval_that_nobody_gives_takes_the_default_branch(cairn: Cairn, world) -> None:
     graph = {
         "nodes": [
@@ -121,6 +124,24 @@ async def test_after_a_rollback_people_are_asked_anew_and_the_old_answer_is_refu
     assert world.of(execution.id) == ["a", "b", "b"]
 
 
+@pytest.mark.history("escalated")
+async def test_an_approval_that_was_escalated_is_given_by_who_was_asked_then(cairn: Cairn) -> None:
+    ask = node("ask", "approval", prompt="?", assignees=["bob"], escalate={"after": 0.2, "assignees": ["ann"]})
+    execution = await cairn.run(sequence(ask, noting("after")))
+    request = await asked(cairn, execution.id)
+
+    async def escalated() -> bool:
+        async with cairn.database.session() as session:
+            page = RequestService(session, cairn.temporal, cairn.principal)
+            found = await page.list_pending("approval", RequestFilter(execution_id=execution.id), 1, 1)
+            return any(each.escalated and each.assignees == ["bob", "ann"] for each in found.items)
+
+    await until(escalated)
+    await answer(cairn, execution.id, request, {"decision": "approved"})
+    await cairn.reach(execution.id, "completed")
+
+
+@pytest.mark.history("question")
 async def test_a_question_is_answered_by_its_schema(cairn: Cairn) -> None:
     graph = sequence(node("ask", "question", prompt="How many?", schema={"type": "integer"}, output="n"))
     graph["nodes"][-1]["data"]["output"] = {"n": "state.n"}
