@@ -111,7 +111,7 @@ async def by_notification(url: str, private: bool) -> str:
     try:
         with tempfile.TemporaryDirectory() as home:
             settings = Settings(http_allow_private=private, home=Path(home))
-            return str(await RequestActivities(settings, nobody, nobody, tools)._post(row, _checked(url)))
+            return str(await RequestActivities(settings, nobody, nobody, tools)._post(row, _checked(url), ()))
     except AddressRefused:
         return "address_refused"
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
