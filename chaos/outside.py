@@ -22,6 +22,9 @@ from chaos.records import Delivery
 
 HOST = "127.0.0.1"
 SAID = "it will pass"
+DEEDS = {"slow": 15, "failing": 15, "busy": 10, "cut": 10}
+"""What goes wrong with how many of 100 requests."""
+
 _STALL = 8.0
 
 
@@ -89,7 +92,7 @@ class Outside:
         """Return what goes wrong with a request, having waited if that is that it is slow."""
         if not self.rages:
             return None
-        (deed,) = self._chance.choices([None, "slow", "failing", "busy", "cut"], [50, 15, 15, 10, 10])
+        (deed,) = self._chance.choices([None, *DEEDS], [100 - sum(DEEDS.values()), *DEEDS.values()])
         if deed is not None:
             self.done[who, deed] += 1
         if deed == "slow":

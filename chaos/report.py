@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from chaos.checker import RULES
 from chaos.ledger import effects
+from chaos.outside import DEEDS
 from chaos.run import Outcome, Plan
 
 _SHOWN = 40
@@ -76,7 +77,8 @@ def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
 def _deeds(outcome: Outcome) -> list[tuple[str, str, int]]:
     """Return how often each fault happened, also those that did not."""
     done, storm = outcome.storm.done, outcome.storm
-    known = {(fault.target, fault.deed) for fault in storm.faults} | done.keys()
+    known = {(fault.target, fault.deed) for fault in storm.faults}
+    known |= {(who, deed) for who in ("model", "receiver") for deed in DEEDS} | done.keys()
     return [(target, deed, done[target, deed]) for target, deed in sorted(known)]
 
 
