@@ -65,8 +65,8 @@ def _machine(machine: dict[str, Any]) -> Iterator[str]:
 
 def _aims(results: Results) -> Iterator[str]:
     verdicts = {True: "met", False: "**missed**", None: "not measured"}
-    why = "Where an aim is missed, [the processor's time](#where-the-time-goes) says why."
-    yield f"## Aims\n\nTemporal on: {results.where}. {why}\n"
+    why = " Where an aim is missed, see [where the time goes](#where-the-time-goes)." if results.figures["cpu"] else ""
+    yield f"## Aims\n\nTemporal on: {results.where}.{why}\n"
     yield table(["aim", "found", ""], ([aim.text, aim.found, verdicts[aim.met]] for aim in aims(results)))
 
 
