@@ -112,3 +112,19 @@ def test_a_side_that_did_less_than_it_was_told_fails() -> None:
     for done, size in ((2, 10), (3, 9)):
         with pytest.raises(RuntimeError):
             check(Job(3, 10), done, size)
+
+
+@pytest.mark.parametrize("most", [7, 33, 150, 5_000])
+async def test_the_largest_number_of_agents_is_found(most: int, tmp_path: Path) -> None:
+    from sides.plan import Found, Plan
+    from sides.side import Side
+
+    class Slows(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            return 5.0 * max(1.0, 1.5 * at_once / most)
+
+    found = Found()
+    await Plan(found, tmp_path).load([Slows("a side", [], {}, tmp_path / "log")], "think", 1)
+
+    (largest,) = found.largest["think"]["a side"]
+    assert min(most, 1_000) * 0.9 <= largest <= most
