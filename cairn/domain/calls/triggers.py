@@ -58,7 +58,7 @@ async def create_by_trigger(executions: ExecutionService, dial: Dial, resource_i
     )
     version = await executions.resolve(command)
     _check_enabled(version.definition, dial.path)
-    return await executions.create(command, resource_id)
+    return await executions.create(command, resource_id, version)
 
 
 async def name_of(executions: ExecutionService, row: ExecutionRow) -> str:

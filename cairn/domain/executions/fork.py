@@ -10,7 +10,7 @@ from cairn.domain.executions.model import ForkExecution, StartExecution
 from cairn.domain.executions.patches import check_patches, patched
 from cairn.domain.executions.resets import named_checkpoint
 from cairn.domain.executions.service import ExecutionService
-from cairn.domain.executions.start import SEED_BODY
+from cairn.domain.executions.start import SEED_BODY, check_command
 from cairn.persistence.tables import ExecutionRow
 
 
@@ -45,7 +45,7 @@ async def fork(
     chosen = command.execution_id
     new_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
     metadata = source.metadata_ if command.metadata is None else command.metadata
-    executions.check(StartExecution(source.workflow_uuid, seed["state"]["input"], metadata, chosen))
+    check_command(StartExecution(source.workflow_uuid, seed["state"]["input"], metadata, chosen))
     tenant = executions.principal.tenant
     return await executions.add(
         ExecutionRow(

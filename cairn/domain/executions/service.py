@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -28,14 +27,14 @@ from cairn.contracts.executions import (
     Resume,
     execution_tag,
 )
-from cairn.contracts.json import Json, JsonObject, canonical
+from cairn.contracts.json import Json, JsonObject
 from cairn.domain.calls.view import call_of
 from cairn.domain.executions import closing
 from cairn.domain.executions.children import children_of, map_items
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.model import CheckpointState, Children, Execution, ExecutionFilter, StartExecution
 from cairn.domain.executions.patches import changes_nothing
-from cairn.domain.executions.start import start_workflow
+from cairn.domain.executions.start import check_command, start_workflow
 from cairn.domain.executions.stream import TokenFeed, follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.model import GraphVersion
@@ -55,8 +54,6 @@ from cairn.temporal.executions import Description, ExecutionClient
 CommandOf: TypeAlias = Callable[[str], Command]
 """Makes the command for a line of the execution."""
 
-METADATA_LIMIT = 16 * 1024
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _OPEN = (Phase.RUNNING, Phase.PAUSED)
 
 
@@ -73,12 +70,15 @@ class ExecutionService:
         self.settings = settings
         self.rows = Repository(session, ExecutionRow)
 
-    async def create(self, command: StartExecution, resource_id: str | None = None) -> ExecutionRow:
+    async def create(
+        self, command: StartExecution, resource_id: str | None = None, version: GraphVersion | None = None
+    ) -> ExecutionRow:
         """Insert the execution's row. After the commit, ``start`` is to be called with it.
 
         Args:
             command: what is asked for.
             resource_id: the id that a crashed try of the same request had taken.
+            version: what ``resolve`` returned for the command; None to have it resolved here.
 
         Raises:
             NotFound: no such graph.
@@ -89,7 +89,7 @@ class ExecutionService:
             existing = await self.find(resource_id)
             if existing is not None:
                 return existing
-        version = await self.resolve(command)
+        version = version or await self.resolve(command)
         chosen = command.execution_id
         execution_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
         return await self.add(
@@ -118,22 +118,13 @@ class ExecutionService:
         except IntegrityError as error:
             raise errors.Conflict(f"The execution id {row.id!r} is taken", code="execution_exists") from error
 
-    @staticmethod
-    def check(command: StartExecution) -> None:
-        """Refuse metadata and ids that break their limits.
-
-        Raises:
-            InvalidInput: they do.
-        """
-        _check_metadata(command)
-
     async def resolve(self, command: StartExecution) -> GraphVersion:
         """Return the version that an execution would be pinned to if it were started now.
 
         Raises:
             NotFound, Conflict, InvalidInput: as of ``create``.
         """
-        self.check(command)
+        check_command(command)
         version = await version_to_run(self.session, self.principal.scope, command.workflow_id, draft=command.draft)
         schema = input_schema_of(version.definition)
         if schema is not None and (broken := validate_json(schema, command.input_data)):
@@ -382,19 +373,3 @@ def found(projection: Projection, checkpoint_id: str) -> Checkpoint:
     if checkpoint is None:
         raise errors.NotFound(f"The execution has no checkpoint {checkpoint_id!r}", code="checkpoint_not_found")
     return checkpoint
-
-
-def _check_metadata(command: StartExecution) -> None:
-    try:
-        size = len(canonical(command.metadata).encode())
-    except ValueError as error:
-        raise errors.InvalidInput(
-            "The metadata is no JSON", errors=[errors.FieldError("/metadata", "holds a value that JSON has not")]
-        ) from error
-    if size > METADATA_LIMIT:
-        message = f"has {size} bytes, over the limit of {METADATA_LIMIT}"
-        raise errors.InvalidInput("The metadata is too large", errors=[errors.FieldError("/metadata", message)])
-    chosen = command.execution_id
-    if chosen is not None and not _ID.fullmatch(chosen):
-        message = "has to match ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
-        raise errors.InvalidInput("The execution id is not valid", errors=[errors.FieldError("/execution_id", message)])

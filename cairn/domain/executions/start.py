@@ -2,17 +2,45 @@
 
 from __future__ import annotations
 
+import re
+
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from cairn import errors
 from cairn.contracts.executions import ExecutionInput, GraphRef
-from cairn.errors import NotFound
+from cairn.contracts.json import canonical
+from cairn.domain.executions.model import StartExecution
 from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
 from cairn.temporal.executions import ExecutionClient
 
+METADATA_LIMIT = 16 * 1024
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
 SEED_BODY = "body"
 """Key in the seed of a fork: ids of the map nodes that lead to the inline definition that its source, an item, runs."""
+
+
+def check_command(command: StartExecution) -> None:
+    """Refuse metadata and ids that break their limits.
+
+    Raises:
+        InvalidInput: they do.
+    """
+    try:
+        size = len(canonical(command.metadata).encode())
+    except ValueError as error:
+        raise errors.InvalidInput(
+            "The metadata is no JSON", errors=[errors.FieldError("/metadata", "holds a value that JSON has not")]
+        ) from error
+    if size > METADATA_LIMIT:
+        message = f"has {size} bytes, over the limit of {METADATA_LIMIT}"
+        raise errors.InvalidInput("The metadata is too large", errors=[errors.FieldError("/metadata", message)])
+    chosen = command.execution_id
+    if chosen is not None and not _ID.fullmatch(chosen):
+        message = "has to match ^[A-Za-z0-9][A-Za-z0-9_.-]{0,127}$"
+        raise errors.InvalidInput("The execution id is not valid", errors=[errors.FieldError("/execution_id", message)])
 
 
 async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: ExecutionRow) -> None:
@@ -42,7 +70,7 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
     )
     found = (await session.execute(pinned)).one_or_none()
     if found is None:
-        raise NotFound("The execution's graph is gone")
+        raise errors.NotFound("The execution's graph is gone")
     digest, name = found
     start = ExecutionInput(
         execution_id=row.id,

@@ -30,8 +30,9 @@ class Checker:
     """Reads and validates definitions, each once."""
 
     def __init__(self, context: ValidationContext, tools: ToolService | None = None, seal: Seal | None = None) -> None:
-        """Take what definitions may refer to, where their authors' tools are (None: those are not checked), what encrypts
-        the secrets of those that are read (None: nothing does).
+        """Take what definitions may refer to.
+
+        Without ``tools`` those that authors made are not checked; without ``seal`` secrets stay as they are.
         """
         self._context = context
         self._seal = seal
