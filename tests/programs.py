@@ -21,6 +21,8 @@ WORK = ("tool", "code", "score", "agent", "talking", "subgraph", "map", "questio
 
 CONSTANT = ("score", "map", "approval", "time")
 """Kinds that give no number: a transform after them adds one."""
+ADDED = {"add": 5, "late": 50, "racing": 20}
+"""What kinds add that have no effect to be looked for: ``late`` waits in vain, ``racing`` ends or times out."""
 ITEMS = (1, 2)
 """Items of every map."""
 INTEGER: JsonObject = {"type": "integer"}
@@ -32,8 +34,8 @@ def value_of(node_id: str, visit: int) -> int:
 
 
 @st.composite
-def programs(draw: st.DrawFn) -> Block:
-    """Draw a program."""
+def programs(draw: st.DrawFn, *, every: bool = True) -> Block:
+    """Draw a program, of every kind or without segments, joins of some branches and timeouts."""
     work = st.builds(lambda kind: (kind,), st.sampled_from(WORK))
     handled = st.just(("failing", True))
 
@@ -42,7 +44,14 @@ def programs(draw: st.DrawFn) -> Block:
     def blocks(inner: st.SearchStrategy[Program]) -> st.SearchStrategy[Program]:
         block = st.lists(inner, min_size=1, max_size=3)
         branches = st.lists(block, min_size=1, max_size=3)
+        some = st.builds(
+            lambda bad, needed, more: ("some", bad, needed, [[("tool",)]] * (needed + more)),
+            st.integers(0, 2),
+            st.integers(1, 3),
+            st.integers(0, 1),
+        )
         return st.one_of(
+            *([some] if every else []),
             st.builds(lambda b: ("parallel", b), branches),
             st.builds(lambda b: ("first", b), st.lists(tools, min_size=2, max_size=3)),
             st.builds(
@@ -54,14 +63,14 @@ def programs(draw: st.DrawFn) -> Block:
             st.builds(lambda a, b: ("either", a, b), block, block),
         )
 
-    leaf = st.one_of(work, work, handled, st.just(("add",)))
+    leaf = st.one_of(work, work, handled, st.sampled_from([("add",), *([("late",), ("racing",)] if every else [])]))
     nested = st.recursive(leaf, blocks, max_leaves=6)
     branches = st.lists(st.lists(nested, min_size=1, max_size=2), min_size=2, max_size=3)
     wide = st.builds(lambda b: ("parallel", b), branches)
     program = draw(st.lists(st.one_of(wide, nested), min_size=1, max_size=4))
     if draw(st.integers(0, 5)) == 0:
         program.append(("failing", False))
-    return program
+    return [("segment", program)] if every and draw(st.integers(0, 3)) == 0 else program
 
 
 class Failed(Exception):
@@ -109,8 +118,10 @@ class Model:
         match kind:
             case "parallel":
                 self._all(rest[0])
-            case "first":
-                pass  # which branch it is, is decided by who is first
+            case "first" | "some":
+                pass  # which branches they are, is decided by who is first
+            case "segment":
+                self._block(rest[0])
             case "collect":
                 self._all(rest[1])
             case "loop":
@@ -126,8 +137,8 @@ class Model:
 
     def _leaf(self, kind: str, node_id: str, handled: bool = True) -> None:
         visit = self._visit(node_id)
-        if kind == "add":
-            self.outcome.total += 5
+        if kind in ADDED:
+            self.outcome.total += ADDED[kind]
         elif kind != "failing":
             self.outcome.effects.append((kind, node_id, visit))
             self.outcome.total += value_of(node_id, 0 if kind in CONSTANT else visit)
@@ -177,6 +188,7 @@ def definition_of(program: Block, prefix: str = "", other: str = "other") -> Jso
         "state": {key: {"reducer": "sum", "default": 0} for key in ("total", *loops)},
         "nodes": [node("start", "start"), *graph.nodes, node("end", "end", output={"total": "state.total"})],
         "edges": [edge("start", begin), *graph.edges, edge(end, "end")],
+        "durability": graph.durability,
     }
 
 
@@ -194,6 +206,10 @@ class _Ids:
         kind, *rest = program
         node_id = f"{self._prefix}{kind[0]}{next(self._count)}"
         match kind:
+            case "segment":
+                return kind, node_id, self.block(rest[0])
+            case "some":
+                return kind, node_id, rest[0], rest[1], [self.block(b) for b in rest[2]]
             case "parallel" | "first":
                 return kind, node_id, [self.block(b) for b in rest[0]]
             case "collect":
@@ -211,6 +227,7 @@ class _Graph:
 
     def __init__(self, other: str) -> None:
         self.other = other
+        self.durability = "step"
         self.nodes: list[JsonObject] = []
         self.edges: list[JsonObject] = []
 
@@ -228,10 +245,9 @@ class _Graph:
     def one(self, program: Program) -> tuple[str, str]:
         kind, node_id, *rest = program
         match kind:
-            case "add":
-                return (self.add(node_id, "transform", set={"total": "5"}),) * 2
-            case "failing":
-                return self.failing(node_id, rest[0])
+            case "segment":
+                self.durability = "segment"
+                return self.block(rest[0])
             case "parallel":
                 return self.fork(node_id, [(f"b{i}", b) for i, b in enumerate(rest[0])])
             case "first":
@@ -240,10 +256,28 @@ class _Graph:
                 bad = [(f"f{i}", [("failing", f"{node_id}f{i}", False)]) for i in range(rest[0])]
                 good = [(f"b{i}", b) for i, b in enumerate(rest[1])]
                 return self.fork(node_id, bad + good, on_error="collect")
+            case "some":
+                bad = [(f"f{i}", [("failing", f"{node_id}f{i}", False)]) for i in range(rest[0])]
+                good = [(f"b{i}", b) for i, b in enumerate(rest[2])]
+                return self.fork(node_id, bad + good, mode=rest[1], quiet=True, on_error="collect")
             case "loop":
                 return self.loop(node_id, *rest)
             case "either":
                 return self.either(node_id, *rest)
+            case _:
+                return self.leaf(kind, node_id, *rest)
+
+    def leaf(self, kind: str, node_id: str, *rest: Any) -> tuple[str, str]:
+        match kind:
+            case "add":
+                return (self.add(node_id, "transform", set={"total": str(ADDED[kind])}),) * 2
+            case "late":
+                return self.timed(node_id, ADDED[kind], "wait", seconds=3600, timeout=0.05)
+            case "racing":
+                given = {"node": "'-'", "visit": "0"}
+                return self.timed(node_id, ADDED[kind], "subgraph", workflow_id=self.other, input=given, timeout=0.3)
+            case "failing":
+                return self.failing(node_id, *rest)
             case _:
                 return self.work(kind, node_id)
 
@@ -270,11 +304,18 @@ class _Graph:
             "subgraph": ("subgraph", {"workflow_id": self.other, "input": arguments}),
             "map": ("map", {"items": f"[{', '.join(items)}]", "body": BODY}),
             "question": ("question", {"prompt": prompt, "schema": INTEGER}),
-            "approval": ("approval", {"prompt": prompt}),
+            "approval": ("approval", {"prompt": prompt, "escalate": {"after": 0.05, "assignees": ["bob"]}}),
             "event": ("wait", {"event": {"name": node_id, "correlation": visit}}),
             "time": ("wait", {"seconds": 0.05}),
         }
         return made[kind]
+
+    def timed(self, node_id: str, gives: int, kind: str, **data: Any) -> tuple[str, str]:
+        """Add a node that may time out; what follows is the same."""
+        self.add(node_id, kind, **data)
+        after = self.add(f"{node_id}x", "transform", set={"total": str(gives)})
+        self.edges += [edge(node_id, after), edge(node_id, after, f"{node_id} late", on="timeout")]
+        return node_id, after
 
     def failing(self, node_id: str, handled: bool) -> tuple[str, str]:
         self.add(node_id, "tool", tool="fail", arguments={}, retry={"max_attempts": 1})
@@ -290,7 +331,7 @@ class _Graph:
         self.add(node_id, "parallel")
         meet = self.add(f"{node_id}j", "join", **join)
         for label, branch in branches:
-            if quiet:  # which of them writes is decided by who is first, so none does
+            if quiet and branch[0][0] == "tool":  # which of them writes is decided by who is first, so none does
                 data = {"tool": "give", "arguments": {"node": "'-'", "visit": "0"}}
                 begin = end = self.add(branch[0][1], "tool", **data)
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from copy import deepcopy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -22,11 +23,12 @@ from cairn.contracts.executions import (
     Resume,
 )
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import PARKED, NodeResult
+from cairn.contracts.nodes import PARKED, RUN_SEGMENT, NodeResult
 from cairn.contracts.operations import ENGINE, Landing
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import compile_graph
 from cairn.graph.engine import Engine
+from cairn.graph.segments import Segment
 from cairn.graph.state import Child, Run, Wait
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.ended import Ended
@@ -118,11 +120,21 @@ class Simulation:
         self._pending.append(self._ended(WorkCompleted, self.scheduled.pop(key), self._result(work)))
 
     def _result(self, work: Run) -> NodeResult:
+        if work.activity == RUN_SEGMENT.name:
+            return self._segment(work)
         if work.activity != "call_model":
             return NodeResult(value=value_of(work.node_id, work.visit))
         if work.data["results"]:
             return NodeResult(value={"history": "h2", "answer": value_of(work.node_id, work.visit)})
         return NodeResult(value={"history": "h1", "calls": [{"id": "1", "tool": "give", "arguments": {}}]})
+
+    def _segment(self, work: Run) -> NodeResult:
+        """Return what the activity gives that runs a stretch of nodes."""
+        segment = Segment(compile_graph(self.definition), deepcopy(work.data))
+        while (inside := segment.next()) is not None:
+            segment.complete(inside, self._result(inside))
+        done = [each.model_dump(mode="json", exclude_none=True) for each in segment.done]
+        return NodeResult(value={"done": done, "checkpoint": segment.checkpoint, "node_id": segment.last})
 
     def _ended(self, kind, *args) -> Ended:
         self._add(kind, *args)

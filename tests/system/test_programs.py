@@ -69,7 +69,7 @@ def drawn(count: int, seed: int) -> list[tuple[Block, int]]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(programs())
+    @given(programs(every=False))
     def draw(program: Block) -> None:
         found.append((program, seed * 1000 + len(found)))
 
