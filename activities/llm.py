@@ -37,7 +37,7 @@ class AgentActivities:
         tokens: TokenWriter | None = None,
         sealer: Sealer | None = None,
     ) -> None:
-        """Take what they work with: without ``tokens`` replies are not streamed, without ``sealer`` no keys decrypted."""
+        """Take what they work with: replies are streamed with ``tokens`` alone, keys decrypted with ``sealer``."""
         self._models = models
         self._tokens = tokens
         self._tools = tools
