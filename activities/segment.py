@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
+import orjson
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
@@ -20,6 +23,11 @@ from cairn.graph.segments import Segment
 from cairn.graph.state import Run
 from cairn.persistence.session import Database
 from workflows.failures import node_failure
+
+_PART = 64 * 1024
+"""Bytes of work that ended after which a heartbeat's part is full."""
+_OFTEN = 1.0
+"""Seconds between heartbeats for work that ended: the SDK sends only the last of those within five."""
 
 Activity: TypeAlias = Callable[[NodeCall], Awaitable[NodeResult]]
 
@@ -41,12 +49,15 @@ class SegmentActivities:
         """
         guard(call)
         segment = Segment(await self._graph(call), call.data)
-        told = _Progress(activity.info().heartbeat_details)
+        told = Progress(activity.info().heartbeat_details)
         token = progress.set(told.details)
         try:
             async with heartbeating():
                 while (run := segment.next()) is not None:
                     await self._step(call, segment, run, told)
+        except BaseException:
+            told.tell()  # the next try, perhaps another worker's, goes on from here
+            raise
         finally:
             progress.reset(token)
         done = [work.model_dump(mode="json", exclude_none=True) for work in segment.done]
@@ -57,7 +68,7 @@ class SegmentActivities:
             ref = GraphRef.model_validate(call.data["graph"])
             return compile_graph(await load_definition(session, ref.version_id, ref.digest, ref.body))
 
-    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: _Progress) -> None:
+    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: Progress) -> None:
         kept = told.find(run)
         if kept is not None:
             segment.complete(run, NodeResult.model_validate(kept.result))
@@ -92,39 +103,62 @@ class SegmentActivities:
         return NodeFailure(code=code, message=message, node_id=run.node_id, visit=run.visit, attempt=attempts)
 
 
-class _Progress:
+class Progress:
     """How far a segment has come, as its heartbeats carry it.
 
+    What ended is told in parts, of which all but the first stay as they are: so a part that is large enough to be
+    stored outside of Temporal is stored once, however many heartbeats name it.
+
     Attributes:
-        details: of the heartbeats: the work that ended, and the tries of the work that failed.
+        details: of the heartbeats: the tries of the work that failed and the newest work that ended, then the parts
+            that are full.
         attempts: tries by the key of the work.
     """
 
-    def __init__(self, details: object) -> None:
-        """Take what the last heartbeat of the try before carried."""
+    def __init__(self, details: object, now: Callable[[], float] = time.monotonic) -> None:
+        """Take what the last heartbeat of the try before carried, and a clock."""
         before = cast("list[JsonObject]", list(cast("Any", details)))
-        told: JsonObject = before[0] if before else {}
-        self._done: list[JsonObject] = told.get("done", [])
-        self.attempts: dict[str, int] = told.get("attempts", {})
-        self.details: list[JsonObject] = [{"done": self._done, "attempts": self.attempts}]
+        newest: JsonObject = before[0] if before else {}
+        self.attempts: dict[str, int] = newest.get("attempts", {})
+        self._newest: list[JsonObject] = newest.get("done", [])
+        self._size = sum(map(_size, self._newest))
+        self.details: list[JsonObject] = [{"done": self._newest, "attempts": self.attempts}, *before[1:]]
+        self._now, self._told_at = now, -math.inf
 
     def find(self, run: Run) -> DoneWork | None:
         """Return the work if it ended in a try before."""
-        for done in self._done:
-            if (done["node_id"], done["visit"]) == (run.node_id, run.visit):
-                return DoneWork.model_validate(done)
+        for part in self.details:
+            for done in part["done"]:
+                if (done["node_id"], done["visit"]) == (run.node_id, run.visit):
+                    return DoneWork.model_validate(done)
         return None
 
     def done(self, work: DoneWork) -> None:
-        """Tell of work that ended."""
-        self._done.append(work.model_dump(mode="json", exclude_none=True))
-        activity.heartbeat(*self.details)
+        """Take work that ended, and tell of it unless a heartbeat has just been sent."""
+        made = work.model_dump(mode="json", exclude_none=True)
+        self._newest.append(made)
+        self._size += _size(made)
+        if self._size >= _PART:
+            # A heartbeat that is being sent keeps what it has: nothing is taken out of it.
+            self.details.append({"done": self._newest})
+            self._newest, self._size = [], 0
+            self.details[0] = {"done": self._newest, "attempts": self.attempts}
+        if self._now() - self._told_at >= _OFTEN:
+            self.tell()
 
     def failed(self, run: Run) -> int:
-        """Tell of a try that failed; return how many there were."""
+        """Take a try that failed; return how many there were."""
         self.attempts[run.key] = self.attempts.get(run.key, 0) + 1
-        activity.heartbeat(*self.details)
         return self.attempts[run.key]
+
+    def tell(self) -> None:
+        """Heartbeat with all that ended."""
+        self._told_at = self._now()
+        activity.heartbeat(*self.details)
+
+
+def _size(done: JsonObject) -> int:
+    return len(orjson.dumps(done))
 
 
 def _again(run: Run, error: ApplicationError | TimeoutError, attempts: int) -> ApplicationError:

@@ -1,0 +1,109 @@
+"""What heartbeats of a segment carry: all that ended, and each large part of it once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from temporalio.testing import ActivityEnvironment
+
+from activities.segment import Progress
+from cairn.contracts.executions import DoneWork
+from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import NodeResult
+from cairn.graph.nodes.base import RetryPolicy
+from cairn.graph.state import Run
+
+LARGE = 10 * 1024
+
+
+def work(number: int) -> DoneWork:
+    result = NodeResult(value=f"{number}".rjust(LARGE))
+    return DoneWork(node_id=f"n{number}", visit=1, digest="d", result=result.model_dump(exclude_none=True))
+
+
+class Heartbeats:
+    """Runs a try of a segment and keeps its heartbeats, as they are when they are sent."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.sent: list[list[bytes]] = []
+
+    def progress(self, details: Any = ()) -> Progress:
+        return Progress(details, lambda: self.seconds)
+
+    def run(self, of: Any) -> None:
+        environment = ActivityEnvironment()
+        environment.on_heartbeat = lambda *details: self.sent.append([orjson.dumps(each) for each in details])
+        environment.run(of)
+
+    @property
+    def last(self) -> list[JsonObject]:
+        return [orjson.loads(part) for part in self.sent[-1]]
+
+
+def run_of(number: int) -> Run:
+    key = f"n{number}#1"
+    policy = RetryPolicy()
+    return Run(
+        key=key, node_id=f"n{number}", visit=1, summary=key, activity="code", data={}, timeout=None, retry=policy
+    )
+
+
+def names(heartbeat: list[JsonObject]) -> set[str]:
+    return {done["node_id"] for part in heartbeat for done in part["done"]}
+
+
+def test_what_is_stored_grows_with_the_work_not_with_its_square() -> None:
+    heartbeats = Heartbeats()
+
+    def segment() -> None:
+        told = heartbeats.progress()
+        for number in range(200):
+            heartbeats.seconds += 1.0
+            told.done(work(number))
+
+    heartbeats.run(segment)
+    assert len(heartbeats.sent) == 200 and len(names(heartbeats.last)) == 200
+    full = {part for sent in heartbeats.sent for part in sent[1:]}
+    assert sum(map(len, full)) < 200 * LARGE * 1.1
+    assert max(len(sent[0]) for sent in heartbeats.sent) < 64 * 1024
+
+
+def test_heartbeats_come_once_a_second_and_at_the_end_tell_all() -> None:
+    heartbeats = Heartbeats()
+
+    def segment() -> None:
+        told = heartbeats.progress()
+        for number in range(100):
+            heartbeats.seconds += 0.25
+            told.done(work(number))
+        told.tell()
+
+    heartbeats.run(segment)
+    assert len(heartbeats.sent) == 26
+    assert len(names(heartbeats.last)) == 100
+
+
+def test_the_next_try_finds_what_ended_and_how_often_work_failed() -> None:
+    first, second = Heartbeats(), Heartbeats()
+
+    def try_once() -> None:
+        told = first.progress()
+        for number in range(20):
+            told.done(work(number))
+        assert told.failed(run_of(20)) == 1
+        told.tell()
+
+    def again() -> None:
+        told = second.progress(first.last)
+        found = [told.find(run_of(number)) for number in range(21)]
+        assert [kept.node_id if kept else None for kept in found] == [f"n{number}" for number in range(20)] + [None]
+        assert told.failed(run_of(20)) == 2
+        told.done(work(20))
+        told.tell()
+
+    first.run(try_once)
+    second.run(again)
+    assert len(names(second.last)) == 21
+    assert second.sent[-1][1:3] == first.sent[-1][1:]
