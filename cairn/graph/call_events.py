@@ -7,7 +7,7 @@ from datetime import datetime
 from cairn.contracts.calls import HANGUP, UTTERANCE
 from cairn.contracts.executions import OutsideEvent
 from cairn.graph import call_data
-from cairn.graph.call_work import CALL, is_wait, wait_for
+from cairn.graph.call_work import CALL, is_duration, is_wait, wait_for
 from cairn.graph.dialogs import COMPLETED, Call, Said
 from cairn.graph.state import ExecutionState, Wait
 
@@ -123,4 +123,4 @@ def conclude(state: ExecutionState, now: datetime) -> None:
 
 def _only_waits(state: ExecutionState) -> bool:
     """Whether nothing is under way but the end of the call's time."""
-    return all(is_wait(work) and work.run.data["for"] == "duration" for work in state.in_flight.values())
+    return all(is_duration(work) for work in state.in_flight.values())

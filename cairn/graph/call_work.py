@@ -104,6 +104,11 @@ def is_wait(work: InFlight) -> bool:
     return work.loop == CALL and isinstance(work.run, Wait)
 
 
+def is_duration(work: InFlight) -> bool:
+    """Whether it is the wait for the end of the call's time."""
+    return is_wait(work) and work.run.data["for"] == "duration"
+
+
 def busy(state: ExecutionState) -> bool:
     """Whether an activity is under way for the call."""
     return any(work.loop == CALL and isinstance(work.run, Run) for work in state.in_flight.values())

@@ -14,6 +14,8 @@ from cairn.contracts.executions import GraphRef
 from cairn.domain.diagrams.model import BoxState, Mark, Picture
 from cairn.domain.executions.events import ExecutionEvent, Narrator
 from cairn.domain.executions.service import ExecutionService
+from cairn.graph.call_work import is_duration
+from cairn.graph.state import ExecutionState
 from cairn.temporal.checkpoints import Checkpoint, Projection
 from cairn.temporal.history import Event
 from cairn.temporal.task import Task
@@ -65,9 +67,11 @@ class TakenWay:
         if run.engine.started:
             state = run.engine.state
             self.visits = state.visits
-            self.under_way = frozenset(work.run.node_id for work in state.in_flight.values()) | frozenset(
-                owner.rpartition("#")[0] for owner in state.loops
-            )
+            over = run.closed is not None and run.closed.phase is not None
+            self.under_way = frozenset() if over else _under_way(state)
+            for node_id, worked in self.worked.items():
+                if node_id not in self.under_way:
+                    worked.since = None  # it was stopped, which no event tells
             self.failed_at = run.engine.failure.node_id if run.engine.failure else None
             self.followed.update(state.followed or {})
 
@@ -82,6 +86,12 @@ class TakenWay:
             if worked.since is not None:
                 worked.seconds += (event.at - worked.since).total_seconds()
                 worked.since = None
+
+
+def _under_way(state: ExecutionState) -> frozenset[str]:
+    # The end of a call's time belongs to the node where it began, which the call may have left.
+    works = (work.run.node_id for work in state.in_flight.values() if not is_duration(work))
+    return frozenset(works) | frozenset(owner.rpartition("#")[0] for owner in state.loops)
 
 
 class _Listening(Projection):
@@ -120,12 +130,13 @@ def marked(picture: Picture, way: TakenWay) -> Picture:
     marks: dict[str | None, list[Mark]] = {}
     for checkpoint in way.checkpoints:
         marks.setdefault(checkpoint.node_id, []).append(Mark(checkpoint.id, checkpoint.step))
+    begun = marks.pop(None, [])
     boxes = [
         replace(
             box,
             state=_state(box.id, way),
             note=_note(way.visits.get(box.id, 0), way.worked.get(box.id)),
-            marks=marks.get(None if box.kind in ("start", "startCall") else box.id, ()),
+            marks=(begun if box.kind in ("start", "startCall") else []) + marks.get(box.id, []),
         )
         for box in picture.boxes
     ]
