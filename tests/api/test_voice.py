@@ -37,12 +37,12 @@ async def test_a_valid_definition_is_published_at_once_under_both_names(caller: 
         assert read == {key: value for key, value in made.items() if key not in ("errors", "warnings")}
 
 
-async def test_both_names_are_taken_and_only_one_of_both(caller: Caller) -> None:
+async def test_both_names_are_taken_but_not_with_two_values(caller: Caller) -> None:
     configuration = {"max_call_duration": 60, "own": [1]}
     body = {"name": "n", "workflow_definition": VOICE_GRAPH, "workflow_configurations": configuration}
     made = (await caller.http.post(CREATE, json=body)).json()
     assert made["definition"] == VOICE_GRAPH and made["configuration"] == configuration
-    reply = await caller.http.post(CREATE, json={**body, "definition": VOICE_GRAPH})
+    reply = await caller.http.post(CREATE, json={**body, "definition": {**VOICE_GRAPH, "editor": {}}})
     assert reply.status_code == 422
 
 

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.kit.body import Body
 from api.voice.schemas.names import Name
+from api.voice.schemas.second_names import NamedTwice
 from cairn.contracts.json import JsonObject
 
 
@@ -26,7 +26,7 @@ class Template(BaseModel):
     created_at: datetime
 
 
-class CreateFromDescription(Body):
+class CreateFromDescription(NamedTwice):
     """Let a model write a graph."""
 
     name: Name
@@ -39,7 +39,7 @@ class CreateFromDescription(Body):
     )
 
 
-class DuplicateTemplate(Body):
+class DuplicateTemplate(NamedTwice):
     """Copy a template."""
 
     template_id: str = Field(max_length=255, examples=["inbound-support"])

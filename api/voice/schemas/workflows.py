@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from fastapi import Query
-from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field
 from pydantic_core import PydanticCustomError
 
 from api.kit.body import INTEGRAL, Body
 from api.voice.schemas.names import Name
+from api.voice.schemas.second_names import NamedTwice
 from api.voice.schemas.validation import GraphError, Validation
 from cairn.contracts.json import JsonObject
 from cairn.domain.graphs import Graph
@@ -41,7 +42,10 @@ class Configuration(BaseModel):
     max_user_idle_timeout: float = Field(default=10, gt=0, le=3600, description="Seconds.")
     smart_turn_stop_secs: float = Field(default=2, gt=0, le=3600, description="Seconds.")
     dictionary: str | None = None
-    context_compaction_enabled: bool = False
+    context_compaction_enabled: bool = Field(
+        default=False,
+        description="Kept for editors, without effect: what a model reads of a call is bounded alike with and without.",
+    )
     template_context_variables: JsonObject | None = None
     call_disposition_codes: JsonObject | None = None
 
@@ -66,26 +70,11 @@ else:
     DefinitionBody = Annotated[AuthoredDefinition, WrapValidator(_an_object)]
     ConfigurationBody = Annotated[Configuration, WrapValidator(_word_for_word)]
 
-_SECOND_NAMES = {"workflow_definition": "definition", "workflow_configurations": "configuration"}
-
-
-def _document_second_names(schema: dict[str, Any]) -> None:
-    properties = schema["properties"]
-    for second, first in _SECOND_NAMES.items():
-        properties[second] = {**properties[first], "description": f"The same as `{first}`; give one of both."}
-    schema["allOf"] = [{"not": {"required": [first, second]}} for second, first in _SECOND_NAMES.items()]
-    if "definition" in schema.get("required", ()):
-        schema["required"].remove("definition")
-        schema["anyOf"] = [{"required": ["definition"]}, {"required": ["workflow_definition"]}]
-
-
 Revision = Annotated[int, Field(ge=1, le=2**53), INTEGRAL]
 
 
-class WorkflowBody(Body):
+class WorkflowBody(NamedTwice):
     """What workflows are made and changed with."""
-
-    model_config = ConfigDict(json_schema_extra=_document_second_names)
 
     template_context_variables: JsonObject | None = Field(
         default=None,
@@ -99,19 +88,6 @@ class WorkflowBody(Body):
     def lasting(self) -> JsonObject:
         """What is given of the members that a new configuration keeps."""
         return {name: getattr(self, name) for name in LASTING if name in self.model_fields_set}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _take_second_names(cls, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return data
-        given = dict(cast(Mapping[str, Any], data))
-        for second, first in _SECOND_NAMES.items():
-            if second in given and first in given:
-                raise ValueError(f"give one of {first} and {second}")
-            if second in given:
-                given[first] = given.pop(second)
-        return given
 
 
 class CreateWorkflow(WorkflowBody):
