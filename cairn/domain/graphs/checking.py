@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, TypeVar, cast
@@ -13,8 +13,12 @@ from cairn.domain.graphs.document import Document
 from cairn.domain.graphs.secrets import Seal
 from cairn.domain.tools.authored.service import ToolService
 from cairn.errors import InvalidInput
+from cairn.graph.issues import issue
 from cairn.graph.model import Definition, GraphIssue
 from cairn.graph.validate import ValidationContext, validate
+
+MAX_TOOLS = 10_000
+"""Tools that the nodes of a graph name together."""
 
 T = TypeVar("T")
 
@@ -46,16 +50,19 @@ class Checker:
     async def issues(self, document: Document) -> Sequence[GraphIssue]:
         """Return the errors and warnings of a definition."""
         if document.digest not in self._found:
-            context = await self._known(document.raw)
-            self._found[document.digest] = await _beside(
-                lambda: validate(document.model or Definition.model_validate(document.raw), context)
-            )
+            named = _tools_named(document.raw)
+            context = await self._known(named)
+            found = await _beside(lambda: validate(document.model or Definition.model_validate(document.raw), context))
+            if self._tools is not None and len(named) > MAX_TOOLS:
+                message = f"The nodes of a graph name together at most {MAX_TOOLS} tools"
+                found.append(issue("workflow", None, None, message))
+            self._found[document.digest] = found
         return self._found[document.digest]
 
-    async def _known(self, definition: JsonObject) -> ValidationContext:
+    async def _known(self, named: Set[str]) -> ValidationContext:
         if self._tools is None:
             return self._context
-        known = await self._tools.known(_tools_named(definition))
+        known = await self._tools.known(named) if len(named) <= MAX_TOOLS else None
         # There are no documents yet.
         return replace(self._context, known_tool_uuids=known, known_document_uuids=frozenset())
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
+from itertools import islice
 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -15,6 +16,9 @@ from cairn.errors import NotFound
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import CredentialRow, ToolRow
 from cairn.persistence.types import utc_now
+
+_BATCH = 1000
+"""Uuids that are asked for at once; SQLite takes 32,766 parameters in a query, PostgreSQL 65,535."""
 
 
 class ToolService:
@@ -106,10 +110,12 @@ class ToolService:
 
     async def known(self, tools: Collection[str]) -> frozenset[str]:
         """Return which of some uuids are tools that can be called."""
-        named = col(ToolRow.uuid).in_([tool for tool in tools if tool.isascii() and tool.isprintable()])
-        rows = await self._tools.all(self._scope, named, col(ToolRow.status) == "active")
-        given = {AuthoredTool.native(each).uuid for each in self._registry}
-        return frozenset(row.uuid for row in rows) | (given & set(tools))
+        asked, found = {tool for tool in tools if tool.isascii() and tool.isprintable()}, set[str]()
+        wanted, active = iter(asked), col(ToolRow.status) == "active"
+        while batch := list(islice(wanted, _BATCH)):
+            rows = await self._tools.all(self._scope, col(ToolRow.uuid).in_(batch), active)
+            found.update(row.uuid for row in rows)
+        return frozenset(found) | ({AuthoredTool.native(each).uuid for each in self._registry} & asked)
 
     async def _row(self, tool: str, *, lock: bool = False) -> ToolRow:
         named = tool if tool.isascii() and tool.isprintable() else ""
