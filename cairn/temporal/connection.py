@@ -34,6 +34,9 @@ PATIENCE = RPC_TIMEOUT + timedelta(seconds=0.5)
 
 RETRY_AFTER = 5.0
 
+TEMPORAL_UNAVAILABLE = "temporal_unavailable"
+"""Code of the errors that say that Temporal does not answer."""
+
 _AWAY = (
     RPCStatusCode.UNAVAILABLE,
     RPCStatusCode.DEADLINE_EXCEEDED,
@@ -108,7 +111,7 @@ def _lost_its_namespace(error: RPCError) -> bool:
 
 def unavailable(error: BaseException) -> Unavailable:
     """Return what callers see when Temporal does not answer."""
-    made = Unavailable("Temporal does not answer", code="temporal_unavailable", retry_after=RETRY_AFTER)
+    made = Unavailable("Temporal does not answer", code=TEMPORAL_UNAVAILABLE, retry_after=RETRY_AFTER)
     made.__cause__ = error
     return made
 

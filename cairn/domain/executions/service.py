@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -49,6 +48,7 @@ from cairn.persistence.repository import Repository
 from cairn.persistence.tables import ExecutionRow
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection
+from cairn.temporal.connection import TEMPORAL_UNAVAILABLE
 from cairn.temporal.executions import Description, ExecutionClient
 
 CommandOf: TypeAlias = Callable[[str], Command]
@@ -136,9 +136,15 @@ class ExecutionService:
         """Start the row's workflow, once however often it is asked; to be called after the row's commit.
 
         With Temporal unreachable the row stays pending and the reconciler starts it when Temporal is back.
+
+        Raises:
+            Unavailable: the database does not answer; the same request, sent again, goes on.
         """
-        with contextlib.suppress(errors.Unavailable):
+        try:
             await start_workflow(self.temporal, self.session, row)
+        except errors.Unavailable as error:
+            if error.code != TEMPORAL_UNAVAILABLE:
+                raise
         return self._of_row(row)
 
     async def list(
