@@ -34,6 +34,8 @@ from cairn.graph.waits import later
 
 MAX_ASKED = 20
 """So often a model is asked between two utterances at most."""
+_DELAY = 2.0
+"""Seconds that a delayed start takes where its author says none."""
 
 
 def begin(graph: Graph, configuration: JsonObject) -> Call | None:
@@ -208,8 +210,9 @@ def _open(at: _Stand, data: StartCallData) -> Work | None:
                 checkpoint=f"{name}: fetch",
             )
     if call.stage == "delay":
-        if data.delayed_start and data.delayed_start_duration:
-            until = later(at.now, data.delayed_start_duration)
+        duration = data.delayed_start_duration or (_DELAY if at.state.engine > 3 else None)
+        if data.delayed_start and duration:
+            until = later(at.now, duration)
             return make_wait(at.state, at.node, at.token, "delay", f"{name}: delayed start", until)
         call.stage = "greet"
     call.stage = "talk"

@@ -11,7 +11,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.expressions import ITEM_NAMES, SCOPE_NAMES, Expression, ExpressionError, compile_expression
+from cairn.graph.expressions import ITEM_NAMES, SCOPE_NAMES, ExpressionError, compile_expression
 from cairn.graph.issues import Kind, issue, shape_issues
 from cairn.graph.model import Definition, GraphIssue, Node, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
@@ -23,6 +23,7 @@ from cairn.graph.templates import TemplateError, compile_text
 from cairn.graph.validate_body import body_issues
 from cairn.graph.validate_edges import label_of, validate_edges
 from cairn.graph.validate_ids import own_ids, referred_ids
+from cairn.graph.validate_names import Names
 from cairn.graph.validate_voice import VoiceRules
 
 MAX_EXPRESSIONS = 524_288
@@ -74,13 +75,14 @@ class _Validation:
         self.nesting = nesting
         self.names = ITEM_NAMES if nesting else SCOPE_NAMES
         self.node_ids = frozenset(node.id for node in definition.nodes)
+        self.known = Names(definition)
         self.voice = VoiceRules(definition, self.names)
         self.expressions = 0
         self.texts = 0
 
     def issues(self) -> Iterator[GraphIssue]:
         definition = self.definition
-        yield from _counts(definition)
+        yield from _counts(definition, inline=self.nesting > 0)
         yield from _declarations(definition)
         yield from own_ids("node", [node.id for node in definition.nodes])
         yield from own_ids("edge", [edge.id for edge in definition.edges])
@@ -111,6 +113,9 @@ class _Validation:
         if _has_more_values(node.data, MAX_VALUES):
             yield issue("node", node.id, "data", f"Data has more than {MAX_VALUES} values")
             return
+        if kind.one_of and sum(node.data.get(name) is not None for name in kind.one_of) != 1:
+            named = f"{', '.join(kind.one_of[:-1])} and {kind.one_of[-1]}"
+            yield issue("node", node.id, "data", f"A {kind.type} has exactly one of {named}")
         spoilt: frozenset[str] = frozenset()
         try:
             data = kind.Data.model_validate(node.data)
@@ -193,8 +198,10 @@ class _Validation:
         except ExpressionError as error:
             yield issue(kind, subject, field, f"Expression is not valid: {error}")
             return
-        for node_id in sorted(_nodes_named(expression) - self.node_ids):
-            yield issue(kind, subject, field, f"Expression is not valid: no node has the id '{node_id}'")
+        for said in self.known.unknown(expression):
+            yield issue(kind, subject, field, f"Expression is not valid: {said}")
+        for said in self.known.unwritten(expression):
+            yield issue(kind, subject, field, said, warning=True)
         if condition and not expression.may_be_boolean:
             yield issue(kind, subject, field, "Expression must be true or false")
 
@@ -222,11 +229,6 @@ def _has_more_values(value: Json, most: int) -> bool:
     return count > most
 
 
-def _nodes_named(expression: Expression) -> set[str]:
-    """Return the ids that it names as ``outputs.<node id>``."""
-    return {path[1] for path in expression.paths if path[0] == "outputs" and len(path) > 1}
-
-
 def _mended(model: type[NodeData], data: JsonObject, spoilt: frozenset[str]) -> NodeData | None:
     """Return the data without its spoilt members, so that the others can be checked as well."""
     sound = {key: value for key, value in data.items() if key not in spoilt}
@@ -240,12 +242,13 @@ def _mended(model: type[NodeData], data: JsonObject, spoilt: frozenset[str]) -> 
     return None
 
 
-def _counts(definition: Definition) -> Iterator[GraphIssue]:
+def _counts(definition: Definition, *, inline: bool) -> Iterator[GraphIssue]:
     counts = Counter(node.type for node in definition.nodes)
     if counts["start"] and counts[START_CALL]:
         yield issue("workflow", None, None, "Workflow can have a Start or a Start Call, not both")
     elif not counts["start"] and not counts[START_CALL]:
-        yield issue("workflow", None, None, "Workflow must have at least one Start Call")
+        needed = "An inline definition must have a Start" if inline else "Workflow must have at least one Start Call"
+        yield issue("workflow", None, None, needed)
     for kind_type, count in counts.items():
         kind = KINDS.get(kind_type)
         if kind is not None and kind.placement.at_most is not None and count > kind.placement.at_most:

@@ -9,11 +9,16 @@ from pydantic import ValidationError
 from cairn.contracts.json import JsonObject
 from cairn.graph.issues import issue, shape_issues
 from cairn.graph.model import Definition, GraphIssue
+from cairn.graph.nodes.voice import START_CALL
 
 MAX_NESTING = 8
 """So deep may inline definitions be nested."""
 
 _FIELD = "data.body"
+_OUTSIDE = {
+    START_CALL: "A call cannot be an item of a Map: begin an inline definition with a Start",
+    "trigger": "A Trigger cannot stand in an inline definition: only its Map begins it",
+}
 
 
 def body_issues(
@@ -41,6 +46,9 @@ def body_issues(
     except RecursionError:
         yield issue("node", node_id, _FIELD, "Data is nested too deep")
         return
+    for node in definition.nodes:
+        if node.type in _OUTSIDE:
+            yield issue("node", node_id, f"{_FIELD}.nodes.{node.id}.type", _OUTSIDE[node.type])
     for found in check(definition):
         place = "" if found.kind == "workflow" else f".{found.kind}s.{found.id}"
         field = f".{found.field}" if found.field else ""

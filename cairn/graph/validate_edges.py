@@ -15,7 +15,7 @@ from cairn.graph.nodes.voice import SPEAKING, START_CALL
 from cairn.graph.transitions import transition_name
 from cairn.graph.validate_joins import validate_joins
 
-_ENTRANCES = frozenset({"start", START_CALL, "trigger"})
+_ENTRANCES = frozenset({"start", START_CALL})
 _CAN_FAIL = frozenset({"condition", "transform", "join"})
 _MAX_FORKS = 8
 """Parallels inside parallels that are told apart."""
@@ -48,7 +48,8 @@ def validate_edges(definition: Definition, node_ids: frozenset[str]) -> Iterator
         yield from _failure_edge(edge, data, types.get(edge.source))
         if edge.source in outgoing:
             outgoing[edge.source].append((edge, data))
-    incoming = Counter(edge.target for edge in definition.edges)
+    # An edge of a trigger shows where its calls begin; the engine begins at the start alone and does not follow it.
+    incoming = Counter(edge.target for edge in definition.edges if not _stands_apart(types.get(edge.source)))
     for node in definition.nodes:
         yield from _degrees(node, incoming[node.id], len(outgoing[node.id]))
         yield from _ways(node, outgoing[node.id], voice)
@@ -69,6 +70,11 @@ def _goes_by_expressions(source_type: str | None) -> bool:
     """Tell whether nodes of a kind take one way, and no model says which."""
     kind = KINDS.get(source_type or "")
     return kind is not None and kind.type not in SPEAKING and kind.type != "parallel" and not kind.placement.apart
+
+
+def _stands_apart(node_type: str | None) -> bool:
+    kind = KINDS.get(node_type or "")
+    return kind is not None and kind.placement.apart
 
 
 def _texts(edge: Edge, data: EdgeData, voice: bool, spoken: bool) -> Iterator[GraphIssue]:
@@ -182,7 +188,7 @@ def _reach(
     depths: Mapping[str, set[int]],
     voice: bool,
 ) -> Iterator[GraphIssue]:
-    has_entrance = any(node.type in ("start", START_CALL) for node in nodes)
+    has_entrance = any(node.type in _ENTRANCES for node in nodes)
     parallels_met = _leads_to_join(types, targets)
     for node in nodes:
         kind = KINDS.get(node.type)

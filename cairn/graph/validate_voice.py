@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import cast
 
@@ -10,6 +9,7 @@ from cairn.contracts.json import Json
 from cairn.graph.issues import issue
 from cairn.graph.model import Definition, GraphIssue, StateKey
 from cairn.graph.nodes import NodeData
+from cairn.graph.nodes.headers import wrong_header_name
 from cairn.graph.nodes.voice import QA, WEBHOOK, ExtractionData, ExtractionVariable, WebhookData
 
 _CONTEXTS = frozenset({"initial_context", "gathered_context"})
@@ -18,7 +18,6 @@ _OF_THE_CALL = frozenset(
 )
 """Names that mean something else in webhooks and reviews; ``call_disposition`` may be extracted."""
 _ACCEPTED = {"string": {"string"}, "number": {"number", "integer"}, "boolean": {"boolean"}}
-_HEADER = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 
 class VoiceRules:
@@ -72,9 +71,5 @@ def _webhook(node_id: str, data: WebhookData) -> Iterator[GraphIssue]:
     if not (data.endpoint_url or "").strip():
         yield issue("node", node_id, "data.endpoint_url", "Nothing is sent: the webhook has no URL", warning=True)
     for number, header in enumerate(data.custom_headers or ()):
-        field = f"data.custom_headers.{number}.key"
-        if not header.key.strip():
-            yield issue("node", node_id, field, "Header name is required")
-        elif not _HEADER.fullmatch(header.key):
-            rule = "Header name can have only letters, digits and !#$%&'*+-.^_`|~"
-            yield issue("node", node_id, field, rule)
+        if wrong := wrong_header_name(header.key):
+            yield issue("node", node_id, f"data.custom_headers.{number}.key", wrong)

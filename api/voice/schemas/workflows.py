@@ -44,7 +44,7 @@ class Configuration(BaseModel):
     dictionary: str | None = None
     context_compaction_enabled: bool = Field(
         default=False,
-        description="Kept for editors, without effect: what a model reads of a call is bounded alike with and without.",
+        description="Kept, without effect: a model is given the whole conversation, which max_call_duration bounds.",
     )
     template_context_variables: JsonObject | None = None
     call_disposition_codes: JsonObject | None = None

@@ -111,6 +111,7 @@ class NodeKind(Generic[Data]):
         pure: its work touches nothing outside.
         label: what people call it; None for the type, capitalised.
         placement: where its nodes may stand.
+        one_of: members of which the data has exactly one; validation alone asks, so that it can tell all else as well.
     """
 
     type: str
@@ -123,6 +124,7 @@ class NodeKind(Generic[Data]):
     pure: bool = False
     label: str | None = None
     placement: Placement = Placement()
+    one_of: tuple[str, ...] = ()
 
     @property
     def works(self) -> bool:

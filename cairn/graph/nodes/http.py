@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
@@ -9,6 +10,7 @@ from pydantic import Field
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import HTTP_REQUEST
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate, render
+from cairn.graph.nodes.headers import wrong_header_name
 
 
 class HttpData(NodeData):
@@ -57,6 +59,12 @@ class Http(NodeKind[HttpData]):
         yield "url", data.url
         for name, text in data.headers.items():
             yield f"headers.{name}", text
+
+    def problems(self, data: HttpData) -> Iterable[tuple[str, str]]:
+        """Names of headers that HTTP does not allow."""
+        for name in data.headers:
+            if wrong := wrong_header_name(name):
+                yield f"headers.{name}", wrong
 
 
 KIND = Http(type="http", Data=HttpData, activity=HTTP_REQUEST, checkpointed=True, timeout=300.0)

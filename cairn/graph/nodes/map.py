@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from cairn.contracts.json import JsonObject
 from cairn.graph.expressions import ExpressionError
@@ -30,12 +30,6 @@ class MapData(NodeData):
     body: JsonObject | None = None
     concurrency: int = Field(default=10, ge=1, le=1000)
     on_error: Literal["fail", "collect"] = "fail"
-
-    @model_validator(mode="after")
-    def _one(self) -> MapData:
-        if (self.workflow_id is None) == (self.body is None):
-            raise ValueError("A map has exactly one of workflow_id and body")
-        return self
 
 
 class Map(NodeKind[MapData]):
@@ -68,4 +62,4 @@ class Map(NodeKind[MapData]):
         return child_problems(data)
 
 
-KIND = Map(type="map", Data=MapData, child="map", checkpointed=True)
+KIND = Map(type="map", Data=MapData, child="map", checkpointed=True, one_of=("workflow_id", "body"))

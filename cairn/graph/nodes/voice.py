@@ -100,7 +100,7 @@ class StartCallData(AgentNodeData):
         greeting: text; what is said first, word for word.
         greeting_recording_id: what is played first.
         delayed_start: wait before the first word.
-        delayed_start_duration: seconds.
+        delayed_start_duration: seconds; 2 where none are said.
         pre_call_fetch_mode: for which calls data is fetched before the first word.
         pre_call_fetch_enabled: an older name of the mode ``always``.
         pre_call_fetch_url: text; where it is fetched.
@@ -183,7 +183,11 @@ class VoiceKind(NodeKind[Any]):
 
     def problems(self, data: PromptData) -> Iterable[tuple[str, str]]:
         """A fetch needs a URL; there is nothing that filters of MCP servers could hold back."""
-        if isinstance(data, StartCallData) and data.pre_call_fetch_mode != "disabled" and not data.pre_call_fetch_url:
+        if (
+            isinstance(data, StartCallData)
+            and data.pre_call_fetch_mode != "disabled"
+            and not (data.pre_call_fetch_url or "").strip()
+        ):
             yield "pre_call_fetch_url", "URL is required when data is fetched before the call"
         if isinstance(data, AgentNodeData) and data.mcp_tool_filters:
             yield "mcp_tool_filters", "Nodes of calls have no MCP servers to filter: put an mcp node on the way instead"

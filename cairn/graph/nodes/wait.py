@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate
@@ -39,12 +39,6 @@ class WaitData(NodeData):
     timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
     on_timeout: Name | None = None
 
-    @model_validator(mode="after")
-    def _one(self) -> WaitData:
-        if [self.seconds, self.until, self.event].count(None) != 2:
-            raise ValueError("A wait has exactly one of seconds, until and event")
-        return self
-
 
 class WaitKind(NodeKind[WaitData]):
     """The kind."""
@@ -66,4 +60,4 @@ class WaitKind(NodeKind[WaitData]):
             yield "event.correlation", data.event.correlation
 
 
-KIND = WaitKind(type="wait", Data=WaitData, waits_for="time", checkpointed=True)
+KIND = WaitKind(type="wait", Data=WaitData, waits_for="time", checkpointed=True, one_of=("seconds", "until", "event"))
