@@ -47,6 +47,8 @@ from cairn.graph.commands import check_command
 from cairn.graph.compiled import GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Wait
+from workflows.clock import TaskClock
+from workflows.details import details_of
 from workflows.failures import failure_details, refusals_told
 from workflows.work import WorkRunner
 
@@ -70,7 +72,8 @@ class GraphExecution:
         self._cancel_asked = False
         self._cancel_seen = False
         self._resetting = False
-        self._work = WorkRunner(self._engine, self._awake)
+        self._clock = TaskClock(self._engine)
+        self._work = WorkRunner(self._engine, self._clock, self._awake)
         self._published: tuple[Phase, int, str | None] = (Phase.RUNNING, 0, None)
         # A reset gives the workflow a new random seed, in the first task of the new run and before anything else in it.
         workflow.register_random_seed_callback(self._on_reset)
@@ -121,7 +124,7 @@ class GraphExecution:
         """Take a person's answer."""
         self._wake = True
         with refusals_told():
-            return self._engine.answer(command, workflow.now())
+            return self._engine.answer(command, self._clock.now())
 
     @workflow.update(name=UPDATE_MIGRATE)
     def migrate(self, command: Migrate) -> Accepted:
@@ -192,7 +195,7 @@ class GraphExecution:
 
     def _check(self, command: Command) -> None:
         with refusals_told():
-            check_command(self._engine, command, workflow.now())
+            check_command(self._engine, command, self._clock.now())
 
     # The loop.
 
@@ -218,7 +221,7 @@ class GraphExecution:
                 await self._sleep()
             info = workflow.info()
             length, size = info.get_current_history_length(), info.get_current_history_size()
-            turn = engine.turn(workflow.now(), length, info.is_continue_as_new_suggested(), size)
+            turn = engine.turn(self._clock.now(), length, info.is_continue_as_new_suggested(), size)
             self._work.start(turn.works)
             self._work.wake_at(turn.wake_at)
             self._work.drop()
@@ -283,6 +286,7 @@ class GraphExecution:
         if landing.reset:
             self._cancelled = self._cancel_asked = False
         self._resetting = False
+        self._clock.set()
         self._engine.landed(landing)
         if first and start.carry is not None:
             self._published = self._shown()
@@ -322,7 +326,7 @@ class GraphExecution:
         self._wake = False
         engine = self._engine
         shown = self._shown()
-        workflow.set_current_details(self._details())
+        workflow.set_current_details(details_of(engine))
         self._work.tell_call()
         if shown == self._published:
             return
@@ -389,12 +393,3 @@ class GraphExecution:
             )
         usage = self._engine.state.usage
         return ExecutionResult(output=self._engine.state.output, usage=usage if usage.requests else None)
-
-    def _details(self) -> str:
-        """A Markdown view of progress for operators."""
-        engine = self._engine
-        state = engine.state
-        lines = [f"**{engine.phase}**" + (f": {engine.detail}" if engine.detail else "")]
-        lines += [f"- {len(state.visits)} of {len(engine.graph.nodes)} nodes entered, revision {engine.revision}"]
-        lines += [f"- at **{work.run.summary}** (visit {work.run.visit})" for work in state.in_flight.values()]
-        return "\n".join(lines)

@@ -29,6 +29,7 @@ from cairn.contracts.requests import CLOSE_REQUEST, OPEN_REQUEST, CloseRequest, 
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, Notice, Run, Wait, Work
 from workflows.calls import CallTeller, record_call
+from workflows.clock import TaskClock
 from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
 from workflows.search_attributes import execution_attributes
 
@@ -46,11 +47,12 @@ class WorkRunner:
         tasks: what carries out each piece of work, by key.
     """
 
-    def __init__(self, engine: Engine, wake: Callable[[], None]) -> None:
-        """Take the engine that is told what comes of the work, and what wakes the workflow afterwards."""
+    def __init__(self, engine: Engine, clock: TaskClock, wake: Callable[[], None]) -> None:
+        """Take the engine that is told what comes of the work, its clock, and what wakes the workflow afterwards."""
         self.engine = engine
+        self.clock = clock
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self._wake = wake
+        self._wake_workflow = wake
         self._aside: set[asyncio.Task[None]] = set()
         self._asking: dict[str, list[tuple[asyncio.Task[None], Notice]]] = {}
         self._acknowledged: set[str] = set()
@@ -145,6 +147,11 @@ class WorkRunner:
         """Wait until nothing is done aside any more."""
         await workflow.wait_condition(lambda: not self._aside)
 
+    def _wake(self) -> None:
+        if workflow.in_workflow():  # and not thrown away with a workflow that the worker lets go of
+            self.clock.now()  # set by this workflow task's beginning, before a local activity moves the time in it
+        self._wake_workflow()
+
     def _aside_done(self, task: asyncio.Task[None]) -> None:
         self._aside.discard(task)
         self._wake()
@@ -211,7 +218,7 @@ class WorkRunner:
     async def _wake_at(self, times: list[datetime], summary: str) -> None:
         """Wake the workflow at each of the times; it sees for itself what is overdue."""
         for time in times:
-            while (left := time - workflow.now()) > timedelta(0):
+            while (left := time - self.clock.now()) > timedelta(0):
                 await workflow.sleep(left, summary=summary)
             self._wake()
 
