@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ from pydantic import ValidationError
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.errors import plain_message
+from cairn.graph.meeting import Joins
 from cairn.graph.model import Definition, Edge, EdgeData, Limits, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
 from cairn.graph.nodes.voice import START_CALL
@@ -62,7 +62,7 @@ class Graph:
     """A graph ready to run.
 
     Attributes:
-        joins: the join at which the branches of each parallel meet, where there is one.
+        joins: the join at which the branches of each parallel meet.
         segmented: nodes without outside effect are run several at a time (``durability: segment``).
     """
 
@@ -70,10 +70,10 @@ class Graph:
     start: str
     state: dict[str, StateKey]
     limits: Limits
+    joins: Joins
     input_schema: JsonObject | None = None
     output_schema: JsonObject | None = None
     initial_state: JsonObject = field(default_factory=dict[str, Json])
-    joins: dict[str, str] = field(default_factory=dict[str, str])
     segmented: bool = False
 
 
@@ -102,9 +102,7 @@ def compile_graph(definition: JsonObject) -> Graph:
         input_schema=input_schema_of(definition),
         output_schema=model.output_schema,
         initial_state={key: declared.default for key, declared in model.state.items() if declared.default is not None},
-        joins={
-            node.id: join for node in nodes.values() if node.kind.type == "parallel" if (join := _join(nodes, node))
-        },
+        joins=Joins(nodes),
     )
 
 
@@ -114,23 +112,6 @@ def input_schema_of(definition: JsonObject) -> JsonObject | None:
     declared += [n["data"].get("input_schema") for n in definition["nodes"] if n["type"] == "start"]
     schemas = [schema for schema in declared if schema is not None]
     return {"allOf": schemas} if len(schemas) > 1 else next(iter(schemas), None)
-
-
-def _join(nodes: dict[str, GraphNode], parallel: GraphNode) -> str | None:
-    """Return the nearest join that the branches of a parallel lead to, past the parallels inside of it."""
-    waiting = deque((way.target, 0) for way in parallel.ways)
-    seen: set[tuple[str, int]] = set()
-    while waiting:
-        place = node_id, depth = waiting.popleft()
-        if place in seen or node_id not in nodes or depth > len(nodes):
-            continue
-        seen.add(place)
-        node = nodes[node_id]
-        if node.kind.type == "join" and depth == 0:
-            return node_id
-        inner = {"parallel": 1, "join": -1}.get(node.kind.type, 0)
-        waiting.extend((way.target, depth + inner) for way in node.ways)
-    return None
 
 
 def _ways(edges: list[Edge]) -> dict[str, tuple[Way, ...]]:
