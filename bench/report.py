@@ -94,7 +94,7 @@ async def measure(url: str, last: int) -> dict[str, float]:
     async with database.session() as session:
         newest = (await session.execute(text("SELECT count(*) FROM calls"))).scalar_one()
         period = Period(start=START + timedelta(seconds=newest - last))
-        report = await call_report(session, database, SCOPE, "bench", period)
+        report = await call_report(session, database, SCOPE, "bench", period, "https://cairn.example.com")
     watching = asyncio.create_task(watch())
     began, worked = time.perf_counter(), time.process_time()
     first = size = 0.0

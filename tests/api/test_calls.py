@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import uuid
+from datetime import datetime
 
+import pytest
 from graphs import node, sequence
 from phone import PATIENT, pizzeria, speaker
 from served import Caller, Callers
@@ -41,9 +45,11 @@ async def say(caller: Caller, execution_id: str, text: str, name: str = "utteran
     return reply.json()["reply"]
 
 
-async def test_a_call_from_the_trigger_to_its_end(caller: Caller) -> None:
+async def test_a_call_from_the_trigger_to_its_end(caller: Caller, callers: Callers) -> None:
     path = new_path()
-    workflow = await authored(caller, triggered(path))
+    definition = triggered(path)
+    definition["nodes"].append(speaker("review", "qa", qa_min_call_duration=0))
+    workflow = await authored(caller, definition)
     made = [
         await dial(caller, path, key="k", phone_number="+4930123", initial_context={"guest": {"name": "Ada"}})
         for _ in range(2)
@@ -66,8 +72,18 @@ async def test_a_call_from_the_trigger_to_its_end(caller: Caller) -> None:
     assert done["call"]["transcript"][0]["text"] == "Welcome to the pizzeria, Ada!"
     assert done["call"]["ended"]
     report = await caller.http.get(f"/api/v1/workflow/{workflow['id']}/report")
-    assert "+4930123,completed" in report.text
-    assert "Grace" in report.text
+    (row,) = csv.DictReader(io.StringIO(report.text, newline=""))
+    assert (row["Run ID"], row["Campaign ID"], row["Agent ID"]) == (run, "", str(workflow["id"]))
+    assert row["Agent Definition ID"] == str(workflow["current_definition_id"])
+    assert datetime.fromisoformat(row["Created At"]) == datetime.fromisoformat(done["created_at"])
+    assert (row["Phone Number"], row["Call Disposition"]) == ("'+4930123", "completed")
+    assert float(row["Call Duration (s)"]) == pytest.approx(done["call"]["duration_seconds"])
+    assert (row["pizzas"], row["name"]) == ("2", "Grace")
+    assert row["Call Tags"] and row["Transcript Summary"]  # the review's
+    assert row["Recording URL"] == ""  # sound is the gateway's
+    assert row["Transcript URL"].startswith(f"{callers.settings.links}/")
+    shown = await caller.http.get(row["Transcript URL"].removeprefix(callers.settings.links))
+    assert shown.json()["call"]["transcript"] == done["call"]["transcript"]
 
 
 async def test_the_live_events_tell_what_is_said(caller: Caller) -> None:
@@ -112,7 +128,7 @@ async def test_a_call_is_rolled_back_to_a_turn_and_goes_another_way(caller: Call
     done = await caller.reach(run, "completed")
     assert [line["node_id"] for line in done["call"]["transcript"]][-1] == "table"
     report = await caller.http.get(f"/api/v1/workflow/{workflow['id']}/report")
-    assert report.text.count(run) == 1
+    assert report.text.count(f"\n{run},") == 1
     assert "user_hangup" in report.text
     replayed = await caller.http.post(f"{url}/replay", json={"checkpoint_name": "turn 2"})
     assert replayed.status_code == 200, replayed.text

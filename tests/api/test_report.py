@@ -9,7 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from graphs import sequence
+from graphs import node, sequence
+from installation import until
 from served import Caller, Callers
 from sqlalchemy import insert
 
@@ -29,7 +30,7 @@ async def add_calls(callers: Callers, caller: Caller, workflow: dict, calls: lis
     executions, rows = [], []
     for number, call in enumerate(calls):
         run = {"tenant": caller.tenant, "live": call.pop("live", True)}
-        created = START + timedelta(hours=number)
+        created = call.pop("created_at", START + timedelta(hours=number))
         run_id = call.pop("id", f"run-{workflow['id']}-{number:06}")
         executions.append(
             {
@@ -89,10 +90,36 @@ async def test_the_columns_and_their_order(caller: Caller, callers: Callers) -> 
         *(f"run-{workflow['id']}-000001", "", *ids, "2026-05-01T11:00:00Z", "'+15550100", "user_hangup", "12.5"),
         *("'-3", "true", "", "", 'He said "no",\r\nthen\nleft.', "https://x/t", "https://x/r"),
     ]
-    assert oldest[4:] == ["2026-05-01T10:00:00Z", "", "", "60", "12.5", "", "bill", "vip, late", "", "", ""]
+    transcript = f"{callers.settings.links}/api/v1/executions/run-{workflow['id']}-000000"
+    assert oldest[4:] == ["2026-05-01T10:00:00Z", "", "", "60", "12.5", "", "bill", "vip, late", "", transcript, ""]
     assert '"He said ""no"",\r\nthen\nleft."' in reply.text
     by_uuid = await caller.http.get(f"/api/v1/workflow/{workflow['uuid']}/report")
     assert by_uuid.text == reply.text and by_uuid.headers["Content-Disposition"] == name
+
+
+async def test_runs_that_are_no_calls_are_told_too(caller: Caller, callers: Callers) -> None:
+    part = sequence(node("b", "transform", set={}))
+    graph = sequence(node("each", "map", items="input.numbers", body=part))
+    workflow = await caller.publish(graph)
+    runs = []
+    for numbers in ([1, 2], []):
+        body = {"workflow_id": workflow["uuid"], "input_data": {"numbers": numbers}}
+        started = await caller.http.post("/api/v1/executions", json=body)
+        assert started.status_code == 201, started.text
+        runs.append(await caller.reach(started.json()["id"], "completed"))
+    await add_calls(callers, caller, workflow, [{"extracted": {"topic": "bill"}, "created_at": START}])
+
+    async def rows() -> list[list[str]]:
+        head, *rows = table((await caller.http.get(f"/api/v1/workflow/{workflow['id']}/report")).text)
+        assert head == [*HEAD, "topic", *TAIL]
+        return rows if len(rows) == 3 else []
+
+    second, first, call = await until(rows)  # the items, which run a part of the graph, are no runs of it
+    ids = [str(workflow["id"]), str(workflow["current_definition_id"])]
+    for row, run in ((first, runs[0]), (second, runs[1])):
+        assert row[:4] == [run["id"], "", *ids] and row[5:] == [""] * 8
+        assert datetime.fromisoformat(row[4]) == datetime.fromisoformat(run["created_at"])
+    assert call[8] == "bill"
 
 
 async def test_only_completed_calls_of_the_graph_and_mode_are_told(caller: Caller, callers: Callers) -> None:
@@ -169,7 +196,9 @@ async def test_a_long_report_is_read_in_batches_of_constant_size(caller: Caller,
     same[0]["extracted"] = {"late": "yes"}  # the last to be read: its id is the lowest
     await add_calls(callers, caller, workflow, same)
     async with callers.database.session() as session:
-        report = await call_report(session, callers.database, Scope(caller.tenant, True), workflow["id"], Period())
+        report = await call_report(
+            session, callers.database, Scope(caller.tenant, True), workflow["id"], Period(), "https://x"
+        )
     tracemalloc.start()
     size, text, largest = 0, [], 0
     async for chunk in report.chunks:

@@ -1,4 +1,4 @@
-"""The report of a workflow's completed calls."""
+"""The report of a workflow's completed runs."""
 
 from __future__ import annotations
 
@@ -34,12 +34,16 @@ async def get_workflow_report(
     workflow_id: str,
     unit: Unit,
     request: Request,
-    start_date: Annotated[UtcQuery | None, Query(description="Calls that began at this time or later.")] = None,
-    end_date: Annotated[UtcQuery | None, Query(description="Calls that began before this time.")] = None,
+    start_date: Annotated[UtcQuery | None, Query(description="Runs that were started at this time or later.")] = None,
+    end_date: Annotated[UtcQuery | None, Query(description="Runs that were started before this time.")] = None,
 ) -> Response:
-    """Download the completed calls as CSV, newest first, with a column for each variable that was extracted."""
+    """Download the completed runs as CSV, newest first, with a column for each variable that calls have extracted.
+
+    Of a run that is no call only its ids and time are known. `Transcript URL` is the call's execution, which shows what
+    was said. `Recording URL` is empty: sound stays with the gateway. Summary and tags are written by `qa` nodes.
+    """
     context: Context = request.app.state.context
     scope, period = request.state.principal.scope, Period(start_date, end_date)
-    report = await call_report(unit.session, context.database, scope, workflow_id, period)
+    report = await call_report(unit.session, context.database, scope, workflow_id, period, context.settings.links)
     name = f'attachment; filename="workflow_{report.graph_id}_report.csv"'
     return StreamingResponse(report.chunks, media_type="text/csv", headers={"Content-Disposition": name})
