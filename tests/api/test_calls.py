@@ -167,8 +167,26 @@ async def test_what_triggers_refuse(callers: Callers) -> None:
         await caller.http.post(f"/api/v1/public/agent/{path}", json={}, headers={"X-API-Key": "no"})
     ).status_code == 401
     await caller.http.put(f"/api/v1/workflow/{workflow['id']}/status", json={"status": "archived"})
-    archived = await dial(caller, path)
-    assert (archived.status_code, archived.json()["detail"]) == (409, "The workflow is archived.")
+    for test in (False, True):
+        archived = await dial(caller, path, test=test)
+        assert (archived.status_code, archived.json()["detail"]) == (409, "The workflow is archived.")
+
+
+async def test_a_context_that_breaks_the_graphs_schema_starts_nothing(caller: Caller) -> None:
+    path = new_path()
+    known = {"order": {"type": "integer"}, "phone_number": {"type": "string", "maxLength": 8}}
+    schema = {"type": "object", "properties": known, "required": ["order"]}
+    workflow = await authored(caller, {**triggered(path), "input_schema": schema})
+    for test, context in ((False, {"order": "seven"}), (True, {"order": "seven"}), (False, {})):
+        refused = await dial(caller, path, test=test, initial_context=context)
+        assert refused.status_code == 422, refused.text
+        (error,) = refused.json()["detail"]
+        assert error["loc"] == ["body", "initial_context", *context], error
+    assert (await caller.http.get(f"/api/v1/workflow/fetch/{workflow['id']}")).json()["total_runs"] == 0
+    number = await dial(caller, path, initial_context={"order": 7}, phone_number="+49301234567")
+    assert (number.status_code, number.json()["detail"][0]["loc"]) == (422, ["body", "phone_number"])
+    begun = await dial(caller, path, initial_context={"order": 7}, phone_number="+4930123")
+    assert begun.status_code == 200, begun.text
 
 
 async def test_a_graph_that_was_never_published_is_not_started(caller: Caller) -> None:

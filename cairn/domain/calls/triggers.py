@@ -56,7 +56,10 @@ async def create_by_trigger(executions: ExecutionService, dial: Dial, resource_i
         surface="voice",
         draft=dial.draft,
     )
-    version = await executions.resolve(command)
+    try:
+        version = await executions.resolve(command)
+    except errors.InvalidInput as error:
+        raise _as_sent(error) from error
     _check_enabled(version.definition, dial.path)
     return await executions.create(command, resource_id, version)
 
@@ -65,6 +68,17 @@ async def name_of(executions: ExecutionService, row: ExecutionRow) -> str:
     """Return what an execution is called beside its id."""
     graph = await executions.session.get(GraphRow, row.graph_id)
     return f"{graph.name if graph is not None else row.workflow_uuid} {row.created_at:%Y-%m-%d %H:%M:%S}"
+
+
+def _as_sent(error: errors.InvalidInput) -> errors.InvalidInput:
+    """Return an error whose pointers are into what the caller has sent."""
+    said = [errors.FieldError(_pointer(each.pointer), each.message) for each in error.errors]
+    return errors.InvalidInput(error.message, code=error.code, errors=said, extra=error.extra)
+
+
+def _pointer(pointer: str) -> str:
+    inside = pointer.removeprefix("/input_data")
+    return inside if inside == "/phone_number" else f"/initial_context{inside}"
 
 
 def _check_enabled(definition: JsonObject, path: str) -> None:
