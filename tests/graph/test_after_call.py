@@ -64,6 +64,12 @@ def test_a_webhook_without_a_payload_tells_all() -> None:
     }
 
 
+@pytest.mark.parametrize(("method", "has_body"), [("GET", False), ("POST", True), ("DELETE", True)])
+def test_a_webhook_that_is_a_get_sends_no_body(method: str, has_body: bool) -> None:
+    data = ended(speaker("hook", "webhook", endpoint_url="https://x.example", http_method=method)).under_way().data
+    assert (data["method"], data["has_body"]) == (method, has_body)
+
+
 def test_what_follows_the_call_may_fail() -> None:
     p = ended(HOOK, REVIEW)
     p.broke("model_config")

@@ -104,12 +104,13 @@ async def web() -> AsyncGenerator[dict]:
     sent: dict = {}
 
     async def take(request: Request) -> JSONResponse:
-        sent[request.url.path] = (dict(request.headers), json.loads(await request.body() or b"null"))
+        body = json.loads(await request.body() or b"null")
+        sent[request.url.path] = (dict(request.headers), body, request.method)
         if request.url.path == "/broken":
             return JSONResponse({}, 400)
         return JSONResponse({"initial_context": {"guest": {"name": "Eve"}, "vip": True}})
 
-    async with serve(Starlette(routes=[Route("/{path}", take, methods=["POST"])])) as base:
+    async with serve(Starlette(routes=[Route("/{path}", take, methods=["GET", "POST"])])) as base:
         sent["url"] = base
         yield sent
 
@@ -118,6 +119,7 @@ async def test_what_surrounds_a_call(cairn: Cairn, web: dict) -> None:
     graph = pizzeria(
         speaker("tell", "webhook", endpoint_url=f"{web['url']}/done", payload_template={"who": "{{ guest.name }}"}),
         speaker("broken", "webhook", endpoint_url=f"{web['url']}/broken", retry={"max_attempts": 1}),
+        speaker("asks", "webhook", endpoint_url=f"{web['url']}/ask", http_method="GET", payload_template={"no": "1"}),
         speaker("review", "qa", qa_min_call_duration=0),
         pre_call_fetch_mode="always",
         pre_call_fetch_url=f"{web['url']}/guests",
@@ -133,7 +135,10 @@ async def test_what_surrounds_a_call(cairn: Cairn, web: dict) -> None:
     assert web["/guests"][1]["event"] == "call_inbound"
     assert web["/broken"][1]["call_disposition"] == "user_hangup"
     names = [c.name for c in done.checkpoints or ()]
-    assert names == ["start", "hello: fetch", "turn 1: order_pizza", "turn 1", "review", "tell"]
+    assert names[:5] == ["start", "hello: fetch", "turn 1: order_pizza", "turn 1", "review"]
+    assert sorted(names[5:]) == ["asks", "tell"]
+    assert web["/ask"][1:] == (None, "GET")  # a GET has no body, whatever its payload says
+    assert {"content-type", "content-length"}.isdisjoint(web["/ask"][0])
     found = await call_of(cairn, call)
     assert [(each["node_id"], each["code"]) for each in found.problems] == [("broken", "http_status")]
     row = await row_of(cairn, call)
@@ -161,6 +166,7 @@ class TestModels:
         graph = pizzeria(
             {"id": "all", "type": "globalNode", "data": {"name": "all", "prompt": "Be kind to {{ who | all }}."}}
         )
+        graph["nodes"][1]["data"] |= {"add_global_prompt": False, "extraction_prompt": "Count for {{ who | all }}."}
         server.will(
             text("What may it be?"),
             said_and_asked("Gladly!", ("order_pizza", {})),
@@ -191,6 +197,11 @@ class TestModels:
         assert third["messages"][-1]["role"] == "tool"
         assert "One moment." in third["messages"][-1]["content"]
         assert "You are at order." in third["messages"][0]["content"]
+        assert "Be kind" not in third["messages"][0]["content"]
+        assert "Be kind to guests." in server.requests[5]["messages"][0]["content"]  # the end has it again
+        extraction = server.requests[4]["messages"]
+        assert extraction[0]["content"].endswith("Count for guests.")
+        assert "Caller: A Margherita, for Ada" in extraction[1]["content"]
         assert {tool["function"]["name"] for tool in third["tools"]} == {"finished"}
         assert done.usage["requests"] == 6
 
