@@ -1,4 +1,4 @@
-"""The clock of an execution: what time it is for the engine."""
+"""The clock of an execution: what time it is for the engine, and whether that is to look what is overdue."""
 
 from __future__ import annotations
 
@@ -9,31 +9,48 @@ from temporalio import workflow
 from cairn.graph.engine import Engine
 
 _STANDS_STILL = 4
-"""Engines from this one on have one time in a workflow task."""
+"""Engines from this one on look at the time once in each workflow task."""
 
 
 class TaskClock:
     """Stands still in a workflow task, at its beginning or at the landing that was made in it.
 
-    A local activity moves the workflow's own time within a task, and history does not tell whether the workflow looked
-    at anything after it. What is overdue has to be the same for who reads the history.
+    A local activity moves the workflow's own time within a task, and history tells neither whether the workflow looked
+    at anything after it, nor whether a task woke it at all. What is overdue has to be the same for who reads the
+    history: so the engine has one time in a task, and is asked in each.
     """
 
     def __init__(self, engine: Engine) -> None:
         """Take the engine of the execution."""
         self._engine = engine
-        self._length = -1
-        self._now: datetime | None = None
+        self._held: tuple[int, datetime] | None = None
+        self._seen: tuple[int, datetime] | None = None
+
+    @property
+    def _applies(self) -> bool:
+        return self._engine.started and self._engine.state.engine >= _STANDS_STILL
 
     def now(self) -> datetime:
         """Return the time."""
-        if not self._engine.started or self._engine.state.engine < _STANDS_STILL:
+        if self._held is None or self._held[0] != workflow.info().get_current_history_length():
+            self._held = None
             return workflow.now()
-        if self._now is None or self._length != workflow.info().get_current_history_length():
-            return self.set()
-        return self._now
+        return self._held[1]
 
-    def set(self) -> datetime:
-        """Take the workflow's own time for the rest of this workflow task, and return it."""
-        self._length, self._now = workflow.info().get_current_history_length(), workflow.now()
-        return self._now
+    def hold(self) -> None:
+        """Stand still for the rest of this workflow task: a local activity follows."""
+        if self._applies:
+            self._held = workflow.info().get_current_history_length(), self.now()
+
+    def landed(self) -> None:
+        """Go on from the workflow's own time, after a landing."""
+        self._held = None
+        self.hold()
+
+    def seen(self) -> None:
+        """Take note that the engine was asked."""
+        self._seen = workflow.info().get_current_history_length(), workflow.now()
+
+    def ticked(self) -> bool:
+        """Whether the engine has not been asked in this workflow task."""
+        return self._applies and self._seen != (workflow.info().get_current_history_length(), workflow.now())

@@ -221,6 +221,7 @@ class GraphExecution:
                 await self._sleep()
             info = workflow.info()
             length, size = info.get_current_history_length(), info.get_current_history_size()
+            self._clock.seen()
             turn = engine.turn(self._clock.now(), length, info.is_continue_as_new_suggested(), size)
             self._work.start(turn.works)
             self._work.wake_at(turn.wake_at)
@@ -246,7 +247,7 @@ class GraphExecution:
     async def _sleep(self) -> None:
         """Wait until something happens."""
         try:
-            await workflow.wait_condition(lambda: self._wake)
+            await workflow.wait_condition(lambda: self._wake or self._clock.ticked())
         except asyncio.CancelledError:
             # The SDK raises a cancellation here, too, when something else woke us in the same workflow task; it is
             # ``run`` that decides whether to heed it. Not awake: the worker lets go of this workflow.
@@ -286,7 +287,7 @@ class GraphExecution:
         if landing.reset:
             self._cancelled = self._cancel_asked = False
         self._resetting = False
-        self._clock.set()
+        self._clock.landed()
         self._engine.landed(landing)
         if first and start.carry is not None:
             self._published = self._shown()
@@ -312,6 +313,7 @@ class GraphExecution:
         if self._cancel_seen:  # Temporal cancels a run once; that one came with a reset and was not heeded
             self._cancelled = self._wake = True
             return
+        self._clock.hold()
         info = workflow.info()
         await workflow.execute_local_activity(
             operations.REQUEST_CANCEL.name,
@@ -362,6 +364,7 @@ class GraphExecution:
             error=engine.failure if engine.phase is Phase.FAILED else None,
             usage=engine.state.usage,
         )
+        self._clock.hold()
         try:
             await workflow.execute_local_activity(
                 operations.RECORD.name,

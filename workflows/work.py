@@ -52,7 +52,7 @@ class WorkRunner:
         self.engine = engine
         self.clock = clock
         self.tasks: dict[str, asyncio.Task[None]] = {}
-        self._wake_workflow = wake
+        self._wake = wake
         self._aside: set[asyncio.Task[None]] = set()
         self._asking: dict[str, list[tuple[asyncio.Task[None], Notice]]] = {}
         self._acknowledged: set[str] = set()
@@ -146,11 +146,6 @@ class WorkRunner:
     async def settled(self) -> None:
         """Wait until nothing is done aside any more."""
         await workflow.wait_condition(lambda: not self._aside)
-
-    def _wake(self) -> None:
-        if workflow.in_workflow():  # and not thrown away with a workflow that the worker lets go of
-            self.clock.now()  # set by this workflow task's beginning, before a local activity moves the time in it
-        self._wake_workflow()
 
     def _aside_done(self, task: asyncio.Task[None]) -> None:
         self._aside.discard(task)

@@ -69,7 +69,7 @@ def drawn(count: int, seed: int) -> list[tuple[Block, int]]:
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    @given(programs(every=False))
+    @given(programs())
     def draw(program: Block) -> None:
         found.append((program, seed * 1000 + len(found)))
 
@@ -139,9 +139,11 @@ async def same(cairn: Cairn, history: WorkflowHistory, engine: Engine) -> None:
     assert fold.started == engine.started, where
     if not fold.started:
         return
-    assert fold.state.dump() == engine.state.dump(), where
     assert (fold.lineage, fold.revision) == (engine.lineage, engine.revision), where
     assert projection.closed is not None, where
+    if projection.closed.phase is not Phase.CANCELLED:  # which ends while its children do, and takes no more of them
+        told = {"notices": []}  # what people are still being told goes to the next run, by no turn of the engine
+        assert fold.state.dump() | told == engine.state.dump() | told, where
     match projection.closed.phase:
         case Phase.COMPLETED:
             assert projection.closed.result is not None, where
