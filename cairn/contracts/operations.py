@@ -19,8 +19,8 @@ MEMO_DETAIL = "cairn_detail"
 ENGINE = 4
 """The rules that new executions keep to: 2 runs an agent's tool calls as work of their own; 3 goes on working over the
 soft limit of a run, and counts what failed children have used; 4 heeds the timeouts of children and of waits for a
-time, gives an agent's turn what is left of ``max_cost``, counts what models used before their node
-failed, and lets a delayed start take two seconds where its author says none."""
+time, gives an agent's turn what is left of ``max_cost``, counts what models used before their node failed, lets a
+delayed start take two seconds where its author says none, and is asked once in each workflow task, at one time."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"
