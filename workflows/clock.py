@@ -53,4 +53,9 @@ class TaskClock:
 
     def ticked(self) -> bool:
         """Whether the engine has not been asked in this workflow task."""
-        return self._applies and self._seen != (workflow.info().get_current_history_length(), workflow.now())
+        if not self._applies:
+            return False
+        # The length alone does not tell tasks apart: one that only refused a command leaves nothing in history.
+        length = workflow.info().get_current_history_length()
+        held = self._held is not None and self._held[0] == length
+        return not held and self._seen != (length, workflow.now())
