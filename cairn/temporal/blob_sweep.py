@@ -12,11 +12,11 @@ from datetime import date, timedelta
 import obstore
 from obstore.store import ObjectStore
 from temporalio.client import Client, ScheduleActionStartWorkflow
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from cairn.contracts.blobs import Swept
 from cairn.temporal.blobs import BlobPath, days_folder
-from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all
+from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all, is_unknown
 
 GRACE_DAYS = 2
 """Objects are looked at when they were written at least so many days (UTC) ago: a start may still be under way."""
@@ -99,7 +99,7 @@ class BlobSweep:
         try:
             await answered(self._client.get_workflow_handle(workflow_id).describe(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return False
             raise
         return True
@@ -118,7 +118,7 @@ class BlobSweep:
                 handle = self._client.get_schedule_handle(listed.id)
                 described = await answered(handle.describe(rpc_timeout=RPC_TIMEOUT))
             except RPCError as error:
-                if error.status == RPCStatusCode.NOT_FOUND:
+                if is_unknown(error):
                     continue
                 raise
             if isinstance(action := described.schedule.action, ScheduleActionStartWorkflow):

@@ -25,7 +25,7 @@ from temporalio.worker import WorkerDeploymentConfig, WorkflowInstance, Workflow
 from cairn import errors
 from cairn.settings import Settings
 from cairn.temporal.blob_owners import OwningWorkflowRunner
-from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
 from cairn.temporal.versions import own_version
 from workflows.registry import UPGRADED
 
@@ -205,7 +205,7 @@ class DeploymentClient:
                 self.client.workflow_service.describe_worker_deployment(request, timeout=RPC_TIMEOUT)
             )
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return None
             raise
         return reply.worker_deployment_info

@@ -32,7 +32,7 @@ from cairn.contracts.operations import MEMO_DETAIL
 from cairn.object_store import open_store
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
-from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, unavailable
+from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, is_unknown, unavailable
 from cairn.temporal.description import Description, waits_for_worker
 from cairn.temporal.history import ChildInitiated
 from cairn.temporal.impact import Aftermath
@@ -124,7 +124,7 @@ class ExecutionClient:
         try:
             found = await answered(handle.describe(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return None
             raise
         attributes = found.typed_search_attributes
@@ -190,7 +190,7 @@ class ExecutionClient:
             try:
                 captured.insert(0, await self._captured(temporal_id, before, ALL))
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_unknown(error):
                     raise
                 lost = True
         children = [child.temporal_id for _, found in captured for child in found]
@@ -241,7 +241,7 @@ class ExecutionClient:
         except RPCError as error:
             if is_away(error):
                 raise unavailable(error) from error
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 raise errors.Conflict("The execution has ended", code="execution_closed") from error
             if error.status in _BUSY:
                 raise errors.Unavailable(
@@ -291,7 +291,7 @@ class ExecutionClient:
         except WorkflowUpdateFailedError:
             return None
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return None
             raise
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from cairn.contracts.resets import ResetRequest
-from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
 from cairn.temporal.executions import ExecutionClient
 
 
@@ -47,5 +47,5 @@ async def cancel(executions: ExecutionClient, temporal_id: str) -> None:
     try:
         await answered(handle.cancel(rpc_timeout=RPC_TIMEOUT))
     except RPCError as error:
-        if error.status != RPCStatusCode.NOT_FOUND:  # not found: it has ended, or was never started
+        if not is_unknown(error):  # not found: it has ended, or was never started
             raise

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from weakref import WeakValueDictionary
 
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from cairn.temporal.checkpoint import LeftRun
 from cairn.temporal.checkpoints import Projection
+from cairn.temporal.connection import is_unknown
 from cairn.temporal.description import Description
 from cairn.temporal.kept_runs import KeptRuns
 from cairn.temporal.reading import HistoryReader
@@ -70,7 +71,7 @@ class Projections:
             try:
                 began = await self._reader.began(temporal_id, older)
             except RPCError as error:
-                if error.status != RPCStatusCode.NOT_FOUND:
+                if not is_unknown(error):
                     raise
                 return unread[::-1], None
             unread.append((older, began.at))

@@ -15,9 +15,9 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client, WorkflowHistoryEventFilterType
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
-from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all
+from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all, is_unknown
 from cairn.temporal.history import Event, Landed, WasReset, read
 
 _LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
@@ -149,7 +149,7 @@ class HistoryReader:
                 return None
             found = await self._last_reset(temporal_id, run_id)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
             return None
         if found is not None and found[1] is not None:  # it stays as it is

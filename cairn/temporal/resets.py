@@ -20,7 +20,7 @@ from cairn.contracts.executions import UPDATE_PATCH, UPDATE_RESUME, DoneWork, Pa
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE, reset_workflow_id
 from cairn.contracts.resets import ResetOutcome, ResetRequest
 from cairn.temporal import versions
-from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered
+from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, is_unknown
 from cairn.temporal.executions import Description, ExecutionClient, from_application
 
 ResetHandle: TypeAlias = WorkflowHandle[Any, ResetOutcome]
@@ -59,7 +59,7 @@ class ResetClient:
         try:
             found = await answered(handle.describe(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return None
             raise
         if found.close_time is not None:

@@ -41,7 +41,7 @@ from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import SEARCH_TENANT, SEARCH_WORKFLOW
 from cairn.contracts.schedules import SCHEDULED_WORKFLOW_TYPE, Calendar, Firing, Overlap, Range, Spec
 from cairn.settings import Settings
-from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
 from cairn.temporal.encryption import EncryptionCodec
 from cairn.temporal.priority import priority_of
 
@@ -195,7 +195,7 @@ class ScheduleClient:
             handle = self.client.get_schedule_handle(schedule_id)
             return _seen(await answered(handle.describe(rpc_timeout=RPC_TIMEOUT)))
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return None
             raise
 
@@ -208,7 +208,7 @@ class ScheduleClient:
         try:
             await answered(self.client.get_schedule_handle(schedule_id).delete(rpc_timeout=RPC_TIMEOUT))
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
 
     async def trigger(self, schedule_id: str, overlap: Overlap | None, request_id: str | None) -> None:
@@ -252,7 +252,7 @@ class ScheduleClient:
                 return FiringEnd("cancelled")
             return FiringEnd("failed", _reason(error))
         except RPCError as error:
-            if error.status == RPCStatusCode.NOT_FOUND:
+            if is_unknown(error):
                 return None
             raise
         return FiringEnd("completed")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from cairn.contracts.executions import SIGNAL_EVENT, OutsideEvent
 from cairn.graph import waits
-from cairn.temporal.connection import RPC_TIMEOUT, answered
+from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
 from cairn.temporal.executions import Description, ExecutionClient
 
 
@@ -32,7 +32,7 @@ async def signal_event(temporal: ExecutionClient, now: Description, event: Outsi
     try:
         await answered(handle.signal(SIGNAL_EVENT, event, rpc_timeout=RPC_TIMEOUT))
     except RPCError as error:
-        if error.status == RPCStatusCode.NOT_FOUND:
+        if is_unknown(error):
             return False
         raise
     return True

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from cairn.contracts.executions import GraphRef
 from cairn.domain.diagrams.model import BoxState, Mark, Picture
@@ -17,6 +17,7 @@ from cairn.domain.executions.service import ExecutionService
 from cairn.graph.call_work import is_duration
 from cairn.graph.state import ExecutionState
 from cairn.temporal.checkpoints import Checkpoint, Projection
+from cairn.temporal.connection import is_unknown
 from cairn.temporal.history import Event
 from cairn.temporal.task import Task
 
@@ -118,7 +119,7 @@ async def way_of(executions: ExecutionService, execution_id: str) -> TakenWay:
         try:
             events = await executions.temporal.reader.events(now.temporal_id, run.run_id)
         except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
+            if not is_unknown(error):
                 raise
             continue  # retention has removed it; what the later ones tell is shown
         await asyncio.to_thread(way.add, execution_id, events, run.run_id, run.previous)
