@@ -16,8 +16,9 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from cairn.contracts.executions import WORKFLOW_TYPE
 from cairn.contracts.nodes import RUN_TOOL, NodeCall
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE
+from cairn.temporal.events import WasReset
 from cairn.temporal.executions import ExecutionClient
-from cairn.temporal.history import WasReset, read
+from cairn.temporal.history import read
 from chaos.driver import shown
 from chaos.installation import Installation
 from chaos.records import Asked, Found, Request, Run, Shown, Story, Undone

@@ -17,7 +17,8 @@ from cairn.graph.model import Definition
 from cairn.graph.templates import TemplateError, compile_text
 from cairn.graph.validate import ValidationContext, validate
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.history import Event, read
+from cairn.temporal.events import Event
+from cairn.temporal.history import read
 
 SCOPE: dict[str, Any] = {
     "input": {"a": 1, "b": [1, 2, {"c": "x"}], "t": "text"},

@@ -32,11 +32,12 @@ from cairn.graph.segments import Segment
 from cairn.graph.state import Child, Run, Wait
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.ended import Ended
-from cairn.temporal.history import (
+from cairn.temporal.events import (
     ChildCompleted,
     Commanded,
     Event,
     Landed,
+    News,
     Signalled,
     Started,
     TaskCompleted,
@@ -150,8 +151,9 @@ class Simulation:
         self._signals.append(event)
 
     def wait(self, seconds: float) -> None:
-        """Time passes."""
+        """Time passes, and a timer fires."""
         self.now += timedelta(seconds=seconds)
+        self._add(News)
 
     def under_way(self) -> list[str]:
         """Return the keys of work that can end: no wait, not ended already, not parked."""

@@ -9,7 +9,7 @@ from datetime import datetime
 from cairn.contracts.executions import ExecutionInput, execution_tag
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.compiled import Graph
-from cairn.temporal.history import Event, WasReset
+from cairn.temporal.events import Event, WasReset
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
 from cairn.temporal.checkpoint import Checkpoint, LeftRun, Snapshot, checkpoint_id
 from cairn.temporal.ended import Done, Ended, done_of, done_without_event, in_order, key_of, name_of, outcome, watched
-from cairn.temporal.history import (
+from cairn.temporal.events import (
     ChildCompleted,
     ChildFailed,
     Closed,
@@ -37,7 +37,7 @@ from cairn.temporal.history import (
     WorkScheduled,
     WorkStarted,
 )
-from cairn.temporal.task import Task, command, signal
+from cairn.temporal.task import Task, TaskNews, command, signal
 from workflows.failures import is_parked
 
 START = "start"
@@ -92,6 +92,7 @@ class Projection:
         self.signals: list[Signalled] = []
         self._suggested, self._size = False, 0
         self._task: Task | None = None
+        self._news = TaskNews()
         self._now: datetime | None = None
         self._reset_due = self._broken = False
         self._cut_off: int | None = None
@@ -206,6 +207,7 @@ class Projection:
         for event in events:
             if isinstance(event, TaskStarted | Closed):
                 self.settle()
+            self._news.take(event)
             self._take(event)
             self.last_event_id = event.id
 
@@ -256,7 +258,8 @@ class Projection:
             case TaskStarted():
                 self._now, self._suggested, self._size = event.at, event.suggested, event.size
             case TaskCompleted():
-                self._task = Task(event, self._now or event.at, self._suggested, self._size, [], [])
+                told = self._news.told()
+                self._task = Task(event, self._now or event.at, self._suggested, self._size, [], [], told)
             case Landed() if self._task is not None:
                 self._task.landings.append(event)
             case Commanded() if self._task is not None:
@@ -315,7 +318,7 @@ class Projection:
         return key_of(event, self._keys, self.engine)
 
     def _go_on(self, task: Task) -> None:
-        if self.engine.started:
+        if self.engine.started and task.woke:
             self._turn(task)
         for landed in task.landings:
             landing, task.now = landed.landing, max(task.now, landed.clock or task.now)

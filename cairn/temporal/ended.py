@@ -15,7 +15,7 @@ from cairn.graph.call_work import CALL
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, InFlight, Run
 from cairn.graph.state import Done as Finished
-from cairn.temporal.history import ChildCompleted, ChildFailed, TaskCompleted, WorkCompleted, WorkFailed
+from cairn.temporal.events import ChildCompleted, ChildFailed, TaskCompleted, WorkCompleted, WorkFailed
 from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
 
 Ended: TypeAlias = WorkCompleted | WorkFailed | ChildCompleted | ChildFailed

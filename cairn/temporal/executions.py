@@ -34,7 +34,7 @@ from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, answered_all, is_away, is_unknown, unavailable
 from cairn.temporal.description import Description, waits_for_worker
-from cairn.temporal.history import ChildInitiated
+from cairn.temporal.events import ChildInitiated
 from cairn.temporal.impact import Aftermath
 from cairn.temporal.kept_runs import KeptRuns
 from cairn.temporal.priority import priority_of

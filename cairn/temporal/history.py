@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -41,6 +40,27 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import LAND, Landing
+from cairn.temporal.events import (
+    ChildCompleted,
+    ChildFailed,
+    ChildInitiated,
+    Closed,
+    Commanded,
+    Event,
+    Landed,
+    LetGo,
+    News,
+    Signalled,
+    Started,
+    TaskCompleted,
+    TaskCutOff,
+    TaskStarted,
+    WasReset,
+    WorkCompleted,
+    WorkFailed,
+    WorkScheduled,
+    WorkStarted,
+)
 
 T = TypeVar("T")
 
@@ -58,160 +78,16 @@ SIGNALS: dict[str, type[Answer | OutsideEvent | ParentCommand]] = {
     SIGNAL_PARENT: ParentCommand,
 }
 _LOCAL_ACTIVITY = "core_local_activity"
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """One event. ``id`` counts within the run, ``at`` is UTC."""
-
-    id: int
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Started(Event):
-    """The run began.
-
-    Attributes:
-        continued_run_id: the run before, when this one continues it.
-    """
-
-    start: ExecutionInput
-    original_run_id: str
-    temporal_id: str = ""
-    continued_run_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TaskStarted(Event):
-    """A worker took a workflow task; ``at`` is the workflow's clock in it.
-
-    Attributes:
-        suggested: Temporal suggests to continue in a new run.
-        size: bytes of the history so far.
-    """
-
-    suggested: bool = False
-    size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCompleted(Event):
-    """A workflow task ended; it saw what stands before ``started_id``. A reset goes to such an event."""
-
-    started_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class WasReset(Event):
-    """A reset made the run that goes on from here."""
-
-    base_run_id: str
-    new_run_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class TaskCutOff(Event):
-    """A workflow task was under way when the run was closed from outside.
-
-    Temporal writes this, the completions that came during the task and the close as one, so that a reset can go
-    before all of them or none.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Landed(Event):
-    """The workflow found out in which run it stands; ``clock`` is the workflow's after that, which took some time."""
-
-    landing: Landing
-    clock: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Commanded(Event):
-    """A command was accepted; ``update_id`` names it in its run."""
-
-    command: Command
-    update_id: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Signalled(Event):
-    """A signal came."""
-
-    signal: Answer | OutsideEvent | ParentCommand
-
-
-@dataclass(frozen=True, slots=True)
-class ChildInitiated(Event):
-    """The start of a child execution, or of a map, was commanded."""
-
-    temporal_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChildCompleted(Event):
-    """A child execution, or a map, brought a result."""
-
-    temporal_id: str
-    result: ExecutionResult | MapResult
-
-
-@dataclass(frozen=True, slots=True)
-class ChildFailed(Event):
-    """A child execution, or a map, ended otherwise."""
-
-    temporal_id: str
-    cause: BaseException
-
-
-@dataclass(frozen=True, slots=True)
-class WorkScheduled(Event):
-    """A node's work was commanded."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkStarted(Event):
-    """A worker took a node's work (written when the work ends, after all its attempts)."""
-
-    scheduled_id: int
-    attempt: int
-
-
-@dataclass(frozen=True, slots=True)
-class WorkCompleted(Event):
-    """A node's work brought a result."""
-
-    scheduled_id: int
-    result: NodeResult
-
-
-@dataclass(frozen=True, slots=True)
-class WorkFailed(Event):
-    """A node's work failed for good, was cancelled or was parked."""
-
-    scheduled_id: int
-    cause: BaseException | None
-    retry_state: RetryState | None
-
-
-@dataclass(frozen=True, slots=True)
-class Closed(Event):
-    """The run ended.
-
-    Attributes:
-        phase: how; None when another run of the chain goes on.
-        result: of a completed run.
-        error: of a failed one.
-    """
-
-    phase: Phase | None
-    result: ExecutionResult | None = None
-    error: BaseException | None = None
-    terminated: bool = False
+_NEWS = {
+    EventType.EVENT_TYPE_TIMER_FIRED,
+    EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED,
+    EventType.EVENT_TYPE_START_CHILD_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_SIGNAL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_SIGNALED,
+    EventType.EVENT_TYPE_REQUEST_CANCEL_EXTERNAL_WORKFLOW_EXECUTION_FAILED,
+    EventType.EVENT_TYPE_EXTERNAL_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+    EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+}
 
 
 async def read(events: Iterable[HistoryEvent], converter: DataConverter) -> list[Event]:
@@ -253,7 +129,10 @@ async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
         case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED:
             signalled = raw.workflow_execution_signaled_event_attributes
             model = SIGNALS.get(signalled.signal_name)
-            return Signalled(raw.event_id, at, await _one(converter, signalled.input, model)) if model else None
+            known = Signalled(raw.event_id, at, await _one(converter, signalled.input, model)) if model else None
+            return known or News(raw.event_id, at)
+        case kind if kind in _NEWS:
+            return News(raw.event_id, at)
         case _:
             return (
                 await _work(raw, at, converter) or await _child(raw, at, converter) or await _closed(raw, at, converter)
@@ -297,6 +176,9 @@ async def _work(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Ev
         case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
             started = raw.activity_task_started_event_attributes
             return WorkStarted(raw.event_id, at, started.scheduled_event_id, started.attempt)
+        case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED:
+            scheduled_id = raw.activity_task_cancel_requested_event_attributes.scheduled_event_id
+            return LetGo(raw.event_id, at, scheduled_id)
         case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
             completed = raw.activity_task_completed_event_attributes
             result = await _one(converter, completed.result, NodeResult)

@@ -18,7 +18,8 @@ from temporalio.client import Client, WorkflowHistoryEventFilterType
 from temporalio.service import RPCError
 
 from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all, is_unknown
-from cairn.temporal.history import Event, Landed, WasReset, read
+from cairn.temporal.events import Event, Landed, WasReset
+from cairn.temporal.history import read
 
 _LONG_POLL = timedelta(seconds=70)  # the server answers with nothing new within a minute
 _TAIL_PAGE = 100

@@ -20,7 +20,20 @@ from cairn.contracts.executions import (
 )
 from cairn.errors import CairnError
 from cairn.graph.engine import Engine
-from cairn.temporal.history import Landed, Signalled, TaskCompleted
+from cairn.temporal import events
+from cairn.temporal.events import (
+    ChildCompleted,
+    ChildFailed,
+    Event,
+    Landed,
+    LetGo,
+    Signalled,
+    Started,
+    TaskCompleted,
+    WasReset,
+    WorkCompleted,
+    WorkFailed,
+)
 
 
 @dataclass(slots=True)
@@ -34,6 +47,7 @@ class Task:
         size: bytes of the history before it.
         commands: commands that were accepted in it.
         landings: landings that were made in it.
+        told: it told the workflow something.
     """
 
     completed: TaskCompleted
@@ -42,6 +56,38 @@ class Task:
     size: int
     commands: list[Command]
     landings: list[Landed]
+    told: bool = True
+
+    @property
+    def woke(self) -> bool:
+        """Whether it woke the workflow: a task without news is not handed to it, live or in a replay."""
+        return self.told or bool(self.commands)
+
+
+class TaskNews:
+    """What the workflow will be told in its next task."""
+
+    def __init__(self) -> None:
+        """Begin a run."""
+        self._any = False
+        self._let_go: set[int] = set()
+
+    def take(self, event: Event) -> None:
+        """Take the next event of the history."""
+        match event:
+            case LetGo():
+                self._let_go.add(event.scheduled_id)
+            case WorkCompleted() | WorkFailed():
+                self._any |= event.scheduled_id not in self._let_go
+            case Started() | WasReset() | Signalled() | ChildCompleted() | ChildFailed() | events.News():
+                self._any = True
+            case _:
+                pass
+
+    def told(self) -> bool:
+        """Return whether there was any since the last task."""
+        told, self._any = self._any, False
+        return told
 
 
 def signal(engine: Engine, signals: Iterable[Signalled]) -> None:

@@ -20,7 +20,8 @@ from cairn.persistence.session import Database, create_engine
 from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
-from cairn.temporal.history import WasReset, read
+from cairn.temporal.events import WasReset
+from cairn.temporal.history import read
 from chaos.ledger import VARIABLE, Ledger
 from chaos.programs import Program, environment, listening, stop_all, until
 

@@ -20,7 +20,8 @@ from cairn.domain.diagrams.model import Picture, picture_of
 from cairn.domain.diagrams.svg import sizes, svg
 from cairn.domain.diagrams.way import TakenWay, Worked, marked
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.history import Event, WorkCompleted, WorkScheduled, read
+from cairn.temporal.events import Event, WorkCompleted, WorkScheduled
+from cairn.temporal.history import read
 
 FOLDER = Path(__file__).parent.parent / "histories"
 

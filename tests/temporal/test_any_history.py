@@ -14,7 +14,8 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.history import Event, WorkCompleted, read
+from cairn.temporal.events import Event, WorkCompleted
+from cairn.temporal.history import read
 
 FOLDER = Path(__file__).parents[1] / "histories"
 NAMES = sorted(f"{file.parent.name}/{file.stem}" for file in FOLDER.glob("*/*.json"))

@@ -13,7 +13,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
 
 from cairn.contracts.operations import LAND, Landing
-from cairn.temporal.history import Landed, TaskStarted, read
+from cairn.temporal.events import Landed, TaskStarted
+from cairn.temporal.history import read
 
 
 async def test_the_clock_of_a_workflow_task_is_the_workflows(monkeypatch) -> None:

@@ -16,7 +16,8 @@ from cairn.temporal.blobs import BlobPath
 from cairn.temporal.checkpoint import Checkpoint, LeftRun
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.encryption import EncryptionCodec, PayloadKeys
-from cairn.temporal.history import WasReset, read
+from cairn.temporal.events import WasReset
+from cairn.temporal.history import read
 from cairn.temporal.kept_runs import VERSION, KeptRuns
 
 AT = datetime(2026, 11, 22, 23, 30, tzinfo=UTC)

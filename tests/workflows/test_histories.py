@@ -17,7 +17,8 @@ from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cairn.contracts.executions import Phase
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.history import Closed, Event, TaskCutOff, TaskStarted, WasReset, read
+from cairn.temporal.events import Closed, Event, TaskCutOff, TaskStarted, WasReset
+from cairn.temporal.history import read
 from cairn.temporal.replay import SINGLE_BATCH, replayer
 
 FOLDER = Path(__file__).parent.parent / "histories"

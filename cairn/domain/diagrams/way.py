@@ -18,7 +18,7 @@ from cairn.graph.call_work import is_duration
 from cairn.graph.state import ExecutionState
 from cairn.temporal.checkpoints import Checkpoint, Projection
 from cairn.temporal.connection import is_unknown
-from cairn.temporal.history import Event
+from cairn.temporal.events import Event
 from cairn.temporal.task import Task
 
 

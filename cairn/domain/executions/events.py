@@ -11,7 +11,7 @@ from cairn.contracts.json import JsonObject
 from cairn.graph.nodes.voice import SPEAKING
 from cairn.graph.state import Run
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.history import (
+from cairn.temporal.events import (
     ChildInitiated,
     Closed,
     Event,

@@ -11,8 +11,8 @@ from cairn.domain.executions.reset_records import resets_of
 from cairn.domain.executions.service import ExecutionService
 from cairn.persistence.tables import ExecutionRow, ResetRow
 from cairn.temporal.checkpoints import Checkpoint
+from cairn.temporal.events import Landed, WasReset
 from cairn.temporal.executions import ExecutionClient
-from cairn.temporal.history import Landed, WasReset
 
 BY_HAND = "temporal"
 """Who made a reset with Temporal's own tools; its history does not say which operator it was."""

@@ -12,8 +12,8 @@ from cairn.domain.executions.events import ExecutionEvent, Narrator, last_seq
 from cairn.domain.executions.token_wakeups import Wakeup, Wakeups
 from cairn.domain.executions.tokens import Told, Visit, VisitReader
 from cairn.persistence.session import Database
+from cairn.temporal.events import Event
 from cairn.temporal.executions import ExecutionClient
-from cairn.temporal.history import Event
 
 _Key: TypeAlias = tuple[str, int]
 _STARTED, _ENDED = "node_started", ("node_completed", "node_failed")
