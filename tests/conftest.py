@@ -14,7 +14,7 @@ from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.server import DevServer, find_server, start_dev_server
 
-pytest_plugins = ["database", "installation", "side_by_side"]
+pytest_plugins = ["database", "installation", "model_server", "side_by_side"]
 
 
 @pytest.hookimpl(tryfirst=True)

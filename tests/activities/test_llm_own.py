@@ -26,12 +26,6 @@ SEALER = Sealer([("k", bytes(32))])
 SEALED = TextSealer(SEALER, "t", True).seal(KEY)
 
 
-@pytest.fixture
-async def server() -> AsyncGenerator[OpenAIServer]:
-    async with OpenAIServer.running() as made:
-        yield made
-
-
 @pytest.fixture(autouse=True)
 def keys_of_the_installation(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "GOOGLE_API_KEY"):

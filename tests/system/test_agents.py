@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 import pytest
 from graphs import node, sequence
 from installation import Cairn, until
@@ -12,12 +10,6 @@ from pydantic import SecretStr
 from servers.openai_server import KEY, OpenAIServer, text, tool_calls
 
 from cairn.settings import Settings
-
-
-@pytest.fixture
-async def server() -> AsyncGenerator[OpenAIServer]:
-    async with OpenAIServer.running() as made:
-        yield made
 
 
 @pytest.fixture

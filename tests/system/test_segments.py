@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-
 import pytest
 from graphs import edge, node, noting, sequence
 from installation import Cairn, until
@@ -13,12 +11,6 @@ from servers.openai_server import KEY, OpenAIServer, error, text
 from cairn.settings import Settings
 
 MODEL = "openai:gpt-4o-mini"
-
-
-@pytest.fixture
-async def server() -> AsyncGenerator[OpenAIServer]:
-    async with OpenAIServer.running() as made:
-        yield made
 
 
 @pytest.fixture
