@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from chaos.graphs import BRANCHES
 from chaos.ledger import Entry, effects
 from chaos.records import ENDS, RESETS, STARTS, Asked, Found, Shown, Story
 
@@ -174,10 +175,10 @@ def results_are_effects(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def nothing_discarded_is_visible(story: Story) -> Iterator[tuple[str, str]]:
-    """What an execution shows as its output was done by its present line, or before the fork that it began with."""
+    """What an execution shows as its output its present line did, a replay kept, or was there before it was forked."""
     by_id = {found.execution_id: found for found in story.found}
     for found in story.found:
-        line = _line(found, found.got.run_id)
+        line = _line(found, found.got.run_id) | _kept(found)
         source = by_id.get(found.source or "")
         before = {key for run in source.runs for key in run.completed} if source else set[str]()
         for name, key in (found.got.output or {}).items():
@@ -195,6 +196,12 @@ def _line(found: Found, run_id: str | None) -> set[str]:
         line |= run.completed
         run_id = run.continues
     return line
+
+
+def _kept(found: Found) -> set[str]:
+    """Return the keys of what replays may have kept: what the line before had done in other branches of a parallel."""
+    replays = [run for run in found.runs if run.operation is not None and run.operation not in found.rollbacks]
+    return {key for run in replays for key in _line(found, run.base_run_id) if key.split("/")[1] in BRANCHES}
 
 
 def undone_once(story: Story) -> Iterator[tuple[str, str]]:
@@ -290,8 +297,8 @@ def told_in_order(story: Story) -> Iterator[tuple[str, str]]:
     for each in story.deliveries:
         if each.step > steps[each.execution_id] + 1 and each.execution_id not in _forks(story):
             yield each.execution_id, f"request {each.step} was told after request {steps[each.execution_id]}"
-        if each.taken:
-            steps[each.execution_id] = max(steps[each.execution_id], each.step)
+        # One that was not taken was told, too: perhaps it was answered before the receiver could say so.
+        steps[each.execution_id] = max(steps[each.execution_id], each.step)
 
 
 def _forks(story: Story) -> set[str]:

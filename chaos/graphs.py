@@ -7,6 +7,9 @@ from collections.abc import Sequence
 
 from cairn.contracts.json import Json, JsonObject
 
+BRANCHES = ("left", "middle", "right")
+"""Ids of the nodes that stand in a branch of a parallel."""
+
 _PATIENT: JsonObject = {"max_attempts": 1000, "initial_interval": 0.2, "max_interval": 2.0}
 """A worker that dies costs a try; no execution is to fail of that."""
 

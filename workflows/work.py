@@ -283,6 +283,7 @@ class WorkRunner:
                 search_attributes=execution_attributes(start),
                 static_summary=child.summary,
             )
+            handle.add_done_callback(_taken)
             self._acknowledged.add(child.key)
             self._wake()
             result = await asyncio.shield(handle)
@@ -382,3 +383,9 @@ class WorkRunner:
             previous=next((seed.map_id for seed in child.seeds if seed.map_id is not None), None),
             name=child.summary,
         )
+
+
+def _taken(handle: asyncio.Task[Any]) -> None:
+    """Take how a child ended that perhaps nobody waits for any more: else asyncio logs it as an error."""
+    if not handle.cancelled():
+        handle.exception()

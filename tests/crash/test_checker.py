@@ -92,6 +92,42 @@ def test_children_and_forks_are_executions_of_their_own() -> None:
     assert {violation.rule for violation in check(told)} == {"results_are_effects", "nothing_discarded_is_visible"}
 
 
+def replayed(told: Story) -> tuple[str, str]:
+    """Have an execution of branches replayed; return the keys of what the first line did in a branch, and after all."""
+    kept, z = "e4/left/1/r6", "e4/z/1/r6"
+    right, new = "e4/right/1/r7", "e4/z/1/r7"
+    first = Run("r6", None, None, frozenset({kept, z}), frozenset({kept, z}))
+    second = Run("r7", "op2", "r6", frozenset({right, new}), frozenset({right, new}))
+    ended = Shown("completed", 1, None, {"left": kept, "right": right, "z": new}, None, "r7", ("c0",))
+    told.found.append(Found("e4", "t4", ended, ended, ended, (first, second)))
+    told.asked.append(Asked("start", "t4", "e4", 1, 201))
+    names = (("left", kept), ("z", z), ("right", right), ("z", new))
+    told.ledger.extend(entry(what, *each, execution_id="e4") for each in names for what in ("call", "effect"))
+    return kept, z
+
+
+def rules(told: Story) -> set[str]:
+    return {violation.rule for violation in check(told)}
+
+
+def test_a_replay_keeps_what_was_done_in_another_branch_and_a_rollback_does_not() -> None:
+    told = story()
+    kept, z = replayed(told)
+    assert "nothing_discarded_is_visible" not in rules(told)
+    line = told.found[-1]
+    told.found[-1] = replace(line, rollbacks={"op2": ()})
+    assert "nothing_discarded_is_visible" in rules(told)
+    shown = replace(line.got, output={"left": kept, "z": z})
+    told.found[-1] = replace(line, listed=shown, got=shown, temporal=shown)
+    assert "nothing_discarded_is_visible" in rules(told)  # it was not in a branch
+
+
+def test_a_request_that_was_answered_before_its_receiver_said_thanks_was_told() -> None:
+    told = story()
+    told.deliveries[:3] = told.deliveries[:1]
+    assert "told_in_order" not in rules(told)
+
+
 def found(told: Story, **changes) -> None:
     told.found[0] = replace(told.found[0], **changes)
 

@@ -78,6 +78,54 @@ async def test_an_end_that_temporal_has_not_got_yet_is_not_taken_back(cairn: Cai
     assert (await cairn.reach(execution.id, "completed")).output_data == {"done": True}
 
 
+async def test_what_a_lost_workflow_task_had_told_is_taken_back(cairn: Cairn, world, monkeypatch) -> None:
+    """Its worker died after it wrote the row: Temporal never heard of the command that it accepted."""
+    execution = await cairn.run(sequence(waiting("a")))
+    await until(lambda: world.waiting["a"])
+    now = await cairn.temporal.require(execution.id)
+    told = Record(
+        temporal_id=execution.id,
+        execution_id=execution.id,
+        tenant="acme",
+        run_id=now.run_id,
+        phase=Phase.PAUSED,
+        revision=now.revision + 1,
+    )
+    async with cairn.database.transaction() as session:
+        await record(session, told)
+    assert (await cairn.get(execution.id)).revision == 1  # the task may be about to end
+    monkeypatch.setattr(closing, "SETTLED", timedelta(0))
+    shown = await cairn.get(execution.id)
+    assert (shown.status, shown.revision) == ("running", 0)
+    async with cairn.executions() as service:
+        await service.pause(execution.id, revision=0)
+        await service.resume(execution.id, revision=1)
+    async with cairn.database.transaction() as session:
+        await record(session, told.model_copy(update={"revision": 7}))
+    world.gate("a").set()
+    await cairn.client.get_workflow_handle(execution.id).result()
+    async with cairn.executions() as service:
+        page = await service.list(ExecutionFilter(status="completed"), 1, 20)
+    assert [(each.id, each.revision) for each in page.items] == [(execution.id, 2)]
+
+
+async def test_what_an_ended_run_had_told_is_not_believed_beyond_its_end(cairn: Cairn) -> None:
+    execution = await cairn.run(sequence(noting("a")))
+    done = await cairn.reach(execution.id, "completed")
+    told = Record(
+        temporal_id=execution.id,
+        execution_id=execution.id,
+        tenant="acme",
+        run_id=done.temporal.run_id or "",
+        phase=Phase.PAUSED,
+        revision=1,
+    )
+    async with cairn.database.transaction() as session:
+        await record(session, told)  # by a worker that was frozen meanwhile
+    shown = await cairn.get(execution.id)
+    assert (shown.status, shown.revision) == ("completed", 0)
+
+
 async def test_ids_chosen_by_callers_are_unique_for_their_tenant(cairn: Cairn) -> None:
     workflow = await cairn.publish(sequence(noting("a")))
     execution = await cairn.start(workflow, execution_id="mine")

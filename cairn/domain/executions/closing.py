@@ -1,6 +1,7 @@
-"""The moment between a run's own word that it ends, in its row, and its end in Temporal.
+"""The moment between a run's own word, in its row, and its state in Temporal.
 
-The workflow writes its row before its last task is done: what the row says is ahead of Temporal then, not behind it.
+The workflow writes its row before its task is done: what the row says is ahead of Temporal then, not behind it. A task
+that is lost with its worker leaves a row that is ahead for good.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ PATIENCE = 1.0
 """Seconds that a reader waits for the end in Temporal."""
 TRUST = timedelta(minutes=1)
 """For so long the row is believed; a run that has told its end and goes on after that has met an accident."""
+
+SETTLED = timedelta(seconds=20)
+"""After so long a workflow task that wrote the row is done, or lost (by default after ten seconds)."""
 
 
 async def describe(temporal: ExecutionClient, row: ExecutionRow) -> Description | None:
@@ -39,3 +43,9 @@ def is_closing(row: ExecutionRow, now: Description) -> bool:
     if row.closed_at is None or now.closed_at is not None or row.run_id != now.run_id:
         return False
     return row.revision >= now.revision and utc_now() - row.closed_at < TRUST
+
+
+def revision(row: ExecutionRow, now: Description) -> int:
+    """Return the described execution's revision: Temporal's, unless the row may be ahead of it."""
+    settled = now.closed_at is not None or utc_now() - row.updated_at > SETTLED
+    return now.revision if settled and row.run_id == now.run_id else max(row.revision, now.revision)

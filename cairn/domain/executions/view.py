@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cairn.contracts.executions import Phase
 from cairn.contracts.json import Json, JsonObject
+from cairn.domain.executions import closing
 from cairn.domain.executions.model import WAITING_FOR_TEMPORAL, Execution, ForkedFrom, Status, TemporalLink
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
@@ -70,7 +71,7 @@ def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObj
         "status_detail": now.detail if now.phase in (Phase.PAUSED, Phase.RUNNING) else None,
         # A run that a reset made is the row's from its landing on, which gives it its revision (see ``land``).
         "run_id": now.run_id if projection.landed_after_reset or not projection.resets else row.run_id,
-        "revision": max(row.revision, now.revision),
+        "revision": closing.revision(row, now),
         "started": True,
         "closed_at": now.closed_at,
         "input_data": engine.state.input if engine.started else row.input_data,

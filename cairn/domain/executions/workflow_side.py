@@ -78,9 +78,13 @@ async def _pins(
 
 
 async def record(session: AsyncSession, told: Record) -> None:
-    """Write into the row what the workflow tells; what an older line tells late is ignored."""
+    """Write into the row what the workflow tells; what an older line tells late is ignored.
+
+    Of one run the last word counts, at whatever revision: a workflow task that was lost may have told of a command that
+    then never was.
+    """
     row = await row_of(session, told.temporal_id, lock=True)
-    if row is None or told.revision < row.revision:
+    if row is None or (told.run_id != row.run_id and told.revision < row.revision):
         return
     row.status = told.phase.value
     row.status_detail = None if told.phase in CLOSED else told.detail
