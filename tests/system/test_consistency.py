@@ -10,7 +10,7 @@ from installation import Cairn, until
 
 from cairn.contracts.executions import Phase
 from cairn.contracts.operations import Record
-from cairn.domain.executions import closing, reconcile
+from cairn.domain.executions import closing, reconcile, workflow_side
 from cairn.domain.executions.model import ExecutionFilter, StartExecution
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.executions.workflow_side import record
@@ -124,6 +124,31 @@ async def test_what_an_ended_run_had_told_is_not_believed_beyond_its_end(cairn: 
         await record(session, told)  # by a worker that was frozen meanwhile
     shown = await cairn.get(execution.id)
     assert (shown.status, shown.revision) == ("completed", 0)
+
+
+async def test_a_revision_that_a_reset_is_about_to_give_is_not_taken_back(cairn: Cairn, world, monkeypatch) -> None:
+    """A worker that landed a reset wrote the row, and died before Temporal heard of it."""
+    monkeypatch.setattr(closing, "SETTLED", timedelta(0))
+    execution = await cairn.run(sequence(noting("a"), waiting("b")))
+    await until(lambda: world.waiting["b"])
+    land = workflow_side.land
+    seen: list[int] = []
+
+    async def twice(session, temporal, request, run_id):
+        landing = await land(session, temporal, request, run_id)
+        if landing.reset and not seen:
+            row = await workflow_side.row_of(session, request.temporal_id)
+            assert row is not None
+            row.run_id, row.revision = run_id, landing.revision
+            await session.commit()
+            seen.append((await cairn.get(execution.id)).revision)
+            return await land(session, temporal, request, run_id)
+        return landing
+
+    monkeypatch.setattr(workflow_side, "land", twice)
+    await cairn.reset(execution.id, "rollback", "a")
+    shown = await cairn.reach(execution.id, "paused")
+    assert (seen, shown.revision) == ([1], 1)
 
 
 async def test_ids_chosen_by_callers_are_unique_for_their_tenant(cairn: Cairn) -> None:

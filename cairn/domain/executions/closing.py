@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
+from cairn.temporal.checkpoints import Projection
 from cairn.temporal.description import Description
 from cairn.temporal.executions import ExecutionClient
 
@@ -45,7 +46,11 @@ def is_closing(row: ExecutionRow, now: Description) -> bool:
     return row.revision >= now.revision and utc_now() - row.closed_at < TRUST
 
 
-def revision(row: ExecutionRow, now: Description) -> int:
-    """Return the described execution's revision: Temporal's, unless the row may be ahead of it."""
+def revision(row: ExecutionRow, now: Description, projection: Projection) -> int:
+    """Return the described execution's revision: what its history says, unless the row may be ahead of it.
+
+    A run that a reset made has its revision from its landing on (see ``land``).
+    """
     settled = now.closed_at is not None or utc_now() - row.updated_at > SETTLED
-    return now.revision if settled and row.run_id == now.run_id else max(row.revision, now.revision)
+    own = projection.landed_after_reset and row.run_id == now.run_id
+    return projection.engine.revision if settled and own else max(row.revision, now.revision)

@@ -71,7 +71,7 @@ def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObj
         "status_detail": now.detail if now.phase in (Phase.PAUSED, Phase.RUNNING) else None,
         # A run that a reset made is the row's from its landing on, which gives it its revision (see ``land``).
         "run_id": now.run_id if projection.landed_after_reset or not projection.resets else row.run_id,
-        "revision": closing.revision(row, now),
+        "revision": closing.revision(row, now, projection),
         "started": True,
         "closed_at": now.closed_at,
         "input_data": engine.state.input if engine.started else row.input_data,
