@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from api.kit.body import Body
-from api.voice.schemas.names import Name
+from api.kit.names import Name
 from cairn.contracts.json import JsonObject
 from cairn.domain.credentials import Credential as Kept
 from cairn.domain.credentials import CredentialKind

@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.kit.body import Body
-from api.voice.schemas.names import FolderName
+from api.kit.names import FolderName
 
 
 class FolderBody(Body):

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.voice.schemas.names import Name
+from api.kit.names import Name
 from api.voice.schemas.second_names import NamedTwice
 from cairn.contracts.json import JsonObject
 

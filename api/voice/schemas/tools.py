@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from api.kit.body import Body
-from api.voice.schemas.names import Name
+from api.kit.names import Name
 from cairn.contracts.json import JsonObject
 from cairn.domain.tools.authored.definition import ToolDefinition
 from cairn.domain.tools.authored.model import ToolCategory, ToolStatus

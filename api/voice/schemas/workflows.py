@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, WrapValidator, computed_field
 from pydantic_core import PydanticCustomError
 
 from api.kit.body import INTEGRAL, Body
-from api.voice.schemas.names import Name
+from api.kit.names import Name
 from api.voice.schemas.second_names import NamedTwice
 from api.voice.schemas.validation import GraphError, Validation
 from cairn.contracts.json import JsonObject
