@@ -1,5 +1,7 @@
 """The tables, one file each."""
 
+from cairn.persistence.tables.agent_subagents import SubagentRow
+from cairn.persistence.tables.agents import AgentRow
 from cairn.persistence.tables.api_keys import ApiKeyRow
 from cairn.persistence.tables.base import METADATA, TenantRow
 from cairn.persistence.tables.calls import CallRow
@@ -21,6 +23,7 @@ from cairn.persistence.tables.uploads import UploadRow
 
 __all__ = [
     "METADATA",
+    "AgentRow",
     "ApiKeyRow",
     "CallRow",
     "CompensationRow",
@@ -36,6 +39,7 @@ __all__ = [
     "ResetRow",
     "ScheduleRow",
     "StreamChunkRow",
+    "SubagentRow",
     "TenantRow",
     "ToolRow",
     "UploadRow",

@@ -19,6 +19,20 @@ from cairn.settings import Settings
 _MODULES = {name: f"cairn.providers.llm.{name}" for name in ("openai", "anthropic", "google", "local", "offline")}
 
 
+def provider_of(name: str) -> tuple[str, str]:
+    """Return the provider of a model's name, and what the model is called there.
+
+    Raises:
+        ModelConfigError: there is no such provider.
+    """
+    kind, _, model = name.partition(":")
+    if kind not in _MODULES:
+        raise ModelConfigError(
+            f"Model {name!r} has no known provider. Write provider:model with one of: {', '.join(sorted(_MODULES))}"
+        )
+    return kind, model
+
+
 class LanguageModels:
     """The models of an installation; each is opened once, and all share one HTTP client."""
 
@@ -52,11 +66,7 @@ class LanguageModels:
             yield model
 
     async def _open(self, name: str) -> LanguageModel:
-        kind, _, model = name.partition(":")
-        if kind not in _MODULES:
-            raise ModelConfigError(
-                f"Model {name!r} has no known provider. Write provider:model with one of: {', '.join(sorted(_MODULES))}"
-            )
+        kind, model = provider_of(name)
         module = await asyncio.to_thread(importlib.import_module, _MODULES[kind])
         return await cast("Provider", module).open_model(model, self._settings, self._shared_client)
 
