@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
-from api.agentflow.routes import approvals, hooks, questions, system
+from api.agentflow.routes import agents, approvals, hooks, questions, subagents, system
 from api.codec.conventions import CODEC, allow_origins
 from api.codec.routes import payloads, session
 from api.dispatcher import Dispatcher
@@ -95,7 +95,17 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     versions.router,
                 ],
             ),
-            (AGENTFLOW, [system.router, approvals.router, questions.router, hooks.router]),
+            (
+                AGENTFLOW,
+                [
+                    system.router,
+                    agents.router,
+                    subagents.router,
+                    approvals.router,
+                    questions.router,
+                    hooks.router,
+                ],
+            ),
             (WORKFLUX, []),
             (OMNIFLOW, []),
             (CODEC, [payloads.router, session.router]),

@@ -8,6 +8,7 @@ from fastapi import Depends, Request
 
 from api.kit.context import Context
 from api.kit.unit_of_work import Unit
+from cairn.domain.agents import AgentRemoval, AgentService
 from cairn.domain.executions.resets import ResetService
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.stream import TokenFeed
@@ -55,6 +56,21 @@ def graph_service(request: Request, unit: Unit) -> GraphService:
     return GraphService(unit.session, caller.scope, caller.author, context.validation, tools, context.sealer)
 
 
+def agent_service(request: Request, graphs: Annotated[GraphService, Depends(graph_service)]) -> AgentService:
+    """Return the caller's agents."""
+    caller: Principal = request.state.principal
+    context: Context = request.app.state.context
+    return AgentService(graphs, context.tools, context.settings.default_model, caller.author)
+
+
+def agent_removal(
+    agents: Annotated[AgentService, Depends(agent_service)],
+    executions: Annotated[ExecutionService, Depends(execution_service)],
+) -> AgentRemoval:
+    """Return what deletes the caller's agents."""
+    return AgentRemoval(agents, executions)
+
+
 def folder_service(request: Request, unit: Unit) -> FolderService:
     """Return the caller's folders."""
     return FolderService(unit.session, request.state.principal.scope)
@@ -81,6 +97,8 @@ Tokens = Annotated[TokenFeed, Depends(token_feed)]
 Resets = Annotated[ResetService, Depends(reset_service)]
 Schedules = Annotated[ScheduleService, Depends(schedule_service)]
 Graphs = Annotated[GraphService, Depends(graph_service)]
+Agents = Annotated[AgentService, Depends(agent_service)]
+AgentsToRemove = Annotated[AgentRemoval, Depends(agent_removal)]
 Folders = Annotated[FolderService, Depends(folder_service)]
 Requests = Annotated[RequestService, Depends(request_service)]
 ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]

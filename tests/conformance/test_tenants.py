@@ -54,12 +54,19 @@ class Things:
             "approval_id": [approval],
             "question_id": [question],
             "trigger_path": [await self._trigger()],
+            **await self._agents(),
             "version": ["1"],
             "a": ["1"],
             "b": ["1"],
         }
         self.known["file_id"], self.known["name"] = await self._file()
         self.secrets = {"theirs", "of theirs", "Theirs?"}
+
+    async def _agents(self) -> dict[str, list[str]]:
+        parent = (await self.owner.http.post("/api/v1/agents", json={"name": "theirs"})).json()
+        body = {"name": "theirs", "tools": ["echo"]}
+        below = (await self.owner.http.post(f"/api/v1/agent/{parent['id']}/subagents", json=body)).json()
+        return {"agent_id": [parent["id"]], "subagent_id": [below["id"]], "tool": ["echo"]}
 
     async def _trigger(self) -> str:
         trigger = node("t", "trigger", trigger_path=uuid.uuid4().hex)
