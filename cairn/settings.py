@@ -35,6 +35,9 @@ class Settings(BaseSettings):
         default=None,
         description="Where uploaded files are kept (obstore URL, file:///… or s3://…); default: $CAIRN_HOME/files.",
     )
+    skills_root: Path | None = Field(
+        default=None, description="Folder of the skills, each a folder with a SKILL.md; default: $CAIRN_HOME/skills."
+    )
     history_limit: int | None = Field(
         default=None,
         ge=20,
@@ -154,6 +157,11 @@ class Settings(BaseSettings):
     def storage(self) -> str:
         """The obstore URL of uploaded files in force."""
         return self.storage_url or (self.home.absolute() / "files").as_uri()
+
+    @property
+    def skills(self) -> Path:
+        """The folder of skills in force."""
+        return self.skills_root or self.home.absolute() / "skills"
 
 
 @lru_cache

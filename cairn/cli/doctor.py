@@ -69,7 +69,7 @@ async def _examine(settings: Settings) -> list[Finding]:
     findings = [_python(), _home(settings), _encryption(settings)]
     findings += [finding async for finding in _temporal(settings)]
     findings += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
-    findings += [_sandbox(settings), *_mcp(settings)]
+    findings += [_sandbox(settings), *_mcp(settings), *_skills(settings)]
     return findings
 
 
@@ -244,6 +244,20 @@ def _mcp(settings: Settings) -> list[Finding]:
     except McpConfigError as error:
         return [Finding("mcp servers", "missing", str(error), "Correct the file, or CAIRN_MCP_SERVERS.")]
     return [Finding("mcp servers", "ok", ", ".join(sorted(names)) or "none")]
+
+
+def _skills(settings: Settings) -> list[Finding]:
+    from cairn.domain.skills import SkillLibrary
+
+    if settings.skills_root is not None and not settings.skills_root.is_dir():
+        return [Finding("skills", "missing", "the folder is not there", "Make it, or correct CAIRN_SKILLS_ROOT.")]
+    found = SkillLibrary(settings.skills).found()
+    names = ", ".join(each.about.name for each in found.skills) or "none"
+    skipped = [
+        Finding(f"skill {each.folder}", "note", each.reason, f"Correct {each.folder}/SKILL.md.")
+        for each in found.skipped
+    ]
+    return [Finding("skills", "ok", names), *skipped]
 
 
 def _extras() -> list[Finding]:

@@ -187,6 +187,17 @@ class TestDoctor:
         assert found["sandbox"]["status"] == ("ok" if there else "missing")
         assert there or "CAIRN_SANDBOX" in found["sandbox"]["todo"]
 
+    def test_skills_are_told_and_what_wants_to_be_one(self, cairn: Cairn, environment: dict[str, str]) -> None:
+        root = Path(environment["CAIRN_HOME"]) / "my-skills"
+        environment["CAIRN_SKILLS_ROOT"] = str(root)
+        assert self.findings(cairn("doctor", "--json"))["skills"]["status"] == "missing"
+        for name in ("good", "bad"):
+            (root / name).mkdir(parents=True)
+            (root / name / "SKILL.md").write_text("---\nname: good\ndescription: d\n---\n")
+        found = self.findings(cairn("doctor", "--json"))
+        assert (found["skills"]["status"], found["skills"]["found"]) == ("ok", "good")
+        assert found["skill bad"]["status"] == "note" and found["skill bad"]["todo"] == "Correct bad/SKILL.md."
+
     def test_a_broken_setting_of_the_server_is_told(self, cairn: Cairn, environment: dict[str, str]) -> None:
         environment["TEMPORAL_CLI"] = "/nowhere/temporal"
         result = cairn("doctor")
