@@ -13,6 +13,7 @@ from cairn.domain.executions.tokens import purge_tokens
 from cairn.domain.executions.view import repair, told
 from cairn.domain.executions.workflow_side import row_of
 from cairn.domain.idempotency.store import IdempotencyStore
+from cairn.domain.prompt_blocks.cache import purge_renders
 from cairn.domain.requests.workflow_side import cancel_requests
 from cairn.observability import get_logger
 from cairn.persistence.session import Database
@@ -121,10 +122,11 @@ class Reconciler:
                     await cancel_requests(session, temporal_id)
 
     async def purge(self) -> None:
-        """Remove records of idempotent requests that have expired, and texts that nobody follows any more."""
+        """Remove records of idempotent requests and cached outputs that have expired, and texts that nobody follows."""
         async with self.database.transaction() as session:
             await IdempotencyStore(session).purge()
             await purge_tokens(session)
+            await purge_renders(session)
 
     async def _keys(self, *conditions: object) -> Sequence[int]:
         query = select(col(ExecutionRow.key)).where(*conditions).order_by(col(ExecutionRow.key)).limit(_BATCH)  # pyright: ignore[reportArgumentType]
