@@ -1,1 +1,1 @@
-"""Surface agentflow: the agent platform; so far agents, approvals, questions and its system endpoints."""
+"""Surface agentflow, the agent platform: see ``conventions`` for what there is of it."""

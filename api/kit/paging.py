@@ -10,6 +10,9 @@ from pydantic import BaseModel
 MAX_PAGE = 1_000_000
 """Further pages than this are refused: no list is so long, and a database would have to count its way there."""
 
+PageNumber = Annotated[int, Query(ge=1, le=MAX_PAGE, description="Page number, from 1.")]
+PageSize = Annotated[int, Query(ge=1, le=100, description="Items per page.")]
+
 
 class PageParams(BaseModel):
     """Which page of a list."""
@@ -20,8 +23,8 @@ class PageParams(BaseModel):
 
 
 def page_params(
-    page: Annotated[int, Query(ge=1, le=MAX_PAGE, description="Page number, from 1.")] = 1,
-    page_size: Annotated[int, Query(ge=1, le=100, description="Items per page.")] = 20,
+    page: PageNumber = 1,
+    page_size: PageSize = 20,
     anchor: Annotated[
         int | None,
         Query(ge=0, le=2**53, description="`anchor` of the first page: what is added meanwhile then shifts nothing."),

@@ -43,6 +43,16 @@ AGENTFLOW = {
     ("GET", "/api/v1/approvals/dashboard/summary"),
     ("POST", "/api/v1/approvals/cleanup-expired"),
     ("POST", "/api/v1/questions/{}/respond"),
+    ("GET", "/api/v1/prompt-blocks"),
+    ("POST", "/api/v1/prompt-blocks"),
+    ("GET", "/api/v1/prompt-blocks/{}"),
+    ("PATCH", "/api/v1/prompt-blocks/{}"),
+    ("DELETE", "/api/v1/prompt-blocks/{}"),
+    ("POST", "/api/v1/prompt-blocks/{}/preview"),
+    ("POST", "/api/v1/prompt-blocks/{}/invalidate-cache"),
+    ("GET", "/api/v1/skills"),
+    ("GET", "/api/v1/skills/{}"),
+    ("GET", "/api/v1/skills/{}/content"),
 }
 """What agentflow serves so far."""
 

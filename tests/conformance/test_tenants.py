@@ -26,6 +26,8 @@ pytestmark = [
 NO_TENANTS = {
     "/api/v1/node-types/{name}": "kinds of nodes are the product's",
     "/api/v1/approvals/tools/{tool_id}/stats": "tools are the installation's; the figures are the caller's own",
+    "/api/v1/skills/{skill_name}": "skills are the installation's",
+    "/api/v1/skills/{skill_name}/content": "skills are the installation's",
 }
 """Operations whose path names nothing that a tenant has."""
 UNKNOWN = {"uuid": "00000000-0000-4000-8000-000000000000", "int": "99999999", "other": "chk_" + 32 * "0"}
@@ -53,6 +55,7 @@ class Things:
             "checkpoint_id": [done["checkpoints"][-1]["id"]],
             "approval_id": [approval],
             "question_id": [question],
+            "block_name": [await self._block()],
             "trigger_path": [await self._trigger()],
             **await self._agents(),
             "version": ["1"],
@@ -74,6 +77,12 @@ class Things:
         made = (await self.owner.http.post("/api/v1/workflow/create/definition", json=body)).json()
         assert made["trigger_paths"], made
         return made["trigger_paths"][0]
+
+    async def _block(self) -> str:
+        body = {"name": "their-block", "body": "of theirs", "mode": "cached"}
+        made = await self.owner.http.post("/api/v1/prompt-blocks", json=body)
+        assert made.is_success, made.text
+        return made.json()["name"]
 
     async def _file(self) -> tuple[list[str], list[str]]:
         body = {"filename": "theirs.wav", "content_type": "audio/wav"}

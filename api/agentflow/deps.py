@@ -1,0 +1,41 @@
+"""The services that only this surface's handlers call."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.kit.context import Context
+from api.kit.unit_of_work import Unit
+from cairn.domain.principal import Principal
+from cairn.domain.prompt_blocks import BlockRenderer, PromptBlockService, RenderCache
+from cairn.domain.skills import SkillLibrary
+from cairn.domain.tools.authored import ToolService
+
+
+def prompt_block_service(request: Request, unit: Unit) -> PromptBlockService:
+    """Return the caller's prompt blocks."""
+    caller: Principal = request.state.principal
+    return PromptBlockService(unit.session, caller.scope)
+
+
+PromptBlocks = Annotated[PromptBlockService, Depends(prompt_block_service)]
+
+
+def block_renderer(request: Request, unit: Unit, blocks: PromptBlocks) -> BlockRenderer:
+    """Return what renders them."""
+    context: Context = request.app.state.context
+    caller: Principal = request.state.principal
+    tools = ToolService(unit.session, caller.scope, caller.author, context.tools)
+    return BlockRenderer(blocks, RenderCache(unit.session, caller.scope), tools)
+
+
+def skill_library(request: Request) -> SkillLibrary:
+    """Return the installation's skills."""
+    context: Context = request.app.state.context
+    return SkillLibrary(context.settings.skills)
+
+
+Renderer = Annotated[BlockRenderer, Depends(block_renderer)]
+Skills = Annotated[SkillLibrary, Depends(skill_library)]
