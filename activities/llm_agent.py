@@ -148,6 +148,8 @@ def _settings(call: NodeCall, model: LanguageModel) -> ModelSettings:
         settings["timeout"] = call.timeout or _TIMEOUT
     if (temperature := call.data.get("temperature")) is not None:
         settings["temperature"] = float(temperature)
+    if (max_tokens := call.data.get("max_tokens")) is not None:
+        settings["max_tokens"] = int(max_tokens)
     return settings
 
 

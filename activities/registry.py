@@ -18,6 +18,7 @@ from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
 from activities.llm_call import CallActivities
+from activities.llm_direct import DirectCallActivities
 from activities.llm_turn import TurnActivities
 from activities.mcp import McpActivities
 from activities.requests import RequestActivities
@@ -31,6 +32,7 @@ from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
 from cairn.domain.conversations import Conversations
 from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
+from cairn.domain.llm.tenant_models import TenantModels
 from cairn.domain.tools.authored import Toolbox
 from cairn.domain.tools.registry import ToolRegistry, load_tools
 from cairn.graph.validate import ValidationContext
@@ -105,6 +107,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.note_scheduled,
         schedules.discard_scheduled,
         schedules.look_at_execution,
+        DirectCallActivities(TenantModels(deps.database, sealer, models, deps.settings), tokens).call_directly,
         WritingActivities(models, _authoring(deps.settings, known)).write_graph,
         BlobActivities(deps.settings, deps.client).collect_blobs,
     ]

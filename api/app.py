@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
-from api.agentflow.routes import agents, approvals, hooks, prompt_blocks, questions, skills, subagents, system
+from api.agentflow.routes import agents, approvals, hooks, llm, llm_config, models, prompt_blocks, questions, skills, subagents, system
 from api.codec.conventions import CODEC, allow_origins
 from api.codec.routes import payloads, session
 from api.dispatcher import Dispatcher
@@ -106,6 +106,9 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     hooks.router,
                     prompt_blocks.router,
                     skills.router,
+                    models.router,
+                    llm_config.router,
+                    llm.router,
                 ],
             ),
             (WORKFLUX, []),

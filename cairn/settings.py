@@ -99,6 +99,12 @@ class Settings(BaseSettings):
     writing_timeout: float = Field(
         default=90, gt=0, le=1800, description="Seconds that a request waits for a graph that a model writes."
     )
+    llm_timeout: float = Field(
+        default=120,
+        gt=0,
+        le=1800,
+        description="Seconds that a direct call of a model (/llm/chat and the like) may take.",
+    )
     stream_models: bool = Field(
         default=True, description="Tell what models write while they write it; off for servers that cannot stream."
     )

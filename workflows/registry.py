@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from workflows.collect_blobs import CollectBlobs
+from workflows.direct_call import DirectCall
 from workflows.graph_execution import GraphExecution
 from workflows.map_execution import MapExecution
 from workflows.reconcile import Reconcile
@@ -18,9 +19,10 @@ WORKFLOWS: list[type] = [
     ScheduledStart,
     CollectBlobs,
     WriteGraph,
+    DirectCall,
 ]
 
-UPGRADED: frozenset[type] = frozenset({ResetExecution, Reconcile, ScheduledStart, CollectBlobs, WriteGraph})
+UPGRADED: frozenset[type] = frozenset({ResetExecution, Reconcile, ScheduledStart, CollectBlobs, WriteGraph, DirectCall})
 """Those that serve executions: with Worker Versioning they follow the current version, others end where they began.
 
 They do not declare it by themselves: a worker without a version may not.

@@ -12,6 +12,10 @@ from cairn.domain.principal import Principal
 from cairn.domain.prompt_blocks import BlockRenderer, PromptBlockService, RenderCache
 from cairn.domain.skills import SkillLibrary
 from cairn.domain.tools.authored import ToolService
+from cairn.domain.llm import LlmConfigService
+from cairn.domain.llm.calls import DirectCalls
+from cairn.domain.llm.suggestions import Suggestions
+from cairn.temporal.direct_calls import DirectCallClient
 
 
 def prompt_block_service(request: Request, unit: Unit) -> PromptBlockService:
@@ -39,3 +43,30 @@ def skill_library(request: Request) -> SkillLibrary:
 
 Renderer = Annotated[BlockRenderer, Depends(block_renderer)]
 Skills = Annotated[SkillLibrary, Depends(skill_library)]
+
+
+def llm_config_service(request: Request, unit: Unit) -> LlmConfigService:
+    """Return the caller's keys for providers of models, and its policy."""
+    context: Context = request.app.state.context
+    return LlmConfigService(unit.session, request.state.principal.scope, context.sealer, context.settings)
+
+
+LlmConfigs = Annotated[LlmConfigService, Depends(llm_config_service)]
+
+
+def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
+    """Return what calls models for the caller."""
+    context: Context = request.app.state.context
+    client = DirectCallClient(context.temporal.client, context.settings)
+    return DirectCalls(client, configs, request.state.principal, context.settings)
+
+
+DirectLlmCalls = Annotated[DirectCalls, Depends(direct_calls)]
+
+
+def llm_suggestions(calls: DirectLlmCalls) -> Suggestions:
+    """Return what completes texts and recommends for the caller."""
+    return Suggestions(calls)
+
+
+LlmSuggestions = Annotated[Suggestions, Depends(llm_suggestions)]

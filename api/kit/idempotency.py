@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Header, Request
+from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
 from api.kit.unit_of_work import UnitOfWork
@@ -80,6 +81,8 @@ async def _digest(request: Request) -> str:
 
 async def _finish(store: IdempotencyStore, claim: Claim, response: Response) -> None:
     if "retry-after" in response.headers:  # the same request is meant to be sent again
+        return await store.forget(claim)
+    if isinstance(response, EventSourceResponse):  # sent again, it attaches to the resource that it made
         return await store.forget(claim)
     kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
     await store.finish(claim, response.status_code, kept, bytes(response.body))

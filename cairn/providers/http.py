@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
 import ssl
@@ -78,6 +79,16 @@ def is_public(address: str) -> bool:
         if embedded is not None:
             return is_public(str(embedded))
     return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in _METADATA
+
+
+async def refuse_private(host: str) -> None:
+    """Refuse a host before it is kept; what it resolves to is checked anew at each connection.
+
+    Raises:
+        AddressRefused: it resolves to private or other special addresses alone. One that does not resolve passes.
+    """
+    with contextlib.suppress(httpx2.ConnectError):
+        await _public_addresses(host)
 
 
 async def _public_addresses(host: str) -> list[str]:

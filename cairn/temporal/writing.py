@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import hashlib
-import uuid
 from datetime import timedelta
+from typing import Any
 
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
-from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ActivityError, ApplicationError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError
 
 from cairn.contracts.writing import WRITING_WORKFLOW_TYPE, WritingRequest, WrittenGraph
 from cairn.errors import BadGateway, CairnError, Unavailable
 from cairn.settings import Settings
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered
-from cairn.temporal.priority import priority_of
+from cairn.temporal.model_work import ModelWork, failure_code
 
-_LONGEST = timedelta(minutes=30)
+_WORK = ModelWork(WRITING_WORKFLOW_TYPE, "write-graph", WrittenGraph, timedelta(minutes=30), "a model writes a graph")
 
 
 class GraphWriter:
@@ -52,28 +48,11 @@ class GraphWriter:
         except RPCError as error:
             raise Unavailable("Temporal does not answer.", retry_after=RETRY_AFTER) from error
 
-    async def _start(self, request: WritingRequest, key: str | None) -> WorkflowHandle[object, WrittenGraph]:
-        name = hashlib.sha256(f"{request.tenant}/{key}".encode()).hexdigest()[:32] if key else uuid.uuid4().hex
-        workflow_id = f"write-graph/{name}"
-        # Already started: by an earlier try of the same request, and its result is there.
-        with contextlib.suppress(WorkflowAlreadyStartedError):
-            await answered(
-                self._client.start_workflow(
-                    WRITING_WORKFLOW_TYPE,
-                    request,
-                    id=workflow_id,
-                    task_queue=self._settings.task_queue,
-                    id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-                    id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-                    execution_timeout=_LONGEST,
-                    static_summary="a model writes a graph",
-                    priority=priority_of(request.tenant, {}, self._settings),
-                    rpc_timeout=RPC_TIMEOUT,
-                )
-            )
-        return self._client.get_workflow_handle(workflow_id, result_type=WrittenGraph)
+    async def _start(self, request: WritingRequest, key: str | None) -> WorkflowHandle[Any, WrittenGraph]:
+        workflow_id = _WORK.id_of(request.tenant, key)
+        return await _WORK.start(self._client, self._settings, request, request.tenant, workflow_id)
 
-    async def _overrun(self, handle: WorkflowHandle[object, WrittenGraph], key: str | None) -> CairnError:
+    async def _overrun(self, handle: WorkflowHandle[Any, WrittenGraph], key: str | None) -> CairnError:
         """Without a key nobody could ask for the result later, so that the model's work is stopped."""
         seconds = f"{self._settings.writing_timeout:g}"
         if key is None:
@@ -85,9 +64,6 @@ class GraphWriter:
 
 
 def _failure(error: WorkflowFailureError) -> CairnError:
-    cause: BaseException | None = error.cause
-    while isinstance(cause, ActivityError) and cause.cause is not None:
-        cause = cause.cause
-    code = cause.type if isinstance(cause, ApplicationError) and cause.type else "writing_failed"
+    code = failure_code(error, "writing_failed")
     # What a provider says may hold parts of keys, and is the operator's to read, in the Temporal Web UI.
     return BadGateway(f"The model could not write the graph ({code}).", code=code)

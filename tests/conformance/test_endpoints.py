@@ -53,6 +53,16 @@ AGENTFLOW = {
     ("GET", "/api/v1/skills"),
     ("GET", "/api/v1/skills/{}"),
     ("GET", "/api/v1/skills/{}/content"),
+    ("GET", "/api/v1/models"),
+    ("GET", "/api/v1/llm/config"),
+    ("POST", "/api/v1/llm/config"),
+    ("PUT", "/api/v1/llm/config/mode"),
+    ("GET", "/api/v1/llm/config/model-options"),
+    ("POST", "/api/v1/llm/config/test-key"),
+    ("DELETE", "/api/v1/llm/config/{}"),
+    ("POST", "/api/v1/llm/chat"),
+    ("POST", "/api/v1/llm/autocomplete"),
+    ("POST", "/api/v1/llm/recommend"),
 }
 """What agentflow serves so far."""
 

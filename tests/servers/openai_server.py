@@ -163,12 +163,14 @@ class OpenAIServer:
 
     Attributes:
         url: base URL, with ``/v1``.
+        models: names of those that it lists.
         requests: the bodies received.
         answering: while it is clear, requests are taken and not answered.
     """
 
     def __init__(self) -> None:
         self.url = ""
+        self.models = ["test-model", "other-model"]
         self.requests: list[dict[str, Any]] = []
         self.answering = asyncio.Event()
         self.answering.set()
@@ -186,11 +188,21 @@ class OpenAIServer:
         await self.answering.wait()
         return (self._script.popleft() if len(self._script) > 1 else self._script[0])(body)
 
+    async def _models(self, request: Request) -> Response:
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            return error(401, "invalid_api_key")({})
+        await self.answering.wait()
+        listed = [{"id": name, "object": "model", "created": 0, "owned_by": "test"} for name in self.models]
+        return JSONResponse({"object": "list", "data": listed})
+
     @classmethod
     @asynccontextmanager
     async def running(cls) -> AsyncGenerator[OpenAIServer]:
         made = cls()
-        routes = [Route("/v1/chat/completions", made._complete, methods=["POST"])]
+        routes = [
+            Route("/v1/chat/completions", made._complete, methods=["POST"]),
+            Route("/v1/models", made._models, methods=["GET"]),
+        ]
         async with serve(Starlette(routes=routes)) as base:
             made.url = f"{base}/v1"
             yield made

@@ -16,6 +16,8 @@ from cairn.persistence.tables.graphs import GraphRow
 from cairn.persistence.tables.idempotency import IdempotencyRow
 from cairn.persistence.tables.prompt_block_renders import PromptBlockRenderRow
 from cairn.persistence.tables.prompt_blocks import PromptBlockRow
+from cairn.persistence.tables.llm_modes import LlmModeRow
+from cairn.persistence.tables.llm_providers import LlmProviderRow
 from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
@@ -39,6 +41,8 @@ __all__ = [
     "IdempotencyRow",
     "PromptBlockRenderRow",
     "PromptBlockRow",
+    "LlmModeRow",
+    "LlmProviderRow",
     "RequestRow",
     "ResetRow",
     "ScheduleRow",

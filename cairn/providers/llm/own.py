@@ -55,23 +55,51 @@ async def open_own(own: OwnModel, settings: Settings) -> AsyncGenerator[Language
     Raises:
         ModelConfigError: unknown provider, or the key or the base URL that it needs is missing, or no URL.
     """
-    kind, url = own.provider, _checked(own.endpoint)
-    if kind == "openrouter":
-        kind, url = "openai", url or _OPENROUTER
-    elif kind == "azure":
-        kind, url = "openai", _azure(url)
-    if kind not in ("openai", "anthropic", "google"):
-        raise ModelConfigError(f"Provider {own.provider!r} has no models with a key or a base URL of one's own")
+    kind, url = protocol_of(own)
     if own.api_key is None and own.provider != "openai":
         raise ModelConfigError(f"Models of {own.provider} need a key")
     key = own.api_key or SecretStr(_NO_KEY)
     changed = {f"{kind}_api_key": key, **({f"{kind}_base_url": url} if url else {})}
     module = await asyncio.to_thread(importlib.import_module, f"cairn.providers.llm.{kind}")
-    async with open_client(allow_private=settings.http_allow_private or not url, timeout=_TIMEOUT) as client:
-        client.headers["accept-encoding"] = "identity"
-        client.event_hooks = {"request": [_bearing(own.api_key)], "response": [_bound]}
+    async with guarded_client(own, settings, trusted=not url) as client:
         made = await cast("Provider", module).open_model(own.model, settings.model_copy(update=changed), lambda: client)
         yield replace(made, name=f"{own.provider}:{own.model}")
+
+
+def protocol_of(own: OwnModel) -> tuple[str, str | None]:
+    """Return whose API the model's server speaks (openai, anthropic or google), and its base URL if one is known.
+
+    Raises:
+        ModelConfigError: unknown provider, or the base URL that it needs is missing, or no URL.
+    """
+    url = _checked(own.endpoint)
+    match own.provider:
+        case "openrouter":
+            return "openai", url or _OPENROUTER
+        case "azure":
+            return "openai", _azure(url)
+        case "openai" | "anthropic" | "google":
+            return own.provider, url
+        case _:
+            raise ModelConfigError(f"Provider {own.provider!r} has no models with a key or a base URL of one's own")
+
+
+@asynccontextmanager
+async def guarded_client(
+    own: OwnModel, settings: Settings, *, trusted: bool = False, patience: httpx2.Timeout = _TIMEOUT
+) -> AsyncGenerator[httpx2.AsyncClient]:
+    """Open a client that keeps to what the head of this module says.
+
+    Args:
+        own: whose key alone is sent.
+        settings: whether private addresses are allowed.
+        trusted: the address is the installation's own.
+        patience: for each step of a request.
+    """
+    async with open_client(allow_private=settings.http_allow_private or trusted, timeout=patience) as client:
+        client.headers["accept-encoding"] = "identity"
+        client.event_hooks = {"request": [_bearing(own.api_key)], "response": [_bound]}
+        yield client
 
 
 def _checked(endpoint: str | None) -> str | None:
