@@ -20,6 +20,7 @@ class DirectRequest(BaseModel):
     Attributes:
         tenant: who asks.
         live: False for a test key.
+        user_id: for whom, by the user of the key.
         use_case: what for: whose default model is taken when none is named.
         model: as the caller names it.
         system: what the model is told to be.
@@ -32,6 +33,7 @@ class DirectRequest(BaseModel):
 
     tenant: str
     live: bool = True
+    user_id: str | None = None
     use_case: str
     model: str | None = None
     system: str | None = None

@@ -17,6 +17,10 @@ from workflows.registry import WORKFLOWS
 STORED = sorted((Path(__file__).parent.parent / "histories").glob("*/direct_calls/*.json"))
 
 
+def history(file: Path) -> WorkflowHistory:
+    return WorkflowHistory.from_json("direct-call", file.read_text())
+
+
 def test_there_are_some() -> None:
     assert {file.stem for file in STORED} >= {"answered", "failed"}
 
@@ -26,4 +30,4 @@ async def test_it_replays(file: Path) -> None:
     replayer = Replayer(
         workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=UnsandboxedWorkflowRunner()
     )
-    await replayer.replay_workflow(WorkflowHistory.from_json("direct-call", file.read_text()))
+    await replayer.replay_workflow(history(file))

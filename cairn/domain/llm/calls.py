@@ -110,6 +110,7 @@ class DirectCalls:
         return DirectRequest(
             tenant=self._principal.tenant,
             live=self._principal.live,
+            user_id=self._principal.user_id,
             use_case=question.use_case,
             model=choice.model,
             system=question.system,
