@@ -28,16 +28,10 @@ WEATHER = {
 }
 
 
-@pytest.fixture(scope="module")
-async def openai() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer.running() as server:
-        yield server
-
-
 @pytest.fixture
-def settings(settings: Settings, openai: OpenAIServer) -> Settings:
+def settings(settings: Settings, server: OpenAIServer) -> Settings:
     """An installation with a model, with each kind of database."""
-    own = {"default_model": "openai:test-model", "openai_base_url": openai.url, "openai_api_key": SecretStr(KEY)}
+    own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
     return settings.model_copy(update={**own, "llm_timeout": 20})
 
 
@@ -50,13 +44,17 @@ async def author(cairn: Cairn) -> AsyncIterator[Caller]:
         await made.close()
 
 
+async def calls_of(cairn: Cairn) -> dict[str, str]:
+    """Return the workflows of direct calls with their states."""
+    found = [each async for each in cairn.client.list_workflows("WorkflowType = 'DirectCall'")]
+    return {each.id: each.status.name for each in found if each.task_queue == cairn.settings.task_queue and each.status}
+
+
 async def note_call(cairn: Cairn) -> None:
-    """Let the one call of the test be what it has started."""
+    """Let the calls of the test be what it has started."""
 
     async def closed() -> list[str]:
-        found = [each async for each in cairn.client.list_workflows("WorkflowType = 'DirectCall'")]
-        mine = [each for each in found if each.task_queue == cairn.settings.task_queue]
-        return [each.id for each in mine if each.status and each.status.name != "RUNNING"]
+        return [name for name, state in (await calls_of(cairn)).items() if state != "RUNNING"]
 
     cairn.started[:] = await until(closed)
 
@@ -78,15 +76,15 @@ def refused(reply: Any, status: int, code: str) -> dict[str, Any]:
     return body
 
 
-async def byok(author: Caller, openai: OpenAIServer, **body: Any) -> None:
-    saved = {"provider": "openai", "api_key": KEY, "base_url": openai.url, **body}
+async def byok(author: Caller, server: OpenAIServer, **body: Any) -> None:
+    saved = {"provider": "openai", "api_key": KEY, "base_url": server.url, **body}
     assert (await author.http.post(CONFIG, json=saved)).status_code == 201
     assert (await author.http.put(f"{CONFIG}/mode", json={"mode": "byok"})).status_code == 200
 
 
 @pytest.mark.history("direct_calls/answered")
-async def test_a_model_goes_on_with_a_conversation(author: Caller, cairn: Cairn, openai: OpenAIServer) -> None:
-    openai.will(text("A pile of stones."))
+async def test_a_model_goes_on_with_a_conversation(author: Caller, cairn: Cairn, server: OpenAIServer) -> None:
+    server.will(text("A pile of stones."))
     body = {
         "messages": [
             {"role": "system", "content": "Be brief."},
@@ -104,10 +102,12 @@ async def test_a_model_goes_on_with_a_conversation(author: Caller, cairn: Cairn,
     assert said == {
         "model": "openai:test-model",
         "content": "A pile of stones.",
-        "usage": {"input_tokens": 100, "output_tokens": 20},
+        "parsed": None,
+        "tool_calls": None,
+        "usage": {"input_tokens": 100, "output_tokens": 20, "cost": None},
         "finish_reason": "stop",
     }
-    (asked,) = openai.requests
+    (asked,) = server.requests
     assert [(each["role"], each["content"]) for each in asked["messages"]] == [
         ("system", "Be brief."),
         ("user", "Hello"),
@@ -118,16 +118,16 @@ async def test_a_model_goes_on_with_a_conversation(author: Caller, cairn: Cairn,
     await note_call(cairn)
 
 
-async def test_a_known_model_has_its_cost(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(text("Hi"))
+async def test_a_known_model_has_its_cost(author: Caller, server: OpenAIServer) -> None:
+    server.will(text("Hi"))
     for model in ("openai:gpt-4o", "gpt-4o"):
         said = (await author.http.post(CHAT, json={**HELLO, "model": model})).json()
         assert (said["model"], said["usage"]["cost"]) == ("openai:gpt-4o", pytest.approx(0.00045))
 
 
-async def test_tokens_come_while_the_model_writes(author: Caller, openai: OpenAIServer) -> None:
+async def test_tokens_come_while_the_model_writes(author: Caller, server: OpenAIServer) -> None:
     gate = asyncio.Event()
-    openai.will(gated("one two three four", gate, after=3))
+    server.will(gated("one two three four", gate, after=3))
     told: list[dict[str, Any]] = []
     async with author.http.stream("POST", CHAT, json={**HELLO, "stream": True}) as reply:
         lines = reply.aiter_lines()
@@ -144,32 +144,32 @@ async def test_tokens_come_while_the_model_writes(author: Caller, openai: OpenAI
     assert "".join(each["content"] for each in told[1:-1]) == "one two three four"
     end = told[-1]
     assert end["content"]["content"] == "one two three four" and end["content"]["finish_reason"] == "stop"
-    assert end["content"]["usage"] == {"input_tokens": 10, "output_tokens": 10}
+    assert end["content"]["usage"] == {"input_tokens": 10, "output_tokens": 10, "cost": None}
     assert {each["call_id"] for each in told} == {each["root_call_id"] for each in told} == {end["content"]["id"]}
     assert all(each["timestamp"] and each["metadata"] == {} and each["parent_call_id"] is None for each in told)
 
 
-async def test_an_idempotent_request_asks_no_model_twice(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(text("said once"))
+async def test_an_idempotent_request_asks_no_model_twice(author: Caller, server: OpenAIServer) -> None:
+    server.will(text("said once"))
     headers = {"Idempotency-Key": "whole"}
     first, again = [await author.http.post(CHAT, json=HELLO, headers=headers) for _ in range(2)]
     assert first.json() == again.json() and again.headers["Idempotent-Replayed"] == "true"
     key = {"Idempotency-Key": "streamed"}
     told, retold = [await events_of(author, HELLO, **key) for _ in range(2)]
     assert told[-1]["content"] == retold[-1]["content"] and told[-1]["call_id"] == retold[-1]["call_id"]
-    assert len(openai.requests) == 2
+    assert len(server.requests) == 2
     other = {**HELLO, "stream": True, "temperature": 1}
     refused(await author.http.post(CHAT, json=other, headers=key), 422, "idempotency_key_reused")
 
 
-async def test_the_caller_runs_the_tools(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(said_and_asked("Let me see.", ("weather", {"city": "Oslo"})), text("It rains in Oslo."))
+async def test_the_caller_runs_the_tools(author: Caller, server: OpenAIServer) -> None:
+    server.will(said_and_asked("Let me see.", ("weather", {"city": "Oslo"})), text("It rains in Oslo."))
     body = {**HELLO, "tools": [WEATHER]}
     first = (await author.http.post(CHAT, json=body)).json()
     assert (first["finish_reason"], first["content"]) == ("tool_calls", "Let me see.")
     (call,) = first["tool_calls"]
     assert (call["type"], call["function"]) == ("function", {"name": "weather", "arguments": '{"city": "Oslo"}'})
-    assert openai.requests[0]["tools"][0]["function"]["parameters"]["required"] == ["city"]
+    assert server.requests[0]["tools"][0]["function"]["parameters"]["required"] == ["city"]
     said = [
         *HELLO["messages"],
         {"role": "assistant", "content": first["content"], "tool_calls": first["tool_calls"]},
@@ -177,25 +177,25 @@ async def test_the_caller_runs_the_tools(author: Caller, openai: OpenAIServer) -
     ]
     second = (await author.http.post(CHAT, json={"messages": said, "tools": [WEATHER]})).json()
     assert second["content"] == "It rains in Oslo."
-    sent = openai.requests[1]["messages"]
+    sent = server.requests[1]["messages"]
     assert [each["role"] for each in sent] == ["user", "assistant", "tool"] and sent[2]["content"] == "rain"
 
 
-async def test_tool_calls_are_told_at_the_end_of_a_stream(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(tool_calls(("weather", {"city": "Oslo"})))
+async def test_tool_calls_are_told_at_the_end_of_a_stream(author: Caller, server: OpenAIServer) -> None:
+    server.will(tool_calls(("weather", {"city": "Oslo"})))
     told = await events_of(author, {**HELLO, "tools": [WEATHER]})
     assert [each["type"] for each in told] == ["start", "end"]
     assert told[-1]["content"]["tool_calls"][0]["function"]["name"] == "weather"
 
 
-async def test_an_answer_has_the_form_that_is_asked_for(author: Caller, openai: OpenAIServer) -> None:
+async def test_an_answer_has_the_form_that_is_asked_for(author: Caller, server: OpenAIServer) -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     form = {"type": "json_schema", "json_schema": {"name": "place", "schema": schema}}
-    openai.will(answer({"town": 5}), answer({"city": "Oslo"}))
+    server.will(answer({"town": 5}), answer({"city": "Oslo"}))
     said = (await author.http.post(CHAT, json={**HELLO, "response_format": form})).json()
     assert (said["parsed"], json.loads(said["content"])) == ({"city": "Oslo"}, {"city": "Oslo"})
-    assert (said["finish_reason"], len(openai.requests)) == ("stop", 2)
-    openai.will(answer({"any": [1, {"thing": None}]}))
+    assert (said["finish_reason"], len(server.requests)) == ("stop", 2)
+    server.will(answer({"any": [1, {"thing": None}]}))
     told = await events_of(author, {**HELLO, "response_format": {"type": "json_object"}})
     assert told[-1]["content"]["parsed"] == {"any": [1, {"thing": None}]}
 
@@ -238,13 +238,13 @@ async def test_other_values_that_break_a_rule(author: Caller) -> None:
 
 
 async def test_the_tenants_own_key_is_used_in_byok(
-    cairn: Cairn, author: Caller, openai: OpenAIServer, settings: Settings
+    cairn: Cairn, author: Caller, server: OpenAIServer, settings: Settings
 ) -> None:
-    openai.will(text("Hi"))
-    await byok(author, openai, models=["test-model", "gpt-4o"], defaults={"chat": "gpt-4o"})
+    server.will(text("Hi"))
+    await byok(author, server, models=["test-model", "gpt-4o"], defaults={"chat": "gpt-4o"})
     assert (await author.http.post(CHAT, json=HELLO)).json()["model"] == "openai:gpt-4o"
     assert (await author.http.post(CHAT, json={**HELLO, "model": "test-model"})).json()["model"] == "openai:test-model"
-    assert [each["model"] for each in openai.requests] == ["gpt-4o", "test-model"]
+    assert [each["model"] for each in server.requests] == ["gpt-4o", "test-model"]
     (kept,) = (await author.http.get(CONFIG)).json()["providers"]
     assert kept["last_used_at"] is not None
     for model, status, code in (
@@ -254,8 +254,8 @@ async def test_the_tenants_own_key_is_used_in_byok(
     ):
         body = refused(await author.http.post(CHAT, json={**HELLO, "model": model}), status, code)
         assert code != "model_not_allowed" or body["allowed"] == ["openai:test-model", "openai:gpt-4o"]
-    assert len(openai.requests) == 2
-    await byok(author, openai, api_key="sk-a-wrong-key-of-the-tenant")
+    assert len(server.requests) == 2
+    await byok(author, server, api_key="sk-a-wrong-key-of-the-tenant")
     wrong = await author.http.post(CHAT, json={**HELLO, "model": "test-model"})
     refused(wrong, 502, "model_unauthorized")
     assert "sk-a-wrong" not in wrong.text
@@ -267,8 +267,8 @@ async def test_the_tenants_own_key_is_used_in_byok(
     refused(missing, 422, "model_required")
 
 
-async def test_the_allowlist_holds_with_the_installations_key_too(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(text("Hi"))
+async def test_the_allowlist_holds_with_the_installations_key_too(author: Caller, server: OpenAIServer) -> None:
+    server.will(text("Hi"))
     saved = {"provider": "openai", "api_key": KEY, "models": ["gpt-4o"], "defaults": {"chat": "gpt-4o"}}
     assert (await author.http.post(CONFIG, json=saved)).status_code == 201
     refused(await author.http.post(CHAT, json={**HELLO, "model": "openai:gpt-5.2"}), 403, "model_not_allowed")
@@ -287,27 +287,27 @@ async def test_the_allowlist_holds_with_the_installations_key_too(author: Caller
 )
 @pytest.mark.parametrize("streamed", [False, True])
 async def test_a_providers_error_is_told_by_the_status(
-    author: Caller, openai: OpenAIServer, reply: Any, status: int, code: str, streamed: bool
+    author: Caller, server: OpenAIServer, reply: Any, status: int, code: str, streamed: bool
 ) -> None:
-    openai.will(reply)
+    server.will(reply)
     refused(await author.http.post(CHAT, json={**HELLO, "stream": streamed}), status, code)
 
 
-async def test_what_fails_for_a_moment_is_tried_again(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(error(503), text("At last"))
+async def test_what_fails_for_a_moment_is_tried_again(author: Caller, server: OpenAIServer) -> None:
+    server.will(error(503), text("At last"))
     assert (await author.http.post(CHAT, json=HELLO)).json()["content"] == "At last"
 
 
-async def test_a_stream_that_breaks_begins_anew(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(cut(after=4), text("a whole answer"))
+async def test_a_stream_that_breaks_begins_anew(author: Caller, server: OpenAIServer) -> None:
+    server.will(cut(after=4), text("a whole answer"))
     told = await events_of(author, HELLO)
     last = max(i for i, each in enumerate(told) if each["type"] == "start")
     assert last > 0 and "".join(each["content"] for each in told[last + 1 : -1]) == "a whole answer"
     assert told[-1]["type"] == "end"
 
 
-async def test_a_stream_that_never_gets_whole_ends_with_an_error(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(cut(after=4))
+async def test_a_stream_that_never_gets_whole_ends_with_an_error(author: Caller, server: OpenAIServer) -> None:
+    server.will(cut(after=4))
     told = await events_of(author, HELLO)
     assert {each["type"] for each in told[:-1]} == {"start", "delta"}
     assert told[-1]["type"] == "error" and told[-1]["content"]["retryable"] is True
@@ -315,70 +315,63 @@ async def test_a_stream_that_never_gets_whole_ends_with_an_error(author: Caller,
 
 
 @pytest.mark.history("direct_calls/failed")
-async def test_a_provider_that_is_away(author: Caller, cairn: Cairn, openai: OpenAIServer) -> None:
-    await byok(author, openai, base_url="http://127.0.0.1:9/v1")
+async def test_a_provider_that_is_away(author: Caller, cairn: Cairn, server: OpenAIServer) -> None:
+    await byok(author, server, base_url="http://127.0.0.1:9/v1")
     refused(await author.http.post(CHAT, json={**HELLO, "model": "openai:m"}), 502, "connection_error")
     await note_call(cairn)
 
 
-async def test_a_model_that_takes_too_long(cairn: Cairn, openai: OpenAIServer) -> None:
+async def test_a_model_that_takes_too_long(cairn: Cairn, server: OpenAIServer) -> None:
     async with served(cairn.settings.model_copy(update={"llm_timeout": 1})) as url:
         callers = Callers(url, cairn.database, cairn.settings)
         author = await callers.new("acme")
-        openai.will(text("too late"))
-        openai.answering.clear()
+        server.will(text("too late"))
+        server.answering.clear()
         for streamed in (False, True):
             refused(await author.http.post(CHAT, json={**HELLO, "stream": streamed}), 503, "timeout")
-        openai.answering.set()
+        server.answering.set()
         await callers.close()
 
 
-async def test_a_message_of_a_megabyte(author: Caller, openai: OpenAIServer) -> None:
-    openai.will(text("I have read it."))
+async def test_a_message_of_a_megabyte(author: Caller, server: OpenAIServer) -> None:
+    server.will(text("I have read it."))
     long = "words " * 175_000
     assert len(long) > 1_000_000
     said = await author.http.post(CHAT, json={"messages": [{"role": "user", "content": long}]})
     assert said.json()["content"] == "I have read it."
-    assert openai.requests[0]["messages"][0]["content"] == long
+    assert server.requests[0]["messages"][0]["content"] == long
 
 
-async def test_a_client_that_goes_away_stops_the_model(author: Caller, cairn: Cairn, openai: OpenAIServer) -> None:
+async def test_a_client_that_goes_away_stops_the_model(author: Caller, cairn: Cairn, server: OpenAIServer) -> None:
     gate = asyncio.Event()
-    openai.will(gated("one two three four", gate, after=3))
+    server.will(gated("one two three four", gate, after=3))
     async with author.http.stream("POST", CHAT, json={**HELLO, "stream": True}) as reply:
         async for line in reply.aiter_lines():
             if '"delta"' in line:
                 break
 
     async def stopped() -> bool:
-        found = [each async for each in cairn.client.list_workflows("WorkflowType = 'DirectCall'")]
-        mine = [each for each in found if each.task_queue == cairn.settings.task_queue]
-        return [each.status.name for each in mine if each.status] == ["CANCELED"]
+        return [*(await calls_of(cairn)).values()] == ["CANCELED"]
 
     await until(stopped)
     gate.set()
 
 
-async def test_a_model_completes_a_text(author: Caller, openai: OpenAIServer) -> None:
+async def test_a_model_completes_a_text(author: Caller, server: OpenAIServer) -> None:
     found = [{"text": "patience", "score": 0.4}, {"text": "help", "score": 0.9}, {"text": "help", "score": 0.2}]
-    openai.will(answer({"suggestions": found}))
+    server.will(answer({"suggestions": found}))
     body = {"text": "Thank you for your . Yours, Ann", "cursor": 19}
     reply = await author.http.post("/api/v1/llm/autocomplete", json=body)
     assert reply.json() == {"suggestions": [{"text": "help", "score": 0.9}, {"text": "patience", "score": 0.4}]}
-    assert "Thank you for your |CURSOR|. Yours, Ann" in openai.requests[0]["messages"][-1]["content"]
-    for wrong in (
-        {"text": ""},
-        {"text": "a", "cursor": 2},
-        {"text": "a", "cursor": -1},
-        {"text": "a", "max_suggestions": 11},
-    ):
-        assert (await author.http.post("/api/v1/llm/autocomplete", json=wrong)).status_code == 422
+    assert "Thank you for your |CURSOR|. Yours, Ann" in server.requests[0]["messages"][-1]["content"]
+    for wrong in ({"text": ""}, {"cursor": 2}, {"cursor": -1}, {"max_suggestions": 11}):
+        assert (await author.http.post("/api/v1/llm/autocomplete", json={"text": "a", **wrong})).status_code == 422
 
 
-async def test_a_model_recommends_out_of_items(author: Caller, openai: OpenAIServer) -> None:
+async def test_a_model_recommends_out_of_items(author: Caller, server: OpenAIServer) -> None:
     items = ["zoo", {"name": "museum"}, "pool"]
     found = [{"index": 1, "reason": "It is dry.", "score": 0.9}, {"index": 0, "reason": "Animals.", "score": 0.5}]
-    openai.will(
+    server.will(
         answer({"recommendations": [*found, {"index": 7, "reason": "None.", "score": 1}]}),
         answer({"recommendations": found}),
     )
@@ -388,18 +381,18 @@ async def test_a_model_recommends_out_of_items(author: Caller, openai: OpenAISer
         {"item": {"name": "museum"}, "reason": "It is dry.", "score": 0.9},
         {"item": "zoo", "reason": "Animals.", "score": 0.5},
     ]
-    assert len(openai.requests) == 2  # an item that there is not was sent back
-    openai.will(answer({"recommendations": [{"item": "Dune", "reason": "Sand.", "score": 0.8}]}))
+    assert len(server.requests) == 2  # an item that there is not was sent back
+    server.will(answer({"recommendations": [{"item": "Dune", "reason": "Sand.", "score": 0.8}]}))
     kind = await author.http.post("/api/v1/llm/recommend", json={"context": "deserts", "kind": "novels"})
     assert kind.json()["recommendations"] == [{"item": "Dune", "reason": "Sand.", "score": 0.8}]
     for wrong in ({"context": "c"}, {"context": "", "kind": "k"}, {"context": "c", "items": []}, {"items": ["a"]}):
         assert (await author.http.post("/api/v1/llm/recommend", json=wrong)).status_code == 422
 
 
-async def test_another_tenants_key_is_never_used(cairn: Cairn, author: Caller, openai: OpenAIServer) -> None:
-    await byok(author, openai, defaults={"chat": "gpt-4o"})
+async def test_another_tenants_key_is_never_used(cairn: Cairn, author: Caller, server: OpenAIServer) -> None:
+    await byok(author, server, defaults={"chat": "gpt-4o"})
     callers = Callers(str(author.http.base_url), cairn.database, cairn.settings)
-    openai.will(text("Hi"))
+    server.will(text("Hi"))
     for other in (await callers.new("other"), await callers.new("acme", live=False)):
         assert (await other.http.post(CHAT, json=HELLO)).json()["model"] == "openai:test-model"
     nobody = await callers.new("acme", scopes=["llm-config:read"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,12 +15,6 @@ from cairn.persistence.tables import LlmProviderRow
 CONFIG = "/api/v1/llm/config"
 MODE, OPTIONS, TEST = f"{CONFIG}/mode", f"{CONFIG}/model-options", f"{CONFIG}/test-key"
 SECRET = "sk-very-secret-and-long-wxyz"
-
-
-@pytest.fixture(scope="module")
-async def openai() -> AsyncIterator[OpenAIServer]:
-    async with OpenAIServer.running() as server:
-        yield server
 
 
 async def save(caller: Caller, **body: Any) -> dict[str, Any]:
@@ -206,8 +199,8 @@ async def test_the_options_are_the_models_that_can_be_used(caller: Caller) -> No
     assert [each["default"] for each in mine["use_cases"]] == [None, "openai:gpt-of-ours", None]
 
 
-async def test_a_key_is_tried_at_its_provider(caller: Caller, openai: OpenAIServer) -> None:
-    body = {"provider": "openai", "api_key": KEY, "base_url": openai.url}
+async def test_a_key_is_tried_at_its_provider(caller: Caller, server: OpenAIServer) -> None:
+    body = {"provider": "openai", "api_key": KEY, "base_url": server.url}
     good = (await caller.http.post(TEST, json=body)).json()
     assert (good["valid"], good["error"], good["models"]) == (True, None, ["test-model", "other-model"])
     assert good["latency_ms"] > 0
@@ -220,14 +213,14 @@ async def test_a_key_is_tried_at_its_provider(caller: Caller, openai: OpenAIServ
     assert (await caller.http.post(TEST, json={"provider": "azure", "api_key": "k"})).status_code == 422
 
 
-async def test_private_addresses_are_refused(callers: Callers, caller: Caller, openai: OpenAIServer) -> None:
+async def test_private_addresses_are_refused(callers: Callers, caller: Caller, server: OpenAIServer) -> None:
     """An installation that does not allow them, over the same database."""
     careful = callers.settings.model_copy(update={"http_allow_private": False})
     async with served(careful) as url:
         outside = Callers(url, callers.database, callers.settings)
         someone = await outside.new()
         for base_url in (
-            openai.url,
+            server.url,
             "http://localhost/v1",
             "http://169.254.169.254/",
             "http://[::1]/",

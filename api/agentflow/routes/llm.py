@@ -39,7 +39,6 @@ _STREAM = streams(ChatEvent, "Or, with `stream`: `start`, then each `delta`, at 
 @router.post(
     "/chat",
     response_model=ChatResponse,
-    response_model_exclude_none=True,
     dependencies=[CALL],
     responses={**FAILS, **_STREAM},
 )

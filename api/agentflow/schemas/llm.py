@@ -258,7 +258,7 @@ class ChatEvent(BaseModel):
         content = event.content
         if event.type == "end" and isinstance(content, dict):
             answer = DirectAnswer.model_validate(content["answer"])
-            content = ChatResponse.of(event.call_id, answer).model_dump(mode="json", exclude_none=True)
+            content = ChatResponse.of(event.call_id, answer).model_dump(mode="json")
         return cls(
             type=event.type,
             call_id=event.call_id,
