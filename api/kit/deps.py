@@ -20,6 +20,7 @@ from cairn.domain.requests.statistics import ApprovalStatistics
 from cairn.domain.schedules.service import ScheduleService
 from cairn.domain.tools.authored.service import ToolService
 from cairn.domain.uploads import UploadService
+from cairn.domain.user_settings import UserSettingsService
 from cairn.temporal.schedule_client import ScheduleClient
 
 
@@ -92,6 +93,12 @@ def upload_service(request: Request, unit: Unit) -> UploadService:
     return UploadService(unit.session, caller.scope, request.app.state.context.secret)
 
 
+def settings_service(request: Request, unit: Unit) -> UserSettingsService:
+    """Return the caller's settings."""
+    caller: Principal = request.state.principal
+    return UserSettingsService(unit.session, caller.scope, caller.author)
+
+
 Executions = Annotated[ExecutionService, Depends(execution_service)]
 Tokens = Annotated[TokenFeed, Depends(token_feed)]
 Resets = Annotated[ResetService, Depends(reset_service)]
@@ -103,3 +110,4 @@ Folders = Annotated[FolderService, Depends(folder_service)]
 Requests = Annotated[RequestService, Depends(request_service)]
 ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]
 Uploads = Annotated[UploadService, Depends(upload_service)]
+SettingsService = Annotated[UserSettingsService, Depends(settings_service)]

@@ -63,6 +63,10 @@ AGENTFLOW = {
     ("POST", "/api/v1/llm/chat"),
     ("POST", "/api/v1/llm/autocomplete"),
     ("POST", "/api/v1/llm/recommend"),
+    ("GET", "/api/v1/settings"),
+    ("PATCH", "/api/v1/settings"),
+    ("POST", "/api/v1/settings/reset"),
+    ("GET", "/api/v1/settings/defaults"),
 }
 """What agentflow serves so far."""
 

@@ -49,7 +49,7 @@ def wrong_values(spec: Spec) -> list[FieldError]:
         found += [FieldError(f"/spec/calendar/{number}/{name}", why) for name, why in _calendar(calendar)]
     if spec.interval is not None and spec.interval.offset_seconds >= spec.interval.every_seconds:
         found.append(FieldError("/spec/interval/offset_seconds", "has to be less than every_seconds"))
-    if spec.time_zone not in _time_zones():
+    if spec.time_zone not in time_zones():
         found.append(FieldError("/spec/time_zone", f"{spec.time_zone!r} is no IANA time zone, as Europe/Berlin is"))
     if spec.start_at and spec.end_at and spec.end_at <= spec.start_at:
         found.append(FieldError("/spec/end_at", "has to be after start_at"))
@@ -57,7 +57,8 @@ def wrong_values(spec: Spec) -> list[FieldError]:
 
 
 @cache
-def _time_zones() -> frozenset[str]:
+def time_zones() -> frozenset[str]:
+    """Return the names of all time zones (IANA)."""
     return frozenset(zoneinfo.available_timezones())
 
 

@@ -24,6 +24,7 @@ from cairn.persistence.tables.schedules import ScheduleRow
 from cairn.persistence.tables.stream_chunks import StreamChunkRow
 from cairn.persistence.tables.tools import ToolRow
 from cairn.persistence.tables.uploads import UploadRow
+from cairn.persistence.tables.user_settings import UserSettingsRow
 
 __all__ = [
     "METADATA",
@@ -51,4 +52,5 @@ __all__ = [
     "TenantRow",
     "ToolRow",
     "UploadRow",
+    "UserSettingsRow",
 ]
