@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 from temporalio import activity
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from cairn.contracts.executions import Usage
 from cairn.errors import CairnError, Unavailable
@@ -25,6 +26,8 @@ def node_error(
     cause: str | None = None,
     retry_after: float | None = None,
     usage: Usage | None = None,
+    more: Mapping[str, object] | None = None,
+    benign: bool = False,
 ) -> ApplicationError:
     """Return the error to raise for a node that failed.
 
@@ -35,9 +38,12 @@ def node_error(
         cause: message of the underlying error.
         retry_after: seconds that the other side asked to wait; instead of the policy's interval.
         usage: what models used before the failure.
+        more: further details.
+        benign: it is part of the normal course of things: nothing that a worker's log warns of.
     """
     delay = None if retry_after is None else timedelta(seconds=min(max(retry_after, 0.0), LONGEST_WAIT))
     details: dict[str, object] = {
+        **(more or {}),
         "code": code,
         "attempt": activity.info().attempt,
         "cause": cause if cause is None else cause[:_MESSAGE_LIMIT],
@@ -50,6 +56,7 @@ def node_error(
         type=code,
         non_retryable=not retryable,
         next_retry_delay=delay if retryable else None,
+        category=ApplicationErrorCategory.BENIGN if benign else ApplicationErrorCategory.UNSPECIFIED,
     )
 
 

@@ -15,6 +15,7 @@ from activities.llm_agent import Output, find_model, find_tools, make_agent, sho
 from activities.llm_errors import agent_error
 from activities.llm_own import opened, own_model
 from activities.llm_tokens import telling
+from activities.metering import metered
 from activities.tools import tool_context
 from cairn.contracts.json import Json, digest
 from cairn.contracts.nodes import RUN_AGENT, NodeCall, NodeResult
@@ -22,6 +23,7 @@ from cairn.domain.credentials import Sealer
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import InvalidArguments, ToolError, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
+from cairn.domain.usage import Ledger
 from cairn.providers.llm import LanguageModel, LanguageModels
 
 _MAX_TURNS = 10
@@ -36,8 +38,14 @@ class AgentActivities:
         tools: ToolRegistry,
         tokens: TokenWriter | None = None,
         sealer: Sealer | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """Take what they work with: replies are streamed with ``tokens`` alone, keys decrypted with ``sealer``."""
+        """Take what they work with.
+
+        Replies are streamed with ``tokens`` alone, keys decrypted with ``sealer``, requests accounted for by
+        ``ledger``.
+        """
+        self._ledger = ledger
         self._models = models
         self._tokens = tokens
         self._tools = tools
@@ -54,9 +62,10 @@ class AgentActivities:
         guard(call)
         async with heartbeating():
             if call.data.get("own") is None:
-                return await self._run(call, await find_model(self._models, call))
+                return await self._run(call, await find_model(self._models, call, self._ledger))
             own = own_model(call, self._sealer)
             async with opened(self._models, own) as model:
+                model = metered(self._ledger, call, model)
                 return await self._run(call, model, own.api_key.get_secret_value() if own.api_key else "")
 
     async def _run(self, call: NodeCall, model: LanguageModel, secret: str = "") -> NodeResult:

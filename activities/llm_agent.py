@@ -15,12 +15,14 @@ from pydantic_ai.usage import RunUsage, UsageLimits
 from pydantic_core import SchemaValidator, core_schema
 
 from activities.failures import node_error
+from activities.metering import metered
 from activities.tools import tool_error
 from cairn.contracts.executions import Usage
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall
 from cairn.domain.tools import Tool as CairnTool
 from cairn.domain.tools import ToolError, ToolRegistry
+from cairn.domain.usage import Ledger
 from cairn.providers.llm import LanguageModel, LanguageModels, ModelConfigError
 
 CORRECTIONS = 2
@@ -29,14 +31,14 @@ CORRECTIONS = 2
 _TIMEOUT = 300.0
 
 
-async def find_model(models: LanguageModels, call: NodeCall) -> LanguageModel:
-    """Return the call's model.
+async def find_model(models: LanguageModels, call: NodeCall, ledger: Ledger | None = None) -> LanguageModel:
+    """Return the call's model, whose requests the ledger accounts for.
 
     Raises:
         ApplicationError: ``model_config``.
     """
     try:
-        return await models.resolve(call.data.get("model"))
+        return metered(ledger, call, await models.resolve(call.data.get("model")))
     except ModelConfigError as error:
         raise node_error("model_config", str(error), retryable=False) from error
 

@@ -26,6 +26,7 @@ from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import Tool as CairnTool
 from cairn.domain.tools.authored import Toolbox
+from cairn.domain.usage import Ledger
 from cairn.errors import CairnError, NotFound
 from cairn.providers.llm import LanguageModel, LanguageModels
 from cairn.temporal.blobs import BlobError
@@ -44,8 +45,10 @@ class CallActivities:
         toolbox: Toolbox,
         conversations: Conversations,
         tokens: TokenWriter | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """Take what they work with; without ``tokens`` replies are not streamed."""
+        """Take what they work with; without ``tokens`` replies are not streamed, without ``ledger`` not accounted."""
+        self._ledger = ledger
         self._models = models
         self._tokens = tokens
         self._toolbox = toolbox
@@ -60,7 +63,7 @@ class CallActivities:
         """
         guard(call)
         async with heartbeating():
-            return await self._speak(call, await find_model(self._models, call))
+            return await self._speak(call, await find_model(self._models, call, self._ledger))
 
     async def _speak(self, call: NodeCall, model: LanguageModel) -> NodeResult:
         ways = cast("list[JsonObject]", call.data["transitions"])

@@ -48,9 +48,12 @@ def agent_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str
         usage: what it had used until then; part of the error's details.
         limits: those it ran under.
         secret: a key that must not be told, however the other side repeats it.
+
+    Raises:
+        ApplicationError: the error, where it is one already.
     """
     if isinstance(error, ApplicationError):
-        return error
+        raise error  # as it is: raised from itself it would be its own cause, without end
     refused = _refused(error)
     if refused is not None:
         return node_error("address_refused", str(refused), retryable=False, usage=usage)

@@ -22,6 +22,7 @@ from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import InvalidArguments, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
+from cairn.domain.usage import Ledger
 from cairn.errors import CairnError
 from cairn.providers.llm import LanguageModel, LanguageModels
 from cairn.temporal.blobs import BlobDamaged, BlobError, BlobMissing
@@ -37,8 +38,10 @@ class TurnActivities:
         tools: ToolRegistry,
         conversations: Conversations,
         tokens: TokenWriter | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
-        """Take what they work with; without ``tokens`` replies are not streamed."""
+        """Take what they work with; without ``tokens`` replies are not streamed, without ``ledger`` not accounted."""
+        self._ledger = ledger
         self._models = models
         self._tokens = tokens
         self._tools = tools
@@ -58,7 +61,7 @@ class TurnActivities:
         """
         guard(call)
         async with heartbeating():
-            return await self._turn(call, await find_model(self._models, call))
+            return await self._turn(call, await find_model(self._models, call, self._ledger))
 
     async def _turn(self, call: NodeCall, model: LanguageModel) -> NodeResult:
         output = Output(call.data.get("output_schema"))

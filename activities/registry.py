@@ -35,6 +35,7 @@ from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.llm.tenant_models import TenantModels
 from cairn.domain.tools.authored import Toolbox
 from cairn.domain.tools.registry import ToolRegistry, load_tools
+from cairn.domain.usage import Ledger
 from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModels
@@ -66,23 +67,24 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     conversations = Conversations.of(deps.client)
     tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
     sealer = Sealer.of(deps.settings)
+    ledger = Ledger(deps.database, deps.settings.monthly_budget)
     credentials = CredentialHeaders(deps.database, sealer)
     toolbox = Toolbox(deps.settings, deps.database, known, credentials)
-    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens, sealer)
+    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens, sealer, ledger)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
     resets = ResetActivities(deps.database, client, known)
     schedules = ScheduleActivities(deps.database, client, deps.settings)
     children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, known)
-    codes, scores = CodeActivities(deps.settings), ScoreActivities(models)
+    codes, scores = CodeActivities(deps.settings), ScoreActivities(models, ledger)
     inside = {RUN_AGENT.name: agents.run_agent, RUN_CODE.name: codes.run_code, RUN_SCORE.name: scores.run_score}
     return [
         mark_checkpoint,
         SegmentActivities(deps.database, inside).run_segment,
         agents.run_agent,
-        TurnActivities(models, known, conversations, tokens).call_model,
-        CallActivities(models, toolbox, conversations, tokens).speak,
+        TurnActivities(models, known, conversations, tokens, ledger).call_model,
+        CallActivities(models, toolbox, conversations, tokens, ledger).speak,
         CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,
@@ -108,6 +110,6 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.discard_scheduled,
         schedules.look_at_execution,
         DirectCallActivities(TenantModels(deps.database, sealer, models, deps.settings), tokens).call_directly,
-        WritingActivities(models, _authoring(deps.settings, known)).write_graph,
+        WritingActivities(models, _authoring(deps.settings, known), ledger).write_graph,
         BlobActivities(deps.settings, deps.client).collect_blobs,
     ]

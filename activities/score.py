@@ -13,6 +13,7 @@ from activities.llm_agent import CORRECTIONS, Output, find_model, make_agent, us
 from activities.llm_errors import agent_error
 from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import RUN_SCORE, NodeCall, NodeResult
+from cairn.domain.usage import Ledger
 from cairn.providers.llm import LanguageModel, LanguageModels
 
 _SYSTEM = (
@@ -25,8 +26,9 @@ _SYSTEM = (
 class ScoreActivities:
     """Judges with the models of an installation."""
 
-    def __init__(self, models: LanguageModels) -> None:
+    def __init__(self, models: LanguageModels, ledger: Ledger | None = None) -> None:
         self._models = models
+        self._ledger = ledger
 
     @activity.defn(name=RUN_SCORE.name)
     async def run_score(self, call: NodeCall) -> NodeResult:
@@ -39,7 +41,7 @@ class ScoreActivities:
         """
         guard(call)
         async with heartbeating():
-            return await self._judge(call, await find_model(self._models, call))
+            return await self._judge(call, await find_model(self._models, call, self._ledger))
 
     async def _judge(self, call: NodeCall, model: LanguageModel) -> NodeResult:
         rubric = cast("list[JsonObject]", call.data["rubric"])

@@ -13,10 +13,12 @@ from temporalio import activity
 from activities.guard import heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, make_agent, usage_limits, used
 from activities.llm_errors import agent_error
+from activities.metering import metered
 from cairn.contracts.json import JsonObject, digest
 from cairn.contracts.nodes import NodeCall
 from cairn.contracts.writing import WRITE_GRAPH, WritingTurn, WrittenGraph
 from cairn.domain.templates import fill_nearest, find_template
+from cairn.domain.usage import Ledger
 from cairn.graph.catalog import PropertySpec, node_types
 from cairn.graph.model import Definition
 from cairn.graph.validate import ValidationContext, validate
@@ -77,8 +79,9 @@ _RULES = """You write agent graphs. The answer is one graph: nodes {id, type, da
 class WritingActivities:
     """Writes graphs with the deployment's default model. The model has no tools and sees the description alone."""
 
-    def __init__(self, models: LanguageModels, known: ValidationContext) -> None:
-        """Take the models, and what graphs may refer to."""
+    def __init__(self, models: LanguageModels, known: ValidationContext, ledger: Ledger | None = None) -> None:
+        """Take the models, what graphs may refer to, and what accounts for requests."""
+        self._ledger = ledger
         self._models = models
         self._known = known
 
@@ -91,7 +94,7 @@ class WritingActivities:
         """
         async with heartbeating():
             call = _call(turn)
-            model = await find_model(self._models, call)
+            model = metered(self._ledger, call, await find_model(self._models, call), turn.request.user_id)
             if model.name in _TOO_SMALL:
                 template, definition = fill_nearest(turn.request.description)
                 return WrittenGraph(definition=definition, model=model.name, template=template.template_id)
@@ -124,6 +127,7 @@ def _call(turn: WritingTurn) -> NodeCall:
         execution_id=info.workflow_id or "",
         temporal_id=info.workflow_id or "",
         tenant=turn.request.tenant,
+        live=turn.request.live,
         run_id=info.workflow_run_id or "",
         lineage=info.workflow_run_id or "",
         node_id="write",

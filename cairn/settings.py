@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SandboxName: TypeAlias = Literal["eryx", "monty"]
 
@@ -123,6 +123,20 @@ class Settings(BaseSettings):
         default=None, description="JSON file with the servers that mcp nodes may call, in the form `mcpServers`."
     )
 
+    monthly_budget: float | None = Field(
+        default=None,
+        ge=0,
+        le=1e9,
+        description="US dollars that a tenant may spend on models in a month, unless it has a budget of its own; "
+        "none: any number.",
+    )
+    agentflow_admin_scopes: Annotated[list[str], NoDecode] = Field(
+        default=["agentflow:admin"],
+        validation_alias="agentflow_admin_scopes",
+        description="AGENTFLOW_ADMIN_SCOPES, separated by commas or blanks: a person with one of these scopes may see "
+        "the usage of the tenant and set its budgets.",
+    )
+
     public_url: str | None = Field(
         default=None,
         description="Base URL under which others reach the API, for links in notifications; default: where it listens.",
@@ -142,6 +156,11 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     otlp_endpoint: str | None = Field(default=None, description="OTLP/HTTP endpoint of traces; none: off.")
     metrics: bool = Field(default=False, description="Serve Prometheus metrics at /metrics of the API.")
+
+    @field_validator("agentflow_admin_scopes", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
 
     @property
     def database(self) -> str:

@@ -20,6 +20,7 @@ from cairn.domain.requests.statistics import ApprovalStatistics
 from cairn.domain.schedules.service import ScheduleService
 from cairn.domain.tools.authored.service import ToolService
 from cairn.domain.uploads import UploadService
+from cairn.domain.usage import BudgetService
 from cairn.domain.user_settings import UserSettingsService
 from cairn.temporal.schedule_client import ScheduleClient
 
@@ -93,6 +94,11 @@ def upload_service(request: Request, unit: Unit) -> UploadService:
     return UploadService(unit.session, caller.scope, request.app.state.context.secret)
 
 
+def budget_service(request: Request, unit: Unit) -> BudgetService:
+    """Return the budgets of the caller's tenant."""
+    return BudgetService(unit.session, request.state.principal.scope, request.app.state.context.settings)
+
+
 def settings_service(request: Request, unit: Unit) -> UserSettingsService:
     """Return the caller's settings."""
     caller: Principal = request.state.principal
@@ -110,4 +116,5 @@ Folders = Annotated[FolderService, Depends(folder_service)]
 Requests = Annotated[RequestService, Depends(request_service)]
 ApprovalFigures = Annotated[ApprovalStatistics, Depends(approval_statistics)]
 Uploads = Annotated[UploadService, Depends(upload_service)]
+Budgets = Annotated[BudgetService, Depends(budget_service)]
 SettingsService = Annotated[UserSettingsService, Depends(settings_service)]

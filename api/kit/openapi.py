@@ -25,7 +25,7 @@ _MEANING = {
     413: "The body is over the limit.",
     415: "The body is not sent as JSON.",
     422: "Values of the request break a rule.",
-    429: "The key's limit of requests is reached.",
+    429: "The key's limit of requests is reached, or the monthly budget is used up (`budget_exceeded`).",
     500: "Internal error.",
     503: "Something needed (database, Temporal, a worker) does not answer.",
 }

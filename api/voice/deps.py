@@ -33,7 +33,7 @@ def template_service(request: Request, graphs: Graphs) -> TemplateService:
     """Return what makes graphs of templates for the caller."""
     context: Context = request.app.state.context
     writer = GraphWriter(context.temporal.client, context.settings)
-    return TemplateService(graphs, writer, request.state.principal.tenant)
+    return TemplateService(graphs, writer, request.state.principal)
 
 
 Credentials = Annotated[CredentialService, Depends(credential_service)]

@@ -11,6 +11,9 @@ from cairn.contracts.json import Json, JsonObject
 PARKED = "parked"
 """Error type of an activity that was dispatched by a reset of its execution and must not run."""
 
+OVER_BUDGET = "over_budget"
+"""Error type of an activity that may ask no model, since the monthly budget is used up: its execution pauses."""
+
 
 class NodeCall(BaseModel):
     """Input of every activity that does a node's work.

@@ -19,10 +19,14 @@ class WritingRequest(BaseModel):
     Attributes:
         tenant: whose turn it takes.
         description: what the graph is to do.
+        live: False for a test key's.
+        user_id: for whom, as the use of the model is accounted.
     """
 
     tenant: str
     description: str
+    live: bool = True
+    user_id: str | None = None
 
 
 class WrittenGraph(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Integer
@@ -60,3 +61,21 @@ def number_of(text: int | str, most: int = MAX_ID) -> int | None:
     if not (digits.isascii() and digits.isdecimal()) or len(digits) > 19:
         return None
     return int(digits) if int(digits) <= most else None
+
+
+class Dollars(TypeDecorator[Decimal]):
+    """US dollars, exact to a billionth: kept as an integer of nanodollars, which both databases sum without loss."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> int | None:
+        """Turn to nanodollars, half to even."""
+        return None if value is None else int((value * _NANO).to_integral_value())
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> Decimal | None:
+        """Give dollars back; PostgreSQL's sums of integers are decimals."""
+        return None if value is None else Decimal(int(value)) / _NANO
+
+
+_NANO = 10**9

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel
@@ -14,6 +14,9 @@ from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError, WorkflowAlreadyStartedError
 
+from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import OVER_BUDGET
+from cairn.errors import RateLimited
 from cairn.settings import Settings
 from cairn.temporal.connection import RPC_TIMEOUT, answered
 from cairn.temporal.priority import priority_of
@@ -72,7 +75,11 @@ class ModelWork(Generic[Result]):
 
 
 def failure_code(error: WorkflowFailureError, otherwise: str) -> str:
-    """Return the machine-readable code of why the work failed."""
+    """Return the machine-readable code of why the work failed.
+
+    Raises:
+        RateLimited: the monthly budget was used up (``budget_exceeded``).
+    """
     cause: BaseException | None = error.cause
     while isinstance(cause, ActivityError) and cause.cause is not None:
         cause = cause.cause
@@ -80,4 +87,13 @@ def failure_code(error: WorkflowFailureError, otherwise: str) -> str:
         # The last try's own error tells more than that there was no time for another one.
         tried = cause.__cause__
         return tried.type if isinstance(tried, ApplicationError) and tried.type else "timeout"
+    if isinstance(cause, ApplicationError) and cause.type == OVER_BUDGET:
+        raise _over_budget(cause) from error
     return cause.type if isinstance(cause, ApplicationError) and cause.type else otherwise
+
+
+def _over_budget(cause: ApplicationError) -> RateLimited:
+    told: JsonObject = cause.details[0]
+    left = datetime.fromisoformat(told["resets_at"]) - datetime.now(UTC)
+    extra = {name: told[name] for name in ("resets_at", "limit", "scope")}
+    return RateLimited(cause.message, code="budget_exceeded", retry_after=max(left.total_seconds(), 1), extra=extra)

@@ -34,6 +34,7 @@ class GraphWriter:
             key: names the wish over all tries of one request: a later try waits for what an earlier one began.
 
         Raises:
+            RateLimited: the monthly budget is used up (``budget_exceeded``).
             Unavailable: it is not written in ``writing_timeout`` seconds (``writing_timeout``), or Temporal is away.
             BadGateway: the model cannot be used or failed; ``code`` says how.
         """

@@ -22,7 +22,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
     [("omium", 15), ("voice", 15), ("agentflow", 5), ("codec", 5)],
 )
 async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path, surface: str, examples: int) -> None:
-    caller = await callers.new(scopes=["*", "codec:decode", "codec:encode"])
+    caller = await callers.new(scopes=["*", "codec:decode", "codec:encode"], kind="human")
     execution = await caller.start(sequence(noting("a")), execution_id="known")
     await caller.reach(execution["id"], "completed")
     program = await asyncio.create_subprocess_exec(

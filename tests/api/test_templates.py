@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
 
 import pytest
 from installation import Cairn, until
@@ -14,6 +15,7 @@ from servers.openai_server import KEY, OpenAIServer, answer, error, text
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.templates import find_template, templates
+from cairn.domain.usage import BudgetService
 from cairn.persistence.session import Database
 from cairn.settings import Settings
 
@@ -205,6 +207,19 @@ async def test_what_cannot_be_repaired_is_a_draft(author: Caller, openai: OpenAI
     made = (await author.http.post(WRITE, json={"name": "n", "template_description": "d"})).json()
     assert made["version_status"] == "draft" and len(openai.requests) == 4
     assert "Unknown node type: 'foo'" in [each["message"] for each in made["errors"]]
+
+
+async def test_over_the_monthly_budget_no_graph_is_written(author: Caller, cairn: Cairn, openai: OpenAIServer) -> None:
+    async with cairn.database.transaction() as session:
+        await BudgetService(session, cairn.principal.scope, cairn.settings).put(Decimal(0))
+    body = {"name": "n", "template_description": "d", "model": "openai:gpt-4o"}
+    openai.will(answer(GOOD))
+    assert (await author.http.post(WRITE, json=body)).status_code == 200, "no price is known of the test's model"
+    cairn.settings.default_model = "openai:gpt-4o"
+    openai.will()
+    refused = await author.http.post(WRITE, json=body)
+    assert (refused.status_code, refused.json()["code"]) == (429, "budget_exceeded"), refused.text
+    assert refused.json()["resets_at"].endswith("-01T00:00:00Z") and openai.requests == []
 
 
 async def test_a_description_is_data_and_other_tenants_are_nowhere_near(

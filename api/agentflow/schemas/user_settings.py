@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel
 from api.kit.body import Body
 from cairn.contracts.json import JsonObject
 from cairn.domain.user_settings import UserSettings
+from cairn.domain.user_settings.model import SECTIONS
 
 
 def _patch_schema(schema: dict[str, Any]) -> None:
@@ -26,9 +27,8 @@ def _patch_schema(schema: dict[str, Any]) -> None:
 
 
 def _or_null(member: dict[str, Any]) -> dict[str, Any]:
-    options: list[Any] = member.get("anyOf") or [
-        {key: value for key, value in member.items() if key not in ("default", "title")}
-    ]
+    plain = {key: value for key, value in member.items() if key not in ("default", "title")}
+    options: list[Any] = member.get("anyOf") or [plain]
     return {"anyOf": [*(each for each in options if each != {"type": "null"}), {"type": "null"}]}
 
 
@@ -50,7 +50,8 @@ class SettingsReply(BaseModel):
     version: int = Field(description="Number of changes so far; 0: all settings are the defaults.")
 
 
-SettingName = Annotated[str, Field(min_length=1, max_length=255)]
+_NAMES = "|".join(rf"{section}(\.({'|'.join(sorted(names))}))?" for section, names in SECTIONS.items())
+SettingName = Annotated[str, Field(max_length=255, pattern=rf"^({_NAMES}|custom(\.[\s\S]+)?)$")]
 
 
 class ResetSettings(Body):

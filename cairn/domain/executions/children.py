@@ -43,6 +43,7 @@ async def add_child(
         version=start.graph.version,
         digest=start.graph.digest,
         surface=start.surface,
+        user_id=await _user_of(session, parent),
         status="running",
         input_data=start.input,
         metadata_=start.metadata,
@@ -55,6 +56,11 @@ async def add_child(
         started=True,
     )
     return await Repository(session, ExecutionRow).add(row)
+
+
+async def _user_of(session: AsyncSession, parent: Parent) -> str | None:
+    query = select(col(ExecutionRow.user_id)).where(col(ExecutionRow.temporal_id) == parent.temporal_id)
+    return (await session.execute(query)).scalar_one_or_none()
 
 
 async def keep_items(session: AsyncSession, request: KeptRequest) -> KeptItems:

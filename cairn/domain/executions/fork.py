@@ -11,6 +11,8 @@ from cairn.domain.executions.patches import check_patches, patched
 from cairn.domain.executions.resets import named_checkpoint
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.start import SEED_BODY, check_command
+from cairn.domain.usage import require_budget
+from cairn.domain.usage.model import user_of
 from cairn.persistence.tables import ExecutionRow
 
 
@@ -46,7 +48,8 @@ async def fork(
     new_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
     metadata = source.metadata_ if command.metadata is None else command.metadata
     check_command(StartExecution(source.workflow_uuid, seed["state"]["input"], metadata, chosen))
-    tenant = executions.principal.tenant
+    tenant, user_id = executions.principal.tenant, user_of(executions.principal, metadata)
+    await require_budget(executions.session, executions.principal.scope, user_id, executions.settings)
     return await executions.add(
         ExecutionRow(
             id=new_id,
@@ -60,6 +63,7 @@ async def fork(
             version=ref.version,
             digest=ref.digest,
             surface=command.surface,
+            user_id=user_id,
             input_data=seed["state"]["input"],
             metadata_=metadata,
             forked_from_execution_id=source.id,

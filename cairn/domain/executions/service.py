@@ -39,6 +39,8 @@ from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pinned import version_to_run
 from cairn.domain.principal import Principal
+from cairn.domain.usage import require_budget
+from cairn.domain.usage.model import user_of
 from cairn.graph.commands import check_revision
 from cairn.graph.compiled import input_schema_of
 from cairn.graph.schema import validate_json
@@ -71,7 +73,12 @@ class ExecutionService:
         self.rows = Repository(session, ExecutionRow)
 
     async def create(
-        self, command: StartExecution, resource_id: str | None = None, version: GraphVersion | None = None
+        self,
+        command: StartExecution,
+        resource_id: str | None = None,
+        version: GraphVersion | None = None,
+        *,
+        by_itself: bool = False,
     ) -> ExecutionRow:
         """Insert the execution's row. After the commit, ``start`` is to be called with it.
 
@@ -79,8 +86,10 @@ class ExecutionService:
             command: what is asked for.
             resource_id: the id that a crashed try of the same request had taken.
             version: what ``resolve`` returned for the command; None to have it resolved here.
+            by_itself: nobody waits for an answer: over the budget it starts all the same, and pauses at a model.
 
         Raises:
+            RateLimited: the monthly budget is used up (``budget_exceeded``).
             NotFound: no such graph.
             Conflict: the graph has no published version or cannot be run, or the id is taken.
             InvalidInput: the input breaks the graph's schema, or the metadata their limits.
@@ -90,6 +99,9 @@ class ExecutionService:
             if existing is not None:
                 return existing
         version = version or await self.resolve(command)
+        user_id = user_of(self.principal, command.metadata)
+        if not by_itself:
+            await require_budget(self.session, self.principal.scope, user_id, self.settings)
         chosen = command.execution_id
         execution_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
         return await self.add(
@@ -101,6 +113,7 @@ class ExecutionService:
                 tag=execution_tag(self.principal.tenant, execution_id),
                 **version.pin,
                 surface=command.surface,
+                user_id=user_id,
                 input_data=command.input_data,
                 metadata_=command.metadata,
             )

@@ -45,7 +45,7 @@ async def prepare(
         surface="omium",
     )
     service = ExecutionService(session, temporal, principal, settings)
-    execution = await service.create(command, scheduled_execution_id(request.firing_id))
+    execution = await service.create(command, scheduled_execution_id(request.firing_id), by_itself=True)
     start, name = await execution_input(session, execution)
     return ScheduledExecution(temporal_id=execution.temporal_id, start=start, summary=f"{name} v{start.graph.version}")
 

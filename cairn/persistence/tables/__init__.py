@@ -4,6 +4,7 @@ from cairn.persistence.tables.agent_subagents import SubagentRow
 from cairn.persistence.tables.agents import AgentRow
 from cairn.persistence.tables.api_keys import ApiKeyRow
 from cairn.persistence.tables.base import METADATA, TenantRow
+from cairn.persistence.tables.budgets import BudgetReserveRow, BudgetRow
 from cairn.persistence.tables.calls import CallRow
 from cairn.persistence.tables.compensations import CompensationRow
 from cairn.persistence.tables.credentials import CredentialRow
@@ -18,6 +19,7 @@ from cairn.persistence.tables.prompt_block_renders import PromptBlockRenderRow
 from cairn.persistence.tables.prompt_blocks import PromptBlockRow
 from cairn.persistence.tables.llm_modes import LlmModeRow
 from cairn.persistence.tables.llm_providers import LlmProviderRow
+from cairn.persistence.tables.model_calls import ModelCallRow
 from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
@@ -30,6 +32,8 @@ __all__ = [
     "METADATA",
     "AgentRow",
     "ApiKeyRow",
+    "BudgetReserveRow",
+    "BudgetRow",
     "CallRow",
     "CompensationRow",
     "CredentialRow",
@@ -44,6 +48,7 @@ __all__ = [
     "PromptBlockRow",
     "LlmModeRow",
     "LlmProviderRow",
+    "ModelCallRow",
     "RequestRow",
     "ResetRow",
     "ScheduleRow",

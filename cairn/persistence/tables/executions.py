@@ -23,6 +23,7 @@ class ExecutionRow(TenantRow, table=True):
         version_id: the pinned version; ``version`` is its number.
         digest: of the definition that it was started with; None for the version's.
         surface: the surface that started it.
+        user_id: for whom it works, as its use of models is accounted; a child has its parent's.
         status_detail: the finer state, for a person.
         metadata_: the caller's metadata (column ``metadata``).
         revision: +1 for each accepted command or observed reset.
@@ -68,6 +69,7 @@ class ExecutionRow(TenantRow, table=True):
     version: int
     digest: str | None = None
     surface: str
+    user_id: str | None = None
     status: str = "pending"
     status_detail: str | None = None
     input_data: Json = Field(default_factory=dict, sa_type=JsonDocument, nullable=True)

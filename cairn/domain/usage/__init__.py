@@ -1,0 +1,19 @@
+"""What models have used, who pays for it, and what may be spent in a month."""
+
+from cairn.domain.usage.budgets import BudgetService, require_budget
+from cairn.domain.usage.ledger import Ledger
+from cairn.domain.usage.model import Asked, Budget, Request, UserBudget
+from cairn.domain.usage.summary import Range, Summary, summarize
+
+__all__ = [
+    "Asked",
+    "Budget",
+    "BudgetService",
+    "Ledger",
+    "Range",
+    "Request",
+    "Summary",
+    "UserBudget",
+    "require_budget",
+    "summarize",
+]
