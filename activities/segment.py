@@ -16,7 +16,7 @@ from temporalio.exceptions import ApplicationError
 from activities.guard import guard, heartbeating, progress
 from cairn.contracts.executions import DoneWork, GraphRef, NodeFailure
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import RUN_SEGMENT, NodeCall, NodeResult
+from cairn.contracts.nodes import OVER_BUDGET, RUN_SEGMENT, NodeCall, NodeResult
 from cairn.domain.graphs.pinned import load_definition
 from cairn.graph.compiled import Graph, compile_graph
 from cairn.graph.segments import Segment
@@ -54,7 +54,8 @@ class SegmentActivities:
         try:
             async with heartbeating():
                 while (run := segment.next()) is not None:
-                    await self._step(call, segment, run, told)
+                    if not await self._step(call, segment, run, told):
+                        break
         except BaseException:
             told.tell()  # the next try, perhaps another worker's, goes on from here
             raise
@@ -68,14 +69,19 @@ class SegmentActivities:
             ref = GraphRef.model_validate(call.data["graph"])
             return compile_graph(await load_definition(session, ref.version_id, ref.digest, ref.body))
 
-    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: Progress) -> None:
+    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: Progress) -> bool:
+        """Run one node; return whether to go on: over the monthly budget what is done is kept, and the rest is held."""
         kept = told.find(run)
         if kept is not None:
             segment.complete(run, NodeResult.model_validate(kept.result))
-            return
+            return True
         try:
             result = await self._work(call, run)
         except (ApplicationError, TimeoutError) as error:
+            if isinstance(error, ApplicationError) and error.type == OVER_BUDGET:
+                if segment.done:
+                    return False
+                raise
             failure = self._final(run, error, told.failed(run))
             if failure is None:
                 raise _again(run, error, told.attempts[run.key]) from error
@@ -83,6 +89,7 @@ class SegmentActivities:
         else:
             segment.complete(run, result)
             told.done(segment.done[-1])
+        return True
 
     async def _work(self, call: NodeCall, run: Run) -> NodeResult:
         inner = call.model_copy(

@@ -23,7 +23,7 @@ from cairn.contracts.executions import (
     Resume,
 )
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import PARKED, RUN_SEGMENT, NodeResult
+from cairn.contracts.nodes import OVER_BUDGET, PARKED, RUN_SEGMENT, NodeResult
 from cairn.contracts.operations import ENGINE, Landing
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import compile_graph
@@ -47,7 +47,7 @@ from cairn.temporal.events import (
     WorkFailed,
     WorkScheduled,
 )
-from workflows.failures import child_result, is_parked, node_failure
+from workflows.failures import child_result, held, is_parked, node_failure
 
 REF = GraphRef(workflow_id="w", version_id=1, version=1, digest="d")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +119,13 @@ class Simulation:
             self._pending.append(self._ended(WorkFailed, self.scheduled.pop(key), cause, state))
             return
         self._pending.append(self._ended(WorkCompleted, self.scheduled.pop(key), self._result(work)))
+
+    def hold_work(self, key: str) -> None:
+        """A piece of work may ask no model: the monthly budget is used up."""
+        if key in self.scheduled:
+            cause = ApplicationError("used up", type=OVER_BUDGET, non_retryable=True)
+            state = RetryState.NON_RETRYABLE_FAILURE
+            self._pending.append(self._ended(WorkFailed, self.scheduled.pop(key), cause, state))
 
     def _result(self, work: Run) -> NodeResult:
         if work.activity == RUN_SEGMENT.name:
@@ -238,6 +245,8 @@ class Simulation:
             engine.complete(scheduled.key, event.result)
         elif is_parked(event.cause):
             engine.park(scheduled.key)
+        elif (reason := held(event.cause, engine.state.engine)) is not None:
+            engine.hold(scheduled.key, reason)
         elif work is not None and isinstance(work.run, Run):
             engine.fail(scheduled.key, node_failure(work.run, event.cause, event.retry_state))
 

@@ -18,7 +18,7 @@ from temporalio.exceptions import (
 from cairn.contracts.children import MapResult, map_value
 from cairn.contracts.executions import ExecutionResult, NodeFailure, Usage
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import PARKED, NodeResult
+from cairn.contracts.nodes import OVER_BUDGET, PARKED, NodeResult
 from cairn.errors import CairnError
 from cairn.graph.state import Child, Run
 
@@ -26,6 +26,18 @@ from cairn.graph.state import Child, Run
 def is_parked(cause: BaseException | None) -> bool:
     """Whether a reset had dispatched the activity and it refused to run."""
     return isinstance(cause, ApplicationError) and cause.type == PARKED
+
+
+def held(cause: BaseException | None, rules: int) -> str | None:
+    """Return why work may ask no model for the present, so that its execution pauses; None when it failed.
+
+    Args:
+        cause: the activity's own error.
+        rules: of the engine; before 5 a monthly budget that is used up fails the node.
+    """
+    if rules > 4 and isinstance(cause, ApplicationError) and cause.type == OVER_BUDGET:
+        return cause.message
+    return None
 
 
 def is_cancelled(cause: BaseException | None) -> bool:

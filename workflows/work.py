@@ -30,7 +30,7 @@ from cairn.graph.engine import Engine
 from cairn.graph.state import Child, Notice, Run, Wait, Work
 from workflows.calls import CallTeller, record_call
 from workflows.clock import TaskClock
-from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
+from workflows.failures import child_failure, child_result, held, is_cancelled, is_parked, node_failure
 from workflows.search_attributes import execution_attributes
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
@@ -174,6 +174,8 @@ class WorkRunner:
         except ActivityError as error:
             if is_parked(error.cause):
                 self.engine.park(run.key)
+            elif (reason := held(error.cause, self.engine.state.engine)) is not None:
+                self.engine.hold(run.key, reason)
             elif not is_cancelled(error.cause):
                 self.engine.fail(run.key, node_failure(run, error.cause, error.retry_state))
         finally:

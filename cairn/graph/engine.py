@@ -29,7 +29,7 @@ from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
 from cairn.errors import CairnError
-from cairn.graph import call_events, limits, step, waits
+from cairn.graph import agents, call_events, limits, step, waits
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.migrate import check_migration
@@ -165,6 +165,11 @@ class Engine:
         if key in self.state.in_flight:
             self._parked.append(key)
 
+    def hold(self, key: str, reason: str) -> None:
+        """Take note that work may ask no model for the present: pause, and command it anew after the resume."""
+        self.park(key)
+        self._take(key, lambda: self._pause(self.detail or reason))
+
     def hear(self, event: OutsideEvent) -> None:
         """Take an outside event that was meant for this line."""
         if self.lineage is None:
@@ -186,11 +191,11 @@ class Engine:
         The order in which one workflow task tells of several ends is the SDK's matter, this one is the execution's.
         """
         ended, self._ended = self._ended, []
-        for _, take in sorted(ended, key=lambda each: _number(each[0])):
+        for _, take in sorted(ended, key=lambda each: agents.number_of(each[0])):
             take()
 
     def _parked_in_order(self) -> list[str]:
-        return self._parked if self.state.engine == 1 else sorted(self._parked, key=_number)
+        return self._parked if self.state.engine == 1 else sorted(self._parked, key=agents.number_of)
 
     def _take(self, key: str, take: Callable[[], None]) -> None:
         if self.state.engine == 1:
@@ -393,8 +398,3 @@ class Engine:
             self.state.input = merge_patch(self.state.input, input_patch)
         if state_patch is not None:
             self.state.values = merge_patch(self.state.values, state_patch)
-
-
-def _number(key: str) -> int:
-    """Return which piece of work of the execution it is."""
-    return int(key.rsplit("#", 1)[-1])

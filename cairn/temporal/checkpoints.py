@@ -37,8 +37,7 @@ from cairn.temporal.events import (
     WorkScheduled,
     WorkStarted,
 )
-from cairn.temporal.task import Task, TaskNews, command, signal
-from workflows.failures import is_parked
+from cairn.temporal.task import Task, TaskNews, command, park_or_hold, signal
 
 START = "start"
 
@@ -196,7 +195,7 @@ class Projection:
     def failure_of(self, event: WorkFailed | ChildFailed) -> NodeFailure | None:
         """Return why work under way failed, before the engine has taken it; None when it merely stopped."""
         work = self.engine.state.in_flight.get(self._key(event)) if self.engine.started else None
-        return outcome(event, work)[1] if work is not None else None
+        return outcome(event, work, self.engine.state.engine)[1] if work is not None else None
 
     def node_of(self, key: str | None) -> GraphNode | None:
         """Return the node whose work has the key."""
@@ -344,7 +343,7 @@ class Projection:
         work = state.in_flight.get(key)
         if work is None:
             return None
-        result, failure = outcome(event, work)
+        result, failure = outcome(event, work, state.engine)
         if failure is not None and isinstance(work.run, Child) and self.engine.stopped(failure):
             if state is self.engine.state:
                 self.engine.park(key)
@@ -354,11 +353,9 @@ class Projection:
             step.complete(self.engine.graph, state, key, result)
         elif failure is not None:
             step.fail(self.engine.graph, state, key, failure)
-        elif isinstance(event, WorkFailed) and is_parked(event.cause):
-            if state is self.engine.state and isinstance(work.run, Run):
-                self.engine.park(key)
-            return None
         else:
+            if isinstance(event, WorkFailed) and isinstance(work.run, Run) and state is self.engine.state:
+                park_or_hold(self.engine, key, event)
             return None
         whole = state.trace.pop() if state.trace else None
         return self._with_scope(

@@ -16,7 +16,7 @@ from cairn.graph.engine import Engine
 from cairn.graph.state import Child, InFlight, Run
 from cairn.graph.state import Done as Finished
 from cairn.temporal.events import ChildCompleted, ChildFailed, TaskCompleted, WorkCompleted, WorkFailed
-from workflows.failures import child_failure, child_result, is_cancelled, is_parked, node_failure
+from workflows.failures import child_failure, child_result, held, is_cancelled, is_parked, node_failure
 
 Ended: TypeAlias = WorkCompleted | WorkFailed | ChildCompleted | ChildFailed
 """The end of a piece of work."""
@@ -59,8 +59,14 @@ class Done:
     scope: JsonObject | None = None
 
 
-def outcome(event: Ended, work: InFlight) -> tuple[NodeResult | None, NodeFailure | None]:
-    """Return what the work brought or why it failed; neither when it merely stopped."""
+def outcome(event: Ended, work: InFlight, rules: int) -> tuple[NodeResult | None, NodeFailure | None]:
+    """Return what the work brought or why it failed; neither when it merely stopped.
+
+    Args:
+        event: its end.
+        work: as it was under way.
+        rules: of the engine.
+    """
     run = work.run
     match event:
         case WorkCompleted():
@@ -69,6 +75,8 @@ def outcome(event: Ended, work: InFlight) -> tuple[NodeResult | None, NodeFailur
             return child_result(run, event.result), None
         case ChildFailed() if isinstance(run, Child):
             return None, child_failure(run, event.cause)
+        case WorkFailed() if held(event.cause, rules) is not None:
+            return None, None
         case WorkFailed() if not is_parked(event.cause) and not is_cancelled(event.cause):
             failure = node_failure(run, event.cause, event.retry_state) if isinstance(run, Run) else None
             return None, child_failure(run, event.cause) if isinstance(run, Child) else failure

@@ -34,6 +34,7 @@ from cairn.temporal.events import (
     WorkCompleted,
     WorkFailed,
 )
+from workflows.failures import held, is_parked
 
 
 @dataclass(slots=True)
@@ -125,3 +126,12 @@ def _carry_out(engine: Engine, command: Command, now: datetime) -> None:
             engine.migrate(command)
         case _:
             pass
+
+
+def park_or_hold(engine: Engine, key: str, event: WorkFailed) -> None:
+    """Have the engine take note that work merely stopped."""
+    reason = held(event.cause, engine.state.engine)
+    if is_parked(event.cause):
+        engine.park(key)
+    elif reason is not None:
+        engine.hold(key, reason)

@@ -22,12 +22,13 @@ def same(simulation: Simulation) -> None:
     told = engine.state.dump()
     assert projected.state.dump() == told
     assert (projected.phase, projected.lineage, projected.revision) == (engine.phase, engine.lineage, engine.revision)
+    assert projected.detail == engine.detail
     assert ExecutionState.load(told).dump() == told
 
 
 def something(simulation: Simulation, data: st.DataObject) -> None:
     """One thing happens."""
-    possible = ["task", "pause", "resume", "restart", "rollback", "time", "early"]
+    possible = ["task", "pause", "resume", "restart", "rollback", "time", "early", "hold"]
     what = data.draw(st.sampled_from(possible + ["rollback"] + ["work"] * 5))
     paused = simulation.engine.phase is Phase.PAUSED
     match what:
@@ -41,6 +42,11 @@ def something(simulation: Simulation, data: st.DataObject) -> None:
             points = [c.point for c in simulation.projected().checkpoints if c.point is not None]
             if points:
                 simulation.rollback(data.draw(st.sampled_from(points)))
+        case "hold":
+            keys = simulation.under_way()
+            for key in simulation.order.sample(keys, min(2, len(keys))):
+                simulation.hold_work(key)
+            go_on(simulation, data.draw(st.integers(0, 1)))
         case "time":
             simulation.wait(0.1)
         case "task":

@@ -64,6 +64,7 @@ EXPECTED = {
     "next/map": (Phase.COMPLETED, ["start", "each"], 0, 0),
     "next/migrated": (Phase.COMPLETED, ["start", "a", "gate", "c", "d"], 0, 3),
     "next/migrated_back": (Phase.PAUSED, ["start", "a"], 1, 4),
+    "next/over_budget": (Phase.COMPLETED, ["start", "a", "b"], 0, 2),
     "next/question": (Phase.COMPLETED, ["start", "ask"], 0, 1),
     "next/segment": (Phase.COMPLETED, ["start", "c", "t", "d"], 0, 0),
     "next/subgraph": (Phase.COMPLETED, ["start", "sub"], 0, 0),
