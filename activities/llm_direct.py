@@ -25,11 +25,13 @@ from activities.guard import heartbeating
 from activities.llm_agent import CORRECTIONS, Output, make_agent, usage_limits, used
 from activities.llm_errors import agent_error
 from activities.llm_tokens import telling
+from activities.metering import metered
 from cairn.contracts.direct_calls import CALL_DIRECTLY, DIRECT_CALL_NODE, DirectAnswer, DirectRequest
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.llm.tenant_models import OpenedModel, TenantModels
+from cairn.domain.usage import Ledger
 from cairn.errors import CairnError, Unavailable
 from cairn.persistence.repository import Scope
 from cairn.providers.llm import ModelConfigError
@@ -38,9 +40,10 @@ from cairn.providers.llm import ModelConfigError
 class DirectCallActivities:
     """Calls models for tenants."""
 
-    def __init__(self, models: TenantModels, tokens: TokenWriter | None = None) -> None:
-        """Take the tenants' models; without ``tokens`` answers are taken whole."""
+    def __init__(self, models: TenantModels, tokens: TokenWriter | None = None, ledger: Ledger | None = None) -> None:
+        """Take the tenants' models; without ``tokens`` answers are taken whole, without ``ledger`` not accounted."""
         self._models = models
+        self._ledger = ledger
         self._tokens = tokens
 
     @activity.defn(name=CALL_DIRECTLY.name)
@@ -67,7 +70,8 @@ class DirectCallActivities:
             raise node_error(error.code, error.message, retryable=isinstance(error, Unavailable)) from error
 
     async def _ask(self, request: DirectRequest, opened: OpenedModel) -> DirectAnswer:
-        call, model, usage, output = _call(request), opened.model, RunUsage(), Output(request.output_schema)
+        call, usage, output = _call(request), RunUsage(), Output(request.output_schema)
+        model = metered(self._ledger, call, opened.model, request.user_id)
         limits = usage_limits(call.data, model, 1 + CORRECTIONS)
         agent = make_agent(call, model, output, [*map(_asked, request.tools)], defers=bool(request.tools))
         try:

@@ -109,7 +109,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.note_scheduled,
         schedules.discard_scheduled,
         schedules.look_at_execution,
-        DirectCallActivities(TenantModels(deps.database, sealer, models, deps.settings), tokens).call_directly,
+        DirectCallActivities(TenantModels(deps.database, sealer, models, deps.settings), tokens, ledger).call_directly,
         WritingActivities(models, _authoring(deps.settings, known), ledger).write_graph,
         BlobActivities(deps.settings, deps.client).collect_blobs,
     ]

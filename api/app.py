@@ -13,7 +13,21 @@ from starlette.responses import Response
 from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
-from api.agentflow.routes import agents, approvals, hooks, llm, llm_config, models, prompt_blocks, questions, skills, subagents, system, usage, user_settings
+from api.agentflow.routes import (
+    agents,
+    approvals,
+    hooks,
+    llm,
+    llm_config,
+    models,
+    prompt_blocks,
+    questions,
+    skills,
+    subagents,
+    system,
+    usage,
+    user_settings,
+)
 from api.codec.conventions import CODEC, allow_origins
 from api.codec.routes import payloads, session
 from api.dispatcher import Dispatcher
@@ -112,8 +126,8 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                 ],
             ),
             (AGENTFLOW, [system.router, approvals.router, questions.router, user_settings.router, hooks.router]),
-                    usage.router,
-                    user_settings.router,
+            usage.router,
+            user_settings.router,
             (WORKFLUX, []),
             (OMNIFLOW, []),
             (CODEC, [payloads.router, session.router]),

@@ -39,7 +39,7 @@ def render(problem: Problem) -> JsonObject:
 AGENTFLOW = Surface(
     name="agentflow",
     title="Cairn agents",
-    description="The agent platform: agents, language models, prompt blocks, skills, people in the loop, usage, settings.",
+    description="The agent platform: agents, models, prompt blocks, skills, people in the loop, usage and settings.",
     authenticate=by_api_key,
     render=render,
     problem=Error,

@@ -8,13 +8,13 @@ from fastapi import Depends, Request
 
 from api.kit.context import Context
 from api.kit.unit_of_work import Unit
+from cairn.domain.llm import LlmConfigService
+from cairn.domain.llm.calls import DirectCalls
+from cairn.domain.llm.suggestions import Suggestions
 from cairn.domain.principal import Principal
 from cairn.domain.prompt_blocks import BlockRenderer, PromptBlockService, RenderCache
 from cairn.domain.skills import SkillLibrary
 from cairn.domain.tools.authored import ToolService
-from cairn.domain.llm import LlmConfigService
-from cairn.domain.llm.calls import DirectCalls
-from cairn.domain.llm.suggestions import Suggestions
 from cairn.temporal.direct_calls import DirectCallClient
 
 

@@ -15,11 +15,11 @@ from cairn.persistence.tables.graph_triggers import GraphTriggerRow
 from cairn.persistence.tables.graph_versions import GraphVersionRow
 from cairn.persistence.tables.graphs import GraphRow
 from cairn.persistence.tables.idempotency import IdempotencyRow
-from cairn.persistence.tables.prompt_block_renders import PromptBlockRenderRow
-from cairn.persistence.tables.prompt_blocks import PromptBlockRow
 from cairn.persistence.tables.llm_modes import LlmModeRow
 from cairn.persistence.tables.llm_providers import LlmProviderRow
 from cairn.persistence.tables.model_calls import ModelCallRow
+from cairn.persistence.tables.prompt_block_renders import PromptBlockRenderRow
+from cairn.persistence.tables.prompt_blocks import PromptBlockRow
 from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
@@ -44,11 +44,11 @@ __all__ = [
     "GraphTriggerRow",
     "GraphVersionRow",
     "IdempotencyRow",
-    "PromptBlockRenderRow",
-    "PromptBlockRow",
     "LlmModeRow",
     "LlmProviderRow",
     "ModelCallRow",
+    "PromptBlockRenderRow",
+    "PromptBlockRow",
     "RequestRow",
     "ResetRow",
     "ScheduleRow",
