@@ -14,6 +14,7 @@ from served import Caller, Callers
 from cairn.domain.usage import Asked, Ledger, Request
 from cairn.persistence.repository import Scope
 from cairn.persistence.types import utc_now
+from cairn.settings import Settings
 
 ADMIN = "/api/v1/admin"
 SUMMARY, BUDGET, USERS = f"{ADMIN}/usage/summary", f"{ADMIN}/budget", f"{ADMIN}/budget/users"
@@ -192,3 +193,9 @@ async def test_over_the_budget_nothing_is_started(admin: Caller, callers: Caller
     await put(admin, BUDGET, {"monthly_limit": None})
     again = await owner.http.post("/api/v1/executions", json={"workflow_id": workflow}, headers=key)
     assert again.status_code == 201, "a refusal for the budget is not kept"
+
+
+def test_administrators_scopes_are_told_by_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings().agentflow_admin_scopes == ["agentflow:admin"]
+    monkeypatch.setenv("AGENTFLOW_ADMIN_SCOPES", "ops:admin, finance:admin")
+    assert Settings().agentflow_admin_scopes == ["ops:admin", "finance:admin"]
