@@ -45,5 +45,5 @@ def test_four_processes_upgrade_at_once(backend: str, tmp_path: Path, request: p
         url = server.set(database="fresh").render_as_string(hide_password=False)
     code = "import sys; from cairn.persistence import migrate; migrate.upgrade(sys.argv[1])"
     commands = [subprocess.Popen([sys.executable, "-c", code, url]) for _ in range(4)]
-    assert [process.wait(60) for process in commands] == [0, 0, 0, 0]
+    assert [process.wait(100) for process in commands] == [0, 0, 0, 0]
     migrate.check(url)
