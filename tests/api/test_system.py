@@ -78,7 +78,7 @@ async def test_the_reference_is_complete_and_needs_no_internet(callers: Callers)
         ("/workflux/v1/agents", {"error"}),
         ("/api/v1/contacts", {"success", "error", "meta"}),
         ("/omniflow/api/v1/agents", {"success", "error", "meta"}),
-        ("/api/v1/agents", {"detail", "code", "request_id"}),
+        ("/api/v1/agents/nowhere/at/all", {"detail", "code", "request_id"}),
     ],
 )
 async def test_an_unknown_path_is_answered_in_the_shape_of_its_surface(callers: Callers, path, shape) -> None:
