@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx2
 import pytest
 import uvicorn
-from installation import until
+from installation import Cairn, until
 
 from api.app import create_app
 from cairn.contracts.json import JsonObject
@@ -116,3 +116,12 @@ def settings(tmp_path: Path, database_url: str, temporal_port: int, task_queue: 
         tool_modules=["system_tools"],
         http_allow_private=True,
     )
+
+
+@pytest.fixture
+async def author(cairn: Cairn) -> AsyncIterator[Caller]:
+    """A caller of an installation of the test's own."""
+    async with served(cairn.settings) as url:
+        made = Callers(url, cairn.database, cairn.settings)
+        yield await made.new("acme")
+        await made.close()

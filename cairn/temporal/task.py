@@ -57,7 +57,7 @@ class Task:
     size: int
     commands: list[Command]
     landings: list[Landed]
-    told: bool = True
+    told: bool
 
     @property
     def woke(self) -> bool:

@@ -7,4 +7,4 @@ Most tests share one installation (``callers``, ``caller``). Those that need one
 from installation import cairn, idle_cairn, world  # noqa: F401
 from lasting import caller, callers, lasting, lasting_url  # noqa: F401
 from logged import log  # noqa: F401
-from served import settings  # noqa: F401
+from served import author, settings  # noqa: F401

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -33,15 +32,6 @@ def settings(settings: Settings, server: OpenAIServer) -> Settings:
     """An installation with a model, with each kind of database."""
     own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
     return settings.model_copy(update={**own, "llm_timeout": 20})
-
-
-@pytest.fixture
-async def author(cairn: Cairn) -> AsyncIterator[Caller]:
-    """A caller of an installation with a model."""
-    async with served(cairn.settings) as url:
-        made = Callers(url, cairn.database, cairn.settings)
-        yield await made.new("acme")
-        await made.close()
 
 
 async def calls_of(cairn: Cairn) -> dict[str, str]:

@@ -167,15 +167,6 @@ def settings(settings: Settings, openai: OpenAIServer, sqlite_url: str) -> Setti
     return settings.model_copy(update={**own, "database_url": sqlite_url, "writing_timeout": 20})
 
 
-@pytest.fixture
-async def author(cairn: Cairn) -> AsyncIterator[Caller]:
-    """A caller of an installation with a model."""
-    async with served(cairn.settings) as url:
-        made = Callers(url, cairn.database, cairn.settings)
-        yield await made.new("acme")
-        await made.close()
-
-
 async def note_writing(cairn: Cairn) -> None:
     """Let the one writing of the test be what it has started."""
 

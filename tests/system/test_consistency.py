@@ -53,19 +53,17 @@ async def test_the_row_follows_the_execution_without_being_read(cairn: Cairn) ->
     assert [(e.id, e.output_data) for e in page.items] == [(execution.id, {"done": True})]
 
 
+def word_of(execution_id: str, run_id: str, phase: Phase, revision: int, **more) -> Record:
+    """Return what a workflow tells of itself."""
+    ids = {"temporal_id": execution_id, "execution_id": execution_id, "tenant": "acme", "run_id": run_id}
+    return Record(**ids, phase=phase, revision=revision, **more)
+
+
 async def test_an_end_that_temporal_has_not_got_yet_is_not_taken_back(cairn: Cairn, world, monkeypatch) -> None:
     execution = await cairn.run(sequence(waiting("a")))
     await until(lambda: world.waiting["a"])
     now = await cairn.temporal.require(execution.id)
-    told = Record(
-        temporal_id=execution.id,
-        execution_id=execution.id,
-        tenant="acme",
-        run_id=now.run_id,
-        phase=Phase.COMPLETED,
-        revision=now.revision,
-        output={"done": True},
-    )
+    told = word_of(execution.id, now.run_id, Phase.COMPLETED, now.revision, output={"done": True})
     async with cairn.database.transaction() as session:
         await record(session, told)
     assert (await cairn.get(execution.id)).status == "completed"
@@ -83,14 +81,7 @@ async def test_what_a_lost_workflow_task_had_told_is_taken_back(cairn: Cairn, wo
     execution = await cairn.run(sequence(waiting("a")))
     await until(lambda: world.waiting["a"])
     now = await cairn.temporal.require(execution.id)
-    told = Record(
-        temporal_id=execution.id,
-        execution_id=execution.id,
-        tenant="acme",
-        run_id=now.run_id,
-        phase=Phase.PAUSED,
-        revision=now.revision + 1,
-    )
+    told = word_of(execution.id, now.run_id, Phase.PAUSED, now.revision + 1)
     async with cairn.database.transaction() as session:
         await record(session, told)
     assert (await cairn.get(execution.id)).revision == 1  # the task may be about to end
@@ -112,14 +103,7 @@ async def test_what_a_lost_workflow_task_had_told_is_taken_back(cairn: Cairn, wo
 async def test_what_an_ended_run_had_told_is_not_believed_beyond_its_end(cairn: Cairn) -> None:
     execution = await cairn.run(sequence(noting("a")))
     done = await cairn.reach(execution.id, "completed")
-    told = Record(
-        temporal_id=execution.id,
-        execution_id=execution.id,
-        tenant="acme",
-        run_id=done.temporal.run_id or "",
-        phase=Phase.PAUSED,
-        revision=1,
-    )
+    told = word_of(execution.id, done.temporal.run_id or "", Phase.PAUSED, 1)
     async with cairn.database.transaction() as session:
         await record(session, told)  # by a worker that was frozen meanwhile
     shown = await cairn.get(execution.id)
