@@ -8,7 +8,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cairn.settings import Settings
 
 DEADLINE = 30.0
+T = TypeVar("T")
 HISTORIES = Path(__file__).parent / "histories" / "next"
 
 
@@ -37,6 +38,20 @@ async def until(condition: Callable[[], Awaitable[object] | object], deadline: f
             return value
         assert time.monotonic() < end, "the condition did not come to hold in time"
         await asyncio.sleep(0.02)
+
+
+async def soon(call: Callable[[], Awaitable[T]], within: float = 5.0, tries: int = 3) -> T:
+    """Return what the call gives; it has to be there within these seconds in one of the tries.
+
+    A machine that stands still for a second must not fail a test; a call that waits too long does so each time.
+    """
+    while True:
+        began = time.monotonic()
+        value = await call()
+        if (took := time.monotonic() - began) < within:
+            return value
+        tries -= 1
+        assert tries, f"it took {took:.1f} s"
 
 
 class Cairn:

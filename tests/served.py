@@ -23,12 +23,12 @@ from cairn.settings import Settings
 
 
 @asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[str]:
-    """Serve the API; give its base URL."""
+async def served(settings: Settings, patience: int = 5) -> AsyncIterator[str]:
+    """Serve the API; give its base URL. When it ends, requests have so many seconds to end too."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         config = uvicorn.Config(
-            create_app(settings), lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=5
+            create_app(settings), lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=patience
         )
         server = uvicorn.Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))

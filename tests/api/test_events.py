@@ -100,14 +100,14 @@ async def test_a_stream_of_nothing_is_refused_before_it_begins(caller: Caller) -
 
 async def test_a_server_that_stops_ends_its_streams(lasting: Cairn, caller: Caller, world) -> None:
     execution = await caller.start(sequence(waiting("a")))
-    serving = served(lasting.settings)
+    serving = served(lasting.settings, patience=60)
     callers = Callers(await serving.__aenter__(), lasting.database, lasting.settings)
     other = Caller(callers.client({"X-API-Key": caller.key}), caller.tenant, caller.key)
     async with events(other, execution["id"]) as stream:
         first, _ = await anext(stream)
         began = time.monotonic()
         await serving.__aexit__(None, None, None)
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 30
         with contextlib.suppress(httpx2.RemoteProtocolError):  # so a client sees that it was cut
             async for _ in stream:
                 pass

@@ -36,9 +36,9 @@ def test_a_number_that_is_too_large_is_refused(body: bytes) -> None:
 
 def test_a_body_full_of_digits_takes_no_long_time() -> None:
     body = b"[" + b",".join([b"1" * 299] * 30_000) + b"]"
-    began = time.monotonic()
+    began = time.process_time()
     assert len(parse_json(body)) == 30_000
-    assert time.monotonic() - began < 5
+    assert time.process_time() - began < 5
 
 
 def test_media_types() -> None:

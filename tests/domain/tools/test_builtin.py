@@ -66,10 +66,10 @@ async def test_calculate_refuses_what_is_no_arithmetic_or_has_no_value(expressio
 
 
 def test_the_dearest_expression_that_is_allowed_is_cheap() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     with pytest.raises(ValueError, match="too large"):
         evaluate("*".join(["2**4000"] * 60))
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 async def test_current_time() -> None:
