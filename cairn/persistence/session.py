@@ -4,20 +4,23 @@ Both databases behave alike: a read sees what is committed at that moment and bl
 first read ``with_for_update``, takes the lock and holds it until the transaction ends. On PostgreSQL that is the level
 READ COMMITTED with row locks. SQLite has one lock for all writers, and a transaction that began as a reader cannot
 always become a writer: so ours begins at the first write, as a writer, and waits for its turn instead of failing.
+
+On PostgreSQL ours begins at the first write, too: at READ COMMITTED each read sees the present in or out of a
+transaction, so that one that only reads needs neither BEGIN nor ROLLBACK, each of which is a way to the server and
+back. Nor is a connection asked for a sign of life before each use: that of a server that went away tells by itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import re
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import event, text
-from sqlalchemy.engine import URL, Connection, ExceptionContext, make_url
+from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
@@ -25,6 +28,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from cairn.contracts.json import Json
 from cairn.errors import CairnError, InvalidInput, Unavailable
 from cairn.observability import get_logger
+from cairn.persistence.first_write import before_first_write
+from cairn.persistence.postgresql import begin_at_first_write, drop_dead_connections
 from cairn.persistence.sqlite import SqliteConnection, answered
 
 BUSY_TIMEOUT = 5.0
@@ -34,7 +39,6 @@ PATIENCE = 10.0
 """Seconds that the end of a database waits for those who still have a session."""
 
 _log = get_logger("cairn.database")
-_READS = re.compile(r"\s*(SELECT|PRAGMA|EXPLAIN|VALUES|BEGIN|COMMIT|ROLLBACK|RELEASE)\b", re.IGNORECASE)
 
 
 def _json(value: Json) -> str:
@@ -67,9 +71,10 @@ def create_engine(url: str | URL) -> AsyncEngine:
         engine = create_async_engine(url, **_OPTIONS, connect_args=options)
         _lock_at_first_write(engine)
     elif url.drivername == "postgresql+psycopg":
-        engine = create_async_engine(
-            url, **_OPTIONS, pool_pre_ping=True, connect_args={"connect_timeout": int(BUSY_TIMEOUT)}
-        )
+        options = {"connect_timeout": int(BUSY_TIMEOUT), "autocommit": True}
+        engine = create_async_engine(url, **_OPTIONS, connect_args=options)
+        begin_at_first_write(engine)
+        drop_dead_connections(engine)
     else:
         raise ValueError(f"no such database: {url.drivername}; use sqlite+aiosqlite or postgresql+psycopg")
     event.listen(engine.sync_engine, "handle_error", _translate)
@@ -78,38 +83,24 @@ def create_engine(url: str | URL) -> AsyncEngine:
 
 def _lock_at_first_write(engine: AsyncEngine) -> None:
     """Begin SQLite's transactions ourselves: not before the first write, and then as a writer."""
-    sync = engine.sync_engine
 
-    @event.listens_for(sync, "connect")
+    @event.listens_for(engine.sync_engine, "connect")
     def connected(connection: Any, _record: object) -> None:  # pyright: ignore[reportUnusedFunction]
         cursor = connection.cursor()
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
-    def take_lock(connection: Connection) -> None:
-        raw = connection.connection.dbapi_connection
-        assert raw is not None
-        if raw.driver_connection.in_transaction:
+    def take_lock(connection: Any) -> None:
+        if connection.driver_connection.in_transaction:
             return
-        cursor = raw.cursor()
+        cursor = connection.cursor()
         try:
             cursor.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:  # at a savepoint ``_translate`` does not see it
             raise Unavailable("The database is busy.", retry_after=1) from error
         cursor.close()
 
-    @event.listens_for(sync, "savepoint")
-    def savepoint(connection: Connection, _name: str) -> None:  # pyright: ignore[reportUnusedFunction]
-        take_lock(connection)
-
-    @event.listens_for(sync, "before_cursor_execute")
-    def executing(  # pyright: ignore[reportUnusedFunction]
-        connection: Connection, _cursor: object, statement: str, _parameters: object, context: Any, _many: bool
-    ) -> None:
-        # SQLite has no FOR UPDATE, so the text does not show it; what it asks for is the lock.
-        asked = getattr(getattr(context, "compiled", None), "statement", None)
-        if not _READS.match(statement) or getattr(asked, "_for_update_arg", None) is not None:
-            take_lock(connection)
+    before_first_write(engine, take_lock)
 
 
 def _translate(context: ExceptionContext) -> None:

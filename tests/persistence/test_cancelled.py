@@ -48,6 +48,7 @@ class Cancelled:
 async def read(database: Database) -> None:
     async with database.session() as session:
         await session.execute(text("SELECT 1"))
+        await session.execute(text("SELECT 2"))
 
 
 async def write(database: Database) -> None:
