@@ -11,6 +11,7 @@ from cairn.domain.executions.model import Execution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pins import pins_of
+from cairn.domain.graphs.rows import find_graph
 from cairn.graph.references import body_at
 from cairn.persistence.repository import Repository
 from cairn.persistence.tables import ExecutionRow, GraphVersionRow
@@ -66,4 +67,4 @@ async def _version(executions: ExecutionService, row: ExecutionRow, version: int
         raise errors.NotFound(f"The workflow has no version {version}", code="version_not_found")
     if found.status == "draft":
         raise errors.Conflict(f"Version {version} is a draft", code="workflow_not_published")
-    return GraphVersion.of(found, row.workflow_uuid)
+    return GraphVersion.of(found, await find_graph(executions.session, executions.principal.scope, row.graph_id))

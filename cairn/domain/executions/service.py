@@ -71,6 +71,7 @@ class ExecutionService:
         self.principal = principal
         self.settings = settings
         self.rows = Repository(session, ExecutionRow)
+        self._resolved: dict[int, GraphVersion] = {}
 
     async def create(
         self,
@@ -123,11 +124,10 @@ class ExecutionService:
         """Insert a row.
 
         Raises:
-            Conflict: its id is taken.
+            Conflict: its id is taken; the transaction is lost.
         """
         try:
-            async with self.session.begin_nested():
-                return await self.rows.add(row)
+            return await self.rows.add(row)
         except IntegrityError as error:
             raise errors.Conflict(f"The execution id {row.id!r} is taken", code="execution_exists") from error
 
@@ -143,6 +143,7 @@ class ExecutionService:
         if schema is not None and (broken := validate_json(schema, command.input_data)):
             fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
             raise errors.InvalidInput("The input breaks the graph's schema", errors=fields)
+        self._resolved[version.id] = version
         return version
 
     async def start(self, row: ExecutionRow) -> Execution:
@@ -154,7 +155,7 @@ class ExecutionService:
             Unavailable: the database does not answer; the same request, sent again, goes on.
         """
         try:
-            await start_workflow(self.temporal, self.session, row)
+            await start_workflow(self.temporal, self.session, row, self._resolved.get(row.version_id))
         except errors.Unavailable as error:
             if error.code != TEMPORAL_UNAVAILABLE:
                 raise

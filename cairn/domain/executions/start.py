@@ -12,6 +12,8 @@ from cairn import errors
 from cairn.contracts.executions import ExecutionInput, GraphRef
 from cairn.contracts.json import canonical
 from cairn.domain.executions.model import StartExecution
+from cairn.domain.graphs.model import GraphVersion
+from cairn.persistence.first_write import ALONE
 from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
 from cairn.temporal.executions import ExecutionClient
 
@@ -43,14 +45,25 @@ def check_command(command: StartExecution) -> None:
         raise errors.InvalidInput("The execution id is not valid", errors=[errors.FieldError("/execution_id", message)])
 
 
-async def start_workflow(temporal: ExecutionClient, session: AsyncSession, row: ExecutionRow) -> None:
+async def start_workflow(
+    temporal: ExecutionClient, session: AsyncSession, row: ExecutionRow, version: GraphVersion | None = None
+) -> None:
     """Start the workflow of a committed row, once however often it is asked, and note it in the row.
+
+    Args:
+        temporal: to start it in.
+        session: in which nothing was written since the row's commit.
+        row: of the execution.
+        version: what it is pinned to, if that has been read already.
 
     Raises:
         Unavailable: Temporal does not answer; the row stays as it is.
     """
-    start, name = await execution_input(session, row)
-    await session.commit()  # nothing was written since the row: the connection is free while Temporal is asked
+    if version is not None:
+        start, name = input_of(row, version.digest), version.graph_name
+    else:
+        start, name = await execution_input(session, row)
+        await session.commit()  # the connection is free while Temporal is asked
     run_id = await temporal.start(row.temporal_id, start, name=name)
     if not await note_start(session, row.temporal_id, run_id):
         await session.refresh(row)
@@ -72,7 +85,12 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
     if found is None:
         raise errors.NotFound("The execution's graph is gone")
     digest, name = found
-    start = ExecutionInput(
+    return input_of(row, digest), name
+
+
+def input_of(row: ExecutionRow, digest: str) -> ExecutionInput:
+    """Return what the row's workflow is started with; ``digest`` is the version's."""
+    return ExecutionInput(
         execution_id=row.id,
         tenant=row.tenant,
         live=row.live,
@@ -88,15 +106,14 @@ async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[Exe
         surface=row.surface,
         seed=row.seed,
     )
-    return start, name
 
 
 async def note_start(session: AsyncSession, temporal_id: str, run_id: str) -> bool:
     """Note in the row, and in its copy within the session, that its workflow has been started.
 
-    Returns False when a quick workflow has told already how it ended.
+    In no transaction, this is one of its own. Returns False when a quick workflow has told already how it ended.
     """
     pending = col(ExecutionRow.temporal_id) == temporal_id, col(ExecutionRow.status) == "pending"
     told = {"status": "running", "run_id": run_id, "started": True, "seed": None}
-    noted = await session.execute(update(ExecutionRow).where(*pending).values(**told))
+    noted = await session.execute(update(ExecutionRow).where(*pending).values(**told), execution_options=ALONE)
     return isinstance(noted, CursorResult) and noted.rowcount > 0

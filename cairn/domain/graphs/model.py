@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, cast
 
@@ -56,7 +56,7 @@ class GraphVersion:
 
     Attributes:
         id: of the version itself.
-        graph_id: number of the graph; ``graph_uuid`` is its other id.
+        graph_id: number of the graph; ``graph_uuid`` is its other id, ``graph_name`` what people call it.
         version: number within the graph, from 1.
         definition: as its author sent it; not to be changed in place.
         digest: SHA-256 of the definition's canonical JSON.
@@ -65,6 +65,7 @@ class GraphVersion:
     id: int
     graph_id: int
     graph_uuid: str
+    graph_name: str = field(compare=False)
     version: int
     status: VersionStatus
     definition: JsonObject
@@ -92,12 +93,13 @@ class GraphVersion:
         }
 
     @classmethod
-    def of(cls, row: GraphVersionRow, graph_uuid: str) -> GraphVersion:
-        """Make it of its row."""
+    def of(cls, row: GraphVersionRow, graph: GraphRow) -> GraphVersion:
+        """Make it of its row and its graph's."""
         return cls(
             id=cast("int", row.id),
             graph_id=row.graph_id,
-            graph_uuid=graph_uuid,
+            graph_uuid=graph.uuid,
+            graph_name=graph.name,
             version=row.version,
             status=cast("VersionStatus", row.status),
             definition=row.definition,

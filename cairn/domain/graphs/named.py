@@ -36,4 +36,4 @@ async def version_named(session: AsyncSession, scope: Scope, graph: int | str, v
             found = await Repository(session, GraphVersionRow).get(scope, *conditions)
     if found is None:
         raise NotFound("The workflow has no such version.", code="version_not_found")
-    return GraphVersion.of(found, row.uuid)
+    return GraphVersion.of(found, row)

@@ -15,7 +15,7 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.checking import Checker, not_valid
 from cairn.domain.graphs.document import stored
 from cairn.domain.graphs.model import GraphVersion
-from cairn.domain.graphs.rows import find_graph, find_version
+from cairn.domain.graphs.rows import find_graph, find_graph_with_version, find_version
 from cairn.errors import Conflict, NotFound
 from cairn.graph.references import body_at
 from cairn.graph.validate import ValidationContext, is_valid
@@ -33,13 +33,12 @@ async def published_version(session: AsyncSession, scope: Scope, graph: int | st
         NotFound: the scope has no such graph.
         Conflict: the graph is archived, or no version is published.
     """
-    row = await find_graph(session, scope, graph)
+    row, version = await find_graph_with_version(session, scope, graph, "published")
     if row.status == "archived":
         raise Conflict("The workflow is archived.", code="workflow_archived")
-    version = await find_version(session, scope, row, "published")
     if version is None:
         raise Conflict("The workflow has no published version.", code="workflow_not_published")
-    return GraphVersion.of(version, row.uuid)
+    return GraphVersion.of(version, row)
 
 
 async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, *, draft: bool = False) -> GraphVersion:
@@ -62,7 +61,7 @@ async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, 
     version = await find_version(session, scope, row, "draft")
     if version is None or row.status == "archived":
         return await published_version(session, scope, graph)
-    found = GraphVersion.of(version, row.uuid)
+    found = GraphVersion.of(version, row)
     # Which tools there are is for the workers to say.
     issues = await Checker(ValidationContext()).issues(stored(found))
     if not is_valid(issues):

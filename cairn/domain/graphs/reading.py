@@ -92,7 +92,7 @@ class GraphReader:
         found = None if known is None else await self.version_rows.get(self.scope, *own)
         if found is None:
             raise NotFound("The workflow has no such version.", code="version_not_found")
-        return GraphVersion.of(found, row.uuid)
+        return GraphVersion.of(found, row)
 
     async def draft_and_published(self, row: GraphRow) -> tuple[GraphVersionRow | None, GraphVersionRow | None]:
         """Return the two versions that a graph is about; it has at least one of them."""
@@ -117,8 +117,8 @@ class GraphReader:
         return Graph(
             summary=GraphSummary.of(row, current.node_count, runs.get(current.graph_id, 0)),
             configuration=row.configuration,
-            current=GraphVersion.of(current, row.uuid),
-            published=GraphVersion.of(published, row.uuid) if published else None,
+            current=GraphVersion.of(current, row),
+            published=GraphVersion.of(published, row) if published else None,
             trigger_paths=sorted((await self.session.execute(held)).scalars()),
             issues=tuple(issues),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, false
+from sqlalchemy import ColumnElement, and_, false
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -21,8 +21,31 @@ async def find_graph(session: AsyncSession, scope: Scope, graph: int | str, *, l
     named = _named(str(graph))
     row = await Repository(session, GraphRow).get(scope, named, lock=lock)
     if row is None:
-        raise NotFound("No such workflow.", code="workflow_not_found")
+        raise _unknown()
     return row
+
+
+async def find_graph_with_version(
+    session: AsyncSession, scope: Scope, graph: int | str, status: str
+) -> tuple[GraphRow, GraphVersionRow | None]:
+    """Return a graph's row, and that of its draft or published version, in one reading.
+
+    Raises:
+        NotFound: the scope has no such graph.
+    """
+    of_graph = col(GraphVersionRow.graph_id) == GraphRow.id, col(GraphVersionRow.status) == status
+    own = and_(*Repository(session, GraphVersionRow).owned(scope), *of_graph)
+    query = Repository(session, GraphRow).select(scope, _named(str(graph)))
+    both = query.outerjoin(GraphVersionRow, own).add_columns(GraphVersionRow)
+    found = (await session.execute(both.execution_options(populate_existing=True))).one_or_none()
+    if found is None:
+        raise _unknown()
+    row, version = found
+    return row, version
+
+
+def _unknown() -> NotFound:
+    return NotFound("No such workflow.", code="workflow_not_found")
 
 
 def _named(text: str) -> ColumnElement[bool]:
