@@ -132,16 +132,25 @@ class Repository(Generic[Row]):
             without: large columns that are not read; the rows may not be asked for them.
         """
         key = col(key)
-        if anchor is None:
-            newest = select(func.max(key)).where(*self.owned(scope), *filters)
-            anchor = (await self.session.execute(newest)).scalar_one()
-        if anchor is None:
-            return Stretch([], 0)
+        # How many there are and which is the newest are read at once: both look at every row that passes.
+        since = [] if anchor is None else [key <= anchor]
+        many = select(func.count(), func.max(key)).where(*self.owned(scope), *filters, *since)
+        total, newest = (await self.session.execute(many)).one()
+        anchor = newest if anchor is None else anchor
+        limit = min(limit, total - offset)
+        if limit <= 0:
+            return Stretch([], total, anchor)
         filters = (*filters, key <= anchor)
-        query = self.select(scope, *filters).order_by(*(col(column).desc() for column in order), key.desc())
+        query = self.select(scope, *filters)
         query = query.options(*(defer(column, raiseload=True) for column in without))
-        rows = await self.session.execute(query.limit(limit).offset(offset))
-        return Stretch(rows.scalars().all(), await self.count(scope, *filters), anchor)
+        columns = [*(col(column) for column in order), key]
+        # From the end that is nearer: rows that come before are read, too, only to be left out.
+        rest = total - offset - limit
+        if rest < offset:
+            last_first = query.order_by(*(column.asc() for column in columns)).limit(limit).offset(rest)
+            return Stretch((await self.session.execute(last_first)).scalars().all()[::-1], total, anchor)
+        query = query.order_by(*(column.desc() for column in columns)).limit(limit).offset(offset)
+        return Stretch((await self.session.execute(query)).scalars().all(), total, anchor)
 
     async def cursor_page(
         self,

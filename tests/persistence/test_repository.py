@@ -64,6 +64,23 @@ async def test_pages_by_number_are_newest_first_and_steady_under_inserts(databas
     assert ([row.id for row in fresh.items], fresh.total) == (["late", "e6", "e5"], 8)
 
 
+async def test_pages_from_either_end_fit_together(database: Database) -> None:
+    executions = await Executions.of(database)
+    time = (await executions.add("e0")).created_at
+    for n in range(1, 10):
+        await executions.add(f"e{n}", created_at=time)
+    newest_first = [f"e{n}" for n in range(9, -1, -1)]
+    async with database.session() as session:
+        repository = Repository(session, ExecutionRow)
+        for limit in (1, 3, 4, 10, 20):
+            for offset in range(12):
+                got = await repository.stretch(
+                    ACME, key=ExecutionRow.key, order=[ExecutionRow.created_at], limit=limit, offset=offset
+                )
+                assert [row.id for row in got.items] == newest_first[offset : offset + limit]
+                assert got.total == 10
+
+
 async def test_no_rows_make_an_empty_page(database: Database) -> None:
     empty = await page(database, 1)
     assert (list(empty.items), empty.total, empty.anchor) == ([], 0, None)
