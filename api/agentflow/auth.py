@@ -12,7 +12,7 @@ from cairn.domain.principal import Principal
 from cairn.errors import Forbidden
 
 
-def administrator(request: Request, caller: Annotated[Principal, Security(principal)]) -> None:
+async def administrator(request: Request, caller: Annotated[Principal, Security(principal)]) -> None:
     """Let pass only people who administer the tenant.
 
     Raises:

@@ -18,7 +18,7 @@ from cairn.domain.tools.authored import ToolService
 from cairn.temporal.direct_calls import DirectCallClient
 
 
-def prompt_block_service(request: Request, unit: Unit) -> PromptBlockService:
+async def prompt_block_service(request: Request, unit: Unit) -> PromptBlockService:
     """Return the caller's prompt blocks."""
     caller: Principal = request.state.principal
     return PromptBlockService(unit.session, caller.scope)
@@ -27,7 +27,7 @@ def prompt_block_service(request: Request, unit: Unit) -> PromptBlockService:
 PromptBlocks = Annotated[PromptBlockService, Depends(prompt_block_service)]
 
 
-def block_renderer(request: Request, unit: Unit, blocks: PromptBlocks) -> BlockRenderer:
+async def block_renderer(request: Request, unit: Unit, blocks: PromptBlocks) -> BlockRenderer:
     """Return what renders them."""
     context: Context = request.app.state.context
     caller: Principal = request.state.principal
@@ -35,7 +35,7 @@ def block_renderer(request: Request, unit: Unit, blocks: PromptBlocks) -> BlockR
     return BlockRenderer(blocks, RenderCache(unit.session, caller.scope), tools)
 
 
-def skill_library(request: Request) -> SkillLibrary:
+async def skill_library(request: Request) -> SkillLibrary:
     """Return the installation's skills."""
     context: Context = request.app.state.context
     return SkillLibrary(context.settings.skills)
@@ -45,7 +45,7 @@ Renderer = Annotated[BlockRenderer, Depends(block_renderer)]
 Skills = Annotated[SkillLibrary, Depends(skill_library)]
 
 
-def llm_config_service(request: Request, unit: Unit) -> LlmConfigService:
+async def llm_config_service(request: Request, unit: Unit) -> LlmConfigService:
     """Return the caller's keys for providers of models, and its policy."""
     context: Context = request.app.state.context
     return LlmConfigService(unit.session, request.state.principal.scope, context.sealer, context.settings)
@@ -54,7 +54,7 @@ def llm_config_service(request: Request, unit: Unit) -> LlmConfigService:
 LlmConfigs = Annotated[LlmConfigService, Depends(llm_config_service)]
 
 
-def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
+async def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
     """Return what calls models for the caller."""
     context: Context = request.app.state.context
     client = DirectCallClient(context.temporal.client, context.settings)
@@ -64,7 +64,7 @@ def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
 DirectLlmCalls = Annotated[DirectCalls, Depends(direct_calls)]
 
 
-def llm_suggestions(calls: DirectLlmCalls) -> Suggestions:
+async def llm_suggestions(calls: DirectLlmCalls) -> Suggestions:
     """Return what completes texts and recommends for the caller."""
     return Suggestions(calls)
 

@@ -63,7 +63,7 @@ def require_named(principal: Principal, scope: str) -> None:
         raise Forbidden(f"The API key must name the scope {scope}; * does not include it.")
 
 
-def _operator(
+async def _operator(
     request: Request,
     required: SecurityScopes,
     _key: str | None = Security(api_key_header),

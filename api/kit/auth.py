@@ -51,7 +51,7 @@ async def holder(key: str, context: Context) -> Principal:
         return await KeyService(session, context.secret).authenticate(key)
 
 
-def principal(
+async def principal(
     request: Request,
     required: SecurityScopes,
     _key: Annotated[str | None, Depends(api_key_header)],

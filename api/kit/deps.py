@@ -1,4 +1,7 @@
-"""The services that handlers call, each made for the request's caller and in its transaction."""
+"""The services that handlers call, each made for the request's caller and in its transaction.
+
+By coroutine functions, though they wait for nothing: FastAPI runs any other in a thread.
+"""
 
 from __future__ import annotations
 
@@ -25,24 +28,24 @@ from cairn.domain.user_settings import UserSettingsService
 from cairn.temporal.schedule_client import ScheduleClient
 
 
-def execution_service(request: Request, unit: Unit) -> ExecutionService:
+async def execution_service(request: Request, unit: Unit) -> ExecutionService:
     """Return the caller's executions."""
     context = request.app.state.context
     return ExecutionService(unit.session, context.temporal, request.state.principal, context.settings)
 
 
-def token_feed(request: Request) -> TokenFeed:
+async def token_feed(request: Request) -> TokenFeed:
     """Return where tokens of models come from."""
     feed: TokenFeed = request.app.state.context.tokens
     return feed
 
 
-def reset_service(executions: Annotated[ExecutionService, Depends(execution_service)]) -> ResetService:
+async def reset_service(executions: Annotated[ExecutionService, Depends(execution_service)]) -> ResetService:
     """Return the resets of the caller's executions."""
     return ResetService(executions)
 
 
-def schedule_service(
+async def schedule_service(
     request: Request, executions: Annotated[ExecutionService, Depends(execution_service)]
 ) -> ScheduleService:
     """Return the caller's schedules."""
@@ -50,7 +53,7 @@ def schedule_service(
     return ScheduleService(executions, ScheduleClient(context.temporal.client, context.settings))
 
 
-def graph_service(request: Request, unit: Unit) -> GraphService:
+async def graph_service(request: Request, unit: Unit) -> GraphService:
     """Return the caller's graphs."""
     caller: Principal = request.state.principal
     context: Context = request.app.state.context
@@ -58,14 +61,14 @@ def graph_service(request: Request, unit: Unit) -> GraphService:
     return GraphService(unit.session, caller.scope, caller.author, context.validation, tools, context.sealer)
 
 
-def agent_service(request: Request, graphs: Annotated[GraphService, Depends(graph_service)]) -> AgentService:
+async def agent_service(request: Request, graphs: Annotated[GraphService, Depends(graph_service)]) -> AgentService:
     """Return the caller's agents."""
     caller: Principal = request.state.principal
     context: Context = request.app.state.context
     return AgentService(graphs, context.tools, context.settings.default_model, caller.author)
 
 
-def agent_removal(
+async def agent_removal(
     agents: Annotated[AgentService, Depends(agent_service)],
     executions: Annotated[ExecutionService, Depends(execution_service)],
 ) -> AgentRemoval:
@@ -73,33 +76,33 @@ def agent_removal(
     return AgentRemoval(agents, executions)
 
 
-def folder_service(request: Request, unit: Unit) -> FolderService:
+async def folder_service(request: Request, unit: Unit) -> FolderService:
     """Return the caller's folders."""
     return FolderService(unit.session, request.state.principal.scope)
 
 
-def request_service(request: Request, unit: Unit) -> RequestService:
+async def request_service(request: Request, unit: Unit) -> RequestService:
     """Return the approvals and questions of the caller's tenant."""
     return RequestService(unit.session, request.app.state.context.temporal, request.state.principal)
 
 
-def approval_statistics(request: Request, unit: Unit) -> ApprovalStatistics:
+async def approval_statistics(request: Request, unit: Unit) -> ApprovalStatistics:
     """Return the figures over them."""
     return ApprovalStatistics(unit.session, request.state.principal)
 
 
-def upload_service(request: Request, unit: Unit) -> UploadService:
+async def upload_service(request: Request, unit: Unit) -> UploadService:
     """Return the caller's uploads."""
     caller: Principal = request.state.principal
     return UploadService(unit.session, caller.scope, request.app.state.context.secret)
 
 
-def budget_service(request: Request, unit: Unit) -> BudgetService:
+async def budget_service(request: Request, unit: Unit) -> BudgetService:
     """Return the budgets of the caller's tenant."""
     return BudgetService(unit.session, request.state.principal.scope, request.app.state.context.settings)
 
 
-def settings_service(request: Request, unit: Unit) -> UserSettingsService:
+async def settings_service(request: Request, unit: Unit) -> UserSettingsService:
     """Return the caller's settings."""
     caller: Principal = request.state.principal
     return UserSettingsService(unit.session, caller.scope, caller.author)

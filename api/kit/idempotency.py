@@ -24,7 +24,7 @@ _KEPT_HEADERS = ("content-type", "location")
 _log = get_logger("cairn.api")
 
 
-def idempotency_key(
+async def idempotency_key(
     key: Annotated[
         str | None,
         Header(

@@ -22,7 +22,7 @@ class PageParams(BaseModel):
     anchor: int | None = None
 
 
-def page_params(
+async def page_params(
     page: PageNumber = 1,
     page_size: PageSize = 20,
     anchor: Annotated[

@@ -45,7 +45,7 @@ class UnitOfWork:
         self.committed = True
 
 
-def unit_of_work(request: Request) -> UnitOfWork:
+async def unit_of_work(request: Request) -> UnitOfWork:
     """Return the request's unit of work."""
     unit: UnitOfWork = request.state.unit
     return unit

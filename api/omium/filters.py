@@ -35,7 +35,7 @@ METADATA_PARAMETER = {
 """How OpenAPI writes free query parameters: the members of an exploded object are parameters of their own."""
 
 
-def execution_filter(
+async def execution_filter(
     request: Request,
     workflow_id: Annotated[str | None, Query(max_length=255, description="Id or uuid of the graph.")] = None,
     status: Annotated[Status | None, Query()] = None,

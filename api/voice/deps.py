@@ -16,20 +16,20 @@ from cairn.domain.tools.authored import ToolService
 from cairn.temporal.writing import GraphWriter
 
 
-def credential_service(request: Request, unit: Unit) -> CredentialService:
+async def credential_service(request: Request, unit: Unit) -> CredentialService:
     """Return the caller's credentials."""
     context: Context = request.app.state.context
     return CredentialService(unit.session, request.state.principal.scope, context.sealer)
 
 
-def tool_service(request: Request, unit: Unit) -> ToolService:
+async def tool_service(request: Request, unit: Unit) -> ToolService:
     """Return the caller's tools."""
     context: Context = request.app.state.context
     caller: Principal = request.state.principal
     return ToolService(unit.session, caller.scope, caller.author, context.tools)
 
 
-def template_service(request: Request, graphs: Graphs) -> TemplateService:
+async def template_service(request: Request, graphs: Graphs) -> TemplateService:
     """Return what makes graphs of templates for the caller."""
     context: Context = request.app.state.context
     writer = GraphWriter(context.temporal.client, context.settings)

@@ -36,7 +36,7 @@ Text = Annotated[str | None, Query(min_length=1, max_length=255)]
 Force = Annotated[bool, Query(description="Cancel its executions that have not ended.")]
 
 
-def agent_filter(
+async def agent_filter(
     status: Annotated[Status | None, Query()] = None,
     category: Text = None,
     model: Annotated[str | None, Query(min_length=1, max_length=255, description="As the list shows it.")] = None,
@@ -47,7 +47,7 @@ def agent_filter(
     return AgentFilter(status, category, model, search, include_subagents)
 
 
-def if_match(
+async def if_match(
     revision: Annotated[
         str | None,
         Header(alias="If-Match", pattern=r'^(\*|(W/)?"?[0-9]{1,15}"?)$', description="Revision, or `ETag`, it is at."),

@@ -33,7 +33,7 @@ EXPIRED: dict[int | str, dict[str, Any]] = {410: {"model": Error, "description":
 Text = Annotated[str | None, Query(max_length=255)]
 
 
-def pending_filter(tool_name: Text = None, agent_id: Text = None, execution_id: Text = None) -> RequestFilter:
+async def pending_filter(tool_name: Text = None, agent_id: Text = None, execution_id: Text = None) -> RequestFilter:
     """Return what the query asks for; all filters hold at once."""
     return RequestFilter(execution_id, tool_name, agent_id)
 

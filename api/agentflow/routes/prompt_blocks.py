@@ -36,7 +36,7 @@ def _conflict(description: str) -> dict[int | str, dict[str, Any]]:
     return {409: {"model": Error, "description": description}}
 
 
-def block_filter(tag: Text = None, agent: Text = None, type: BlockType | None = None) -> BlockFilter:
+async def block_filter(tag: Text = None, agent: Text = None, type: BlockType | None = None) -> BlockFilter:
     """Return what the query asks for; all filters hold at once."""
     return BlockFilter(tag, agent, type)
 

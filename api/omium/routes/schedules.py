@@ -28,7 +28,7 @@ READ, WRITE = may("schedules:read"), may("schedules:write")
 NO_NOTE, AS_IT_IS = Pause(), Trigger()
 
 
-def schedule_filter(
+async def schedule_filter(
     workflow_id: Annotated[str | None, Query(max_length=255, description="Id or uuid of the graph.")] = None,
     paused: Annotated[bool | None, Query()] = None,
 ) -> ScheduleFilter:
