@@ -12,6 +12,7 @@ from sqlalchemy import select, text, update
 from sqlalchemy.engine import make_url
 from sqlmodel import col
 
+from cairn.errors import Unavailable
 from cairn.persistence import postgresql
 from cairn.persistence.first_write import ALONE
 from cairn.persistence.session import Database, create_engine
@@ -97,6 +98,21 @@ async def test_a_connection_that_the_server_closed_is_not_used(database: Databas
         assert server.answer("SELECT pg_terminate_backend(%s)", pid)
         await until(lambda pid=pid: not server.answer("SELECT count(*) FROM pg_stat_activity WHERE pid = %s", pid))
     assert not await both() & before
+
+
+@pytest.mark.parametrize("savepoint", [False, True])
+async def test_a_server_that_goes_away_before_the_first_write_is_unavailable(
+    database: Database, server: Server, savepoint: bool
+) -> None:
+    pid = await process(database)
+    with pytest.raises(Unavailable):
+        async with database.transaction() as session:
+            await session.execute(text(ONE))
+            assert server.answer("SELECT pg_terminate_backend(%s)", pid)
+            if savepoint:
+                await session.begin_nested()
+            await add_graph(session)
+    assert await process(database) != pid
 
 
 async def test_a_connection_that_said_something_else_is_kept(database: Database, server: Server) -> None:
