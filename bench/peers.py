@@ -4,6 +4,7 @@
     make bench WHAT=peers ARGS="--temporal postgresql"               without the dev server (two thirds of that)
     make bench WHAT=peers ARGS="--parts steps stored"                some parts
     make bench WHAT=peers ARGS=--full                                all loads, five rounds (many hours)
+    make bench WHAT=peers ARGS="--page --with long.txt maps.txt"     the page, with what WHAT=long and WHAT=maps printed
     make bench WHAT=peers ARGS="--tiny --out /tmp/peers"             does it work at all?
 
 Each side is a process of its own, in an environment of its own, that is given jobs; the sides take turns. PostgreSQL,
@@ -26,8 +27,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from sides import machine, names, plan, venvs
+from sides import machine, names, plan, profiling, scale, venvs
 from sides.page import page
 from sides.plan import Found, Plan
 from sides.servers import Servers
@@ -36,9 +38,10 @@ from sides.side import Side
 from cairn import orderly
 from chaos.cluster import cache
 
-PARTS = ("steps", "stored", "kept", "travel", "requests", "load", "waiting")
-APART = ("load", "waiting")
-"""Parts that have servers of their own: agents need other settings, what waits stays."""
+PARTS = ("steps", "stored", "kept", "travel", "requests", "scale", "load", "waiting")
+APART = ("scale", "load", "waiting")
+"""Parts that have servers of their own: shares of the cores are told best alone, agents need other settings, what waits
+stays."""
 
 PEERS = ("langgraph", "dbos", "restate", "prefect")
 TEMPORAL = {"dev": names.DEV, "postgresql": names.POSTGRESQL}
@@ -55,7 +58,8 @@ class Run:
         """Take what was asked for, and the file that gets the figures."""
         self._given = given
         self._figures = figures
-        self._found = Found()
+        self._temporal = [TEMPORAL[name] for name in given.temporal]
+        self._found = Found(apart=programs(given.printed))
         self._machine = machine.describe(sys.argv[1:])
 
     async def measure(self) -> None:
@@ -63,14 +67,16 @@ class Run:
         asked = [part for part in PARTS if part in self._given.parts]
         together = [part for part in asked if part not in APART]
         for parts in (together, *([part] for part in asked if part in APART)):
-            if parts:
-                await self._with_servers(parts)
+            if parts == ["scale"]:
+                for each in self._temporal:
+                    await self._with_servers(parts, [each], [])
+            elif parts:
+                await self._with_servers(parts, self._temporal, self._given.peers)
 
-    async def _with_servers(self, parts: list[str]) -> None:
-        temporal = [TEMPORAL[name] for name in self._given.temporal]
+    async def _with_servers(self, parts: list[str], temporal: list[str], peers: list[str]) -> None:
         slots = SLOTS if parts == ["load"] else None
         with folder() as where:
-            servers = Servers(where, slots, temporal, self._given.peers)
+            servers = Servers(where, slots, temporal, peers)
             async with servers.open() as sides:
                 measured = Plan(self._found, where)
                 await measured.warm(sides, ("think", "ask") if slots else ("produce",))
@@ -90,15 +96,41 @@ class Run:
             case "kept":
                 await measured.kept(sides, (10, 20) if tiny else plan.KEPT)
             case "travel":
-                points = (3,) if tiny else (10, 1_000, 10_000) if full else (10, 1_000)
+                points = (3,) if tiny else plan.POINTS
                 await measured.travel(sides, points, 3 if full else None)
             case "requests":
                 await measured.requests(servers.callers, *((50, 1_000) if tiny else (500, 100_000)))
+            case "scale":
+                await self._scale(measured, sides, servers)
             case "load":
                 for work in ("think", "ask"):
                     await measured.load(sides, work, 3 if full else 1, SMALL_LOAD if tiny else plan.MOST)
             case _:
                 await measured.waiting(sides, 50 if tiny else 10_000 if full else 2_000)
+
+    async def _scale(self, measured: Plan, sides: list[Side], servers: Servers) -> None:
+        """Measure one worker and two, what executions cause, and, on one Temporal, what the workers do."""
+        tiny, (where,) = self._given.tiny, servers.temporal
+        measuring = scale.Scale(measured, where, servers.callers[where], servers.folder)
+        await measuring.measure(sides, scale.TINY if tiny else scale.LOADS, 1 if tiny else 5 if self._given.full else 3)
+        await measuring.caused(sides, scale.CAUSED_TINY if tiny else scale.CAUSED, 1 if tiny else scale.SETTLES)
+        if where == (names.POSTGRESQL if names.POSTGRESQL in self._temporal else names.DEV):
+            for side in sides:
+                environment, seconds = servers.callers[where], 3 if tiny else profiling.SECONDS
+                await profiling.profile(measured, side, environment, servers.folder, seconds, self._figures.parent)
+
+
+def programs(files: list[Path]) -> dict[str, dict[str, Any]]:
+    """Return what bench/long.py and bench/maps.py have printed: the last line of each file that is JSON."""
+    found: dict[str, dict[str, Any]] = {}
+    for file in files:
+        lines = [line for line in file.read_text().splitlines() if line.startswith("{")]
+        printed = json.loads(lines[-1]) if lines else {}
+        kind = "map" if "items" in printed else "long" if "branches" in printed else None
+        if kind is None:
+            sys.exit(f"{file}: neither bench/long.py nor bench/maps.py has printed that")
+        found[kind] = printed
+    return found
 
 
 @contextmanager
@@ -127,12 +159,19 @@ def main() -> int:
     parser.add_argument("--temporal", nargs="+", default=_temporal(), choices=TEMPORAL, help="on what it stands")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
+    parser.add_argument(
+        "--with", type=Path, nargs="+", default=[], dest="printed", help="output of WHAT=long, WHAT=maps"
+    )
     given = parser.parse_args()
     figures: Path = given.out / "benchmarks" / "figures.json"
     figures.parent.mkdir(parents=True, exist_ok=True)
     if not given.page:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the servers end, too
         asyncio.run(Run(given, figures).measure())
+    elif given.printed:
+        known = json.loads(figures.read_text())
+        known["apart"] = {**known.get("apart", {}), **programs(given.printed)}
+        figures.write_text(json.dumps(known) + "\n")
     write(figures, given.out)
     return 0
 

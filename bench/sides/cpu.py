@@ -9,16 +9,18 @@ from pathlib import Path
 
 import psutil
 
+from sides import names
+
 _LABELS = (
-    ("handwritten.py", "worker by hand"),
+    ("handwritten.py", names.HANDS_WORKER),
     ("model_server.py", "model server"),
-    ("run_", "the side's process"),
+    ("run_", names.CLIENT),
     ("restate-server", "Restate's server"),
     ("prefect", "Prefect's server"),
-    ("start-dev", "Temporal"),
-    ("--allow-no-auth", "Temporal"),
-    ("cairn worker", "Cairn's worker"),
-    ("cairn api", "Cairn's API"),
+    ("start-dev", names.TEMPORAL),
+    ("--allow-no-auth", names.TEMPORAL),
+    ("cairn worker", names.CAIRNS_WORKER),
+    ("cairn api", names.CAIRNS_API),
     ("cairn serve", "cairn serve"),
 )
 
@@ -58,11 +60,14 @@ class Cpu:
         """Read it now."""
         self._folder = folder
         self._before = self._read()
+        self._busy = _busy()
 
     def since(self, steps: int) -> dict[str, float]:
         """Return milliseconds a step since then, by program."""
         now = self._read()
-        found = {name: (now[name] - self._before.get(name, 0.0)) * 1_000 / steps for name in now}
+        spent = {name: now[name] - self._before.get(name, 0.0) for name in now}
+        spent[names.OTHERS] = _busy() - self._busy - sum(spent.values())
+        found = {name: seconds * 1_000 / steps for name, seconds in spent.items()}
         return {name: round(ms, 2) for name, ms in found.items() if ms >= 0.05}
 
     def _read(self) -> dict[str, float]:
@@ -71,4 +76,12 @@ class Cpu:
             with contextlib.suppress(psutil.Error):
                 times = process.cpu_times()
                 found[name] += times.user + times.system
+                if name == names.CAIRNS_WORKER:  # its sandboxes: each a process, which soon ends
+                    found[names.SANDBOXES] += times.children_user + times.children_system
         return found
+
+
+def _busy() -> float:
+    """Return the seconds that the whole machine has worked."""
+    times = psutil.cpu_times()
+    return times.user + times.nice + times.system

@@ -21,6 +21,7 @@ PINNED = {
     "dbos": ("dbos",),
     "prefect": ("prefect",),
     "restate": ("restate-sdk",),
+    "profile": ("py-spy",),
 }
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from cairn.contracts.executions import WORKFLOW_TYPE
+
 DEV, POSTGRESQL = "dev server", "PostgreSQL"
 STEP, SEGMENT, BY_HAND = "Cairn step", "Cairn segment", "Temporal by hand"
 LANGGRAPH_SQLITE, DBOS, PREFECT, RESTATE = "LangGraph sync, SQLite", "DBOS", "Prefect", "Restate"
+CAIRNS_WORKER, HANDS_WORKER = "Cairn's worker", "worker by hand"
+CAIRNS_API, TEMPORAL, CLIENT, SANDBOXES = "Cairn's API", "Temporal", "the side's process", "sandboxes"
+OTHERS = "all else on the machine"
 
 
 def on(name: str, where: str) -> str:
@@ -15,3 +20,13 @@ def on(name: str, where: str) -> str:
 def langgraph(durability: str) -> str:
     """Name LangGraph with the PostgreSQL checkpointer."""
     return f"LangGraph {durability}"
+
+
+def worker(side: str) -> str:
+    """Name the worker of a side that stands on Temporal."""
+    return HANDS_WORKER if side.startswith(BY_HAND) else CAIRNS_WORKER
+
+
+def workflow(side: str) -> str:
+    """Name the type of a side's workflows."""
+    return "HandWritten" if side.startswith(BY_HAND) else WORKFLOW_TYPE

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sides import names
+from sides import cost_page, names, scale_page
 from sides.aims import LANGGRAPH, aims, number, show
 from sides.results import Results, Spread
+from sides.tables import table
 
 TEMPLATE = Path(__file__).with_name("page.md")
 _WAITING = ("executions", "bytes", "seconds")
@@ -19,31 +20,23 @@ def page(figures: dict[str, Any]) -> str:
     """Return the page."""
     results = Results(figures)
     about, setup = TEMPLATE.read_text().split(FIGURES)
-    parts = [about, *_machine(figures["machine"]), *_aims(results)]
-    if figures["steps"]:
-        parts += _steps(results)
-    if figures["stored"]:
-        parts += _stored(results)
-    if figures["load"]:
-        parts += _load(results)
-    if figures["kept"]:
-        parts += _kept(results)
-    if figures["travel"]:
-        parts += _travel(figures["travel"])
-    if figures["requests"]:
-        parts += _requests(figures["requests"])
-    if figures["waiting"]:
-        parts += _waiting(figures["waiting"])
-    if figures["cpu"]:
-        parts += _cpu(figures["cpu"])
-    parts += [setup, *_failed(figures["failed"])]
-    return "\n".join(parts).rstrip() + "\n"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, the first column to the left."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    parts: dict[str, Callable[[], Iterable[str]]] = {
+        "steps": lambda: _steps(results),
+        "stored": lambda: _stored(results),
+        "load": lambda: _load(results),
+        "kept": lambda: _kept(results),
+        "travel": lambda: _travel(figures["travel"]),
+        "apart": lambda: _apart(figures["apart"]),
+        "requests": lambda: _requests(figures["requests"]),
+        "waiting": lambda: _waiting(figures["waiting"]),
+        "cpu": lambda: _cpu(figures["cpu"]),
+        "scale": lambda: scale_page.scale(figures["scale"], figures["machine"]["cores"]),
+        "profile": lambda: scale_page.profile(figures["profile"]),
+        "caused": lambda: cost_page.costs(results),
+    }
+    measured = [line for name, lines in parts.items() if figures.get(name) for line in lines()]
+    made = [about, *_machine(figures["machine"]), *_aims(results), *measured, setup, *_failed(figures["failed"])]
+    return "\n".join(made).rstrip() + "\n"
 
 
 def _machine(machine: dict[str, Any]) -> Iterator[str]:
@@ -161,6 +154,53 @@ def _waiting(waiting: dict[str, dict[str, float]]) -> Iterator[str]:
             [side, f"{found['executions']:,}", f"{started:,.0f}", f"{found['bytes']:,}", grown, f"{size:,.0f} MB"]
         )
     yield table(["", "executions", "started a second", "bytes each", "memory", "100,000 extrapolated"], rows)
+
+
+def _apart(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+    yield "## Many steps, many items\n"
+    yield "Programs of their own, each with an installation of its own on the dev server:\n"
+    if "long" in found:
+        yield from _long(found["long"])
+    if "map" in found:
+        yield from _map(found["map"])
+
+
+def _long(of: dict[str, Any]) -> Iterator[str]:
+    speed, largest, memory = of["steps_per_second"], of["largest_history"], of["worker_mb"]
+    command = f'make bench WHAT=long ARGS="--steps {of["steps"]}"'
+    yield f"One execution of {of['steps']:,} steps (`{command}`):\n"
+    rows = [
+        ["runs", f"{of['runs']:,}"],
+        ["steps a second, first tenth", number(speed["first_tenth"])],
+        ["steps a second, last tenth", number(speed["last_tenth"])],
+        ["bytes of history a step", f"{of['history_bytes_per_step']:,}"],
+        ["largest history", f"{largest['events']:,} events, {largest['bytes']:,} B"],
+        [
+            "handed to the second run, to the last",
+            " B, ".join(f"{of['bytes_started_with'][each]:,}" for each in ("second", "last")) + " B",
+        ],
+        ["`GET`, nothing read yet", f"{of['get_ms']['nothing_read_yet']:,.0f} ms"],
+        ["`GET` again", f"{of['get_ms']['again']:,.0f} ms"],
+        ["worker, before and after", f"{memory['begin']:.0f} MB, {memory['end']:.0f} MB"],
+        ["load of the machine at the end", str(of["load"])],
+    ]
+    yield table(["", ""], rows)
+
+
+def _map(of: dict[str, Any]) -> Iterator[str]:
+    parent, above, chunk, memory = of["parent"], of["map"], of["largest_chunk"], of["worker_mb"]
+    command = f'make bench WHAT=maps ARGS="--items {of["items"]} --concurrency {of["concurrency"]}"'
+    at_once = f"{of['concurrency']} at a time"
+    yield f"A map of {of['items']:,} items, each an execution of its own, {at_once} (`{command}`):\n"
+    rows = [
+        ["items a second", number(of["items_per_second"])],
+        ["history of the parent", f"{parent['events']:,} events, {parent['bytes']:,} B"],
+        ["history of the map", f"{above['events']:,} events, {above['bytes']:,} B"],
+        [f"largest of {of['chunks']:,} chunks", f"{chunk['events']:,} events, {chunk['bytes']:,} B"],
+        ["worker, before, at most and after", ", ".join(f"{memory[each]:.0f} MB" for each in ("begin", "most", "end"))],
+        ["load of the machine at the end", str(of["load"])],
+    ]
+    yield table(["", ""], rows)
 
 
 def _requests(requests: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:

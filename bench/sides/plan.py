@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from sides.cpu import Cpu, memory
 from sides.side import Failed, Side
@@ -27,6 +28,9 @@ BATCH = 50
 
 BISECTIONS = 2
 LONG = 2_000
+POINTS = (10, 1_000, 10_000)
+"""Steps that are gone back to."""
+
 KEPT = (50, 100, 250, 500)
 SETTLES = 2.0
 """Seconds after which a server has stored what it was told."""
@@ -82,6 +86,10 @@ class Found:
         travel: seconds of going back, by side and way, and by step.
         requests: milliseconds of requests to Cairn, by that on which its Temporal stands, and by request.
         waiting: what executions that wait for a person cost, by side.
+        scale: seconds and milliseconds of CPU a step of each round, by load, side and number of workers.
+        caused: what one execution causes at Temporal and on the disk, by side and number of its steps.
+        profile: what a worker does, by side: threads, packages and a picture.
+        apart: what programs of their own have printed (``--with``).
         failed: what a side did not do, and why.
     """
 
@@ -94,6 +102,10 @@ class Found:
     travel: dict[str, dict[str, list[float]]] = field(default_factory=dict[str, dict[str, list[float]]])
     requests: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     waiting: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    scale: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    caused: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    profile: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    apart: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     failed: list[str] = field(default_factory=list[str])
 
 
@@ -105,7 +117,7 @@ class Plan:
         self.found = found
         self._folder = folder
 
-    async def _try(self, side: Side, job: Job, at_once: int = 1) -> float | None:
+    async def attempt(self, side: Side, job: Job, at_once: int = 1) -> float | None:
         """Return the seconds of all; None when the side fails, which is written down."""
         try:
             return await side.run(job, at_once)
@@ -119,7 +131,7 @@ class Plan:
         """Have each side do each kind of work once."""
         for side, work in itertools.product(sides, works):
             if work in side.works:
-                await self._try(side, Job(5, 100, work), 3)
+                await self.attempt(side, Job(5, 100, work), 3)
 
     async def steps(self, sides: Sequence[Side], cells: Sequence[Cell], rounds: int | None) -> None:
         """Measure executions whose steps do nothing but bring a text; None for each cell's own number of rounds."""
@@ -128,7 +140,7 @@ class Plan:
             for turn in range(rounds or cell.rounds):
                 for side in rotated(sides, turn):
                     cpu = Cpu(self._folder)
-                    took = await self._try(side, Job(cell.steps, cell.size), cell.at_once)
+                    took = await self.attempt(side, Job(cell.steps, cell.size), cell.at_once)
                     seconds[side.name].append(took)
                     if took is not None and cell == Cell(20, 20):
                         self.found.cpu[side.name] = cpu.since(cell.steps * cell.at_once)
@@ -144,7 +156,7 @@ class Plan:
             for side in (side for side in sides if side.stores):
                 await asyncio.sleep(SETTLES)
                 before = side.stored()
-                if await self._try(side, Job(steps, size), executions) is not None:
+                if await self.attempt(side, Job(steps, size), executions) is not None:
                     await asyncio.sleep(SETTLES)
                     found[side.name] = round((side.stored() - before) / (executions * steps))
             say(f"bytes a step of {size} characters: {found}")
@@ -163,7 +175,7 @@ class Plan:
         good, good_time, bad, bad_time = 0, 1.0, 0, 0.0
         at_once, left = 20, BISECTIONS + 1
         while left and at_once > good:
-            seconds = await self._try(side, Job(LOAD_STEPS, 100, work), at_once)
+            seconds = await self.attempt(side, Job(LOAD_STEPS, 100, work), at_once)
             over = seconds / IDEAL if seconds is not None else float("inf")
             if seconds is not None:
                 times[str(at_once)] = round(over, 3)
@@ -184,7 +196,7 @@ class Plan:
         for side, count in itertools.product(sides, turns):
             await asyncio.sleep(SETTLES)
             before = side.stored()
-            seconds = await self._try(side, Job(count, 1_000, keep=True))
+            seconds = await self.attempt(side, Job(count, 1_000, keep=True))
             if seconds is None:
                 break
             await asyncio.sleep(SETTLES)
@@ -218,7 +230,7 @@ class Plan:
             bytes, before = side.stored(), memory(self._folder)
             took = 0.0
             for _ in range(executions // BATCH):
-                seconds = await self._try(side, Job(1, 100, "wait"), BATCH)
+                seconds = await self.attempt(side, Job(1, 100, "wait"), BATCH)
                 if seconds is None:
                     break
                 took += seconds

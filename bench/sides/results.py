@@ -38,7 +38,8 @@ class Results:
         self.figures = figures
         seen = [cell["seconds"] for cell in figures["steps"]] + [figures["kept"], *figures["load"].values()]
         self.sides = list(dict.fromkeys(name for each in seen for name in each))
-        on_postgresql = names.on(names.STEP, names.POSTGRESQL) in self.sides
+        scaled = [name for cell in figures.get("scale", ()) for name in cell["seconds"]]
+        on_postgresql = names.on(names.STEP, names.POSTGRESQL) in (*self.sides, *scaled)
         self.where = names.POSTGRESQL if on_postgresql else names.DEV
 
     def on(self, name: str) -> str:

@@ -191,8 +191,8 @@ class Servers:
     ) -> None:
         """Start a program, which ends with the servers, and wait until it listens."""
         file = self.folder / f"{name}.log"
-        process = _start(command, {**os.environ, orderly.PARENT_VARIABLE: str(os.getpid()), **environment}, file)
-        self._stack.callback(_end, process)
+        process = start(command, {**os.environ, orderly.PARENT_VARIABLE: str(os.getpid()), **environment}, file)
+        self._stack.callback(end, process)
         deadline = time.monotonic() + START
         while port is not None and not _listens(port):
             if process.poll() is not None or time.monotonic() > deadline:
@@ -200,14 +200,16 @@ class Servers:
             await asyncio.sleep(0.1)
 
 
-def _start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
+    """Start a program whose output goes to a file."""
     with log.open("ab") as output:
         return subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a program, by force when it does not end in order."""
     process.terminate()
     try:
         process.wait(20)

@@ -46,7 +46,66 @@ FIGURES: dict[str, Any] = {
     "travel": {f"{STEP}: fork": {"10": [0.1, 0.2, 0.3]}},
     "requests": {"PostgreSQL": {"list, page 1": {"p50": 10, "p99": 20}, "list, page 5,000": {"p50": 15, "p99": 30}}},
     "waiting": {STEP: {"executions": 2000, "bytes": 5000, "seconds": 20, "Temporal": 12.5}},
+    "scale": [
+        {
+            "on": "PostgreSQL",
+            "steps": steps,
+            "at_once": 40,
+            "work": "produce",
+            "seconds": {
+                STEP: {"1": [8.0, 8.0, 16.0], "2": [5.0, 4.0, None]},
+                BY_HAND: {"1": [8.0, 4.0, 8.0], "2": [4.0, 4.0, 4.0]},
+            },
+            "cpu": {
+                STEP: {
+                    "1": [{"Cairn's worker": worker, "Temporal": 5.0, "PostgreSQL": 3.0}] * 3,
+                    "2": [{"Cairn's worker": worker, "Temporal": 5.0, "PostgreSQL": 3.0}] * 2,
+                },
+                BY_HAND: {"1": [{"worker by hand": 9.5, "Temporal": 1.0}] * 3},
+            },
+        }
+        for steps, worker in ((1, 10.0), (20, 6.0))
+    ],
+    "caused": {
+        STEP: {
+            "1": {"transitions": 6.0, "actions": 5.0, "bytes temporal": 4_000.0, "bytes cairn": 1_000.0},
+            "20": {"transitions": 63.0, "actions": 24.0, "bytes temporal": 23_000.0, "bytes cairn": 1_000.0},
+        }
+    },
+    "profile": {
+        STEP: {
+            "picture": "worker-cairn-step-postgresql.svg",
+            "samples": 1_000,
+            "held": 0.5,
+            "threads": {"Python": 0.7, "core of temporalio, in Rust": 0.3},
+            "packages": {"temporalio": 0.6, "Cairn": 0.396, "protobuf": 0.004},
+        }
+    },
+    "apart": {},
     "failed": ["Prefect: it did not"],
+}
+LONG = {
+    "steps": 100_000,
+    "branches": 10,
+    "runs": 90,
+    "steps_per_second": {"first_tenth": 130.0, "last_tenth": 120.0},
+    "history_bytes_per_step": 820,
+    "largest_history": {"events": 4_134, "bytes": 900_000},
+    "bytes_started_with": {"first": 1, "second": 2_800, "last": 3_400},
+    "get_ms": {"nothing_read_yet": 2_100.0, "again": 150.0, "lineage": 400.0},
+    "worker_mb": {"begin": 192.0, "middle": 200.0, "end": 211.0},
+    "load": 1.5,
+}
+MAP = {
+    "items": 10_000,
+    "concurrency": 50,
+    "items_per_second": 9.1,
+    "parent": {"events": 23, "bytes": 55_471},
+    "map": {"events": 902, "bytes": 5_538_579},
+    "largest_chunk": {"events": 821, "bytes": 5_156_829},
+    "chunks": 100,
+    "worker_mb": {"begin": 200.5, "most": 319.4, "end": 309.1},
+    "load": 3.5,
 }
 
 
@@ -87,12 +146,72 @@ def test_the_page_shows_every_part_and_what_failed() -> None:
     assert "<!--" not in made
 
 
+def test_the_page_says_what_a_second_worker_brings_and_where_the_bottleneck_is() -> None:
+    from sides.page import page
+
+    made = page(FIGURES)
+
+    assert f"| {STEP} | 100 (50.0 to 100) | 180 (160 to 200) | 1.80 (1.60 to 2.00) | 0.50 (0.50 to 1.00) |" in made
+    # 800 steps in 8 seconds, 6 + 5 + 3 ms each: 1.4 cores of two
+    assert f"| {STEP} | 1 | 0.60 | 0.30 | 0.50 |  | 1.40 | no processor:" in made
+    full = "the machine: 2 cores are full, 43% of it Cairn's worker"
+    assert f"| {STEP} | 2 | 1.08 | 0.54 | 0.90 |  | 2.52 | {full} |" in made
+    assert f"| {BY_HAND} | 1 |  |  | 0.10 | 0.95 | 1.05 | worker by hand: its core is full |" in made
+
+
+def test_the_page_shows_what_a_worker_does_and_what_a_million_executions_cost() -> None:
+    from sides.page import page
+
+    made = page(FIGURES)
+
+    assert "| the lock is held | 50.0% of the time |" in made
+    assert "| Cairn | 39.6% |" in made
+    assert "protobuf" not in made
+    assert "](benchmarks/worker-cairn-step-postgresql.svg)" in made
+    # 10 ms of 1 step and 120 ms of 20 are 62.1 ms of 10; a million a day, three times as many at the peak
+    assert f"|  | {STEP} | {BY_HAND} |" in made
+    assert "| ms: worker | 1: 10.0, 20: 120, 10: 62.1 | 1: 9.50, 20: 190, 10: 95.0 |" in made
+    assert "| worker cores | E · ms(worker + sandboxes) ÷ 1,000 ÷ u | 3.59 | 5.50 |" in made
+    assert "| actions a day | N · actions | 14,000,000 | - |" in made
+
+
+def test_what_other_programs_printed_is_on_the_page(tmp_path: Path) -> None:
+    import peers
+    from sides.page import page
+
+    printed = [tmp_path / name for name in ("long.txt", "maps.txt")]
+    for file, found in zip(printed, (LONG, MAP), strict=True):
+        file.write_text(f"9.1 a second\n{json.dumps(found)}\nSun Nov 22\n")
+    read = peers.programs(printed)
+    made = page({**FIGURES, "apart": read})
+
+    assert read == {"long": LONG, "map": MAP}
+    assert "One execution of 100,000 steps" in made
+    assert "| handed to the second run, to the last | 2,800 B, 3,400 B |" in made
+    assert "A map of 10,000 items" in made
+    assert "| largest of 100 chunks | 821 events, 5,156,829 B |" in made
+    printed[0].write_text('{"turns": 5}')
+    with pytest.raises(SystemExit):
+        peers.programs(printed)
+
+
+def test_figures_of_an_earlier_run_lack_later_parts() -> None:
+    from sides.page import page
+
+    known = {name: found for name, found in FIGURES.items() if name not in ("scale", "caused", "profile", "apart")}
+
+    assert "## Scale-out" not in page(known)
+    made = page({**known, "scale": FIGURES["scale"]})
+    assert "## Scale-out" in made
+    assert not any(part in made for part in ("## What a worker does", "a day cost", "## Many steps"))
+
+
 def test_a_run_of_nothing_is_a_page_without_figures() -> None:
     from sides.page import page
 
     nothing = copy.deepcopy(FIGURES)
     for name in nothing.keys() - {"machine"}:
-        nothing[name] = [] if name in ("steps", "failed") else {}
+        nothing[name] = [] if name in ("steps", "scale", "failed") else {}
 
     assert "met |" not in page(nothing)
 
