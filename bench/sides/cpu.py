@@ -64,9 +64,10 @@ class Cpu:
 
     def since(self, steps: int) -> dict[str, float]:
         """Return milliseconds a step since then, by program."""
+        busy = _busy() - self._busy  # before the reading of all processes, which takes a while
         now = self._read()
         spent = {name: now[name] - self._before.get(name, 0.0) for name in now}
-        spent[names.OTHERS] = _busy() - self._busy - sum(spent.values())
+        spent[names.OTHERS] = busy - sum(spent.values())
         found = {name: seconds * 1_000 / steps for name, seconds in spent.items()}
         return {name: round(ms, 2) for name, ms in found.items() if ms >= 0.05}
 

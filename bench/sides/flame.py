@@ -15,7 +15,7 @@ ASYNCIO, PYDANTIC, DATABASE, PROTOBUF, PYTHON = "asyncio", "pydantic", "database
 
 _GROUPS = {
     CAIRN: ("cairn", "workflows", "activities", "api", "worker"),
-    STEP: ("bench_tools", "work"),
+    STEP: ("sides", "bench_tools", "work"),
     HAND: ("handwritten",),
     SDK: ("temporalio",),
     ASYNCIO: ("asyncio", "selectors", "uvloop"),

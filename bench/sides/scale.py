@@ -94,9 +94,9 @@ class Scale:
         """
         traffic = Traffic(workers.temporal(self._environment))
         await asyncio.sleep(settles)
+        idle = await traffic.idle(sides[0], settles)
         for load in loads:
             for side in sides:
-                idle = await traffic.idle(side, settles)
                 stored, before = traffic.stored(side), traffic.read(side)
                 began, at = datetime.now(UTC), time.perf_counter()
                 if await self._plan.attempt(side, Job(load.steps, 100), load.at_once) is None:
