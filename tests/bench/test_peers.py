@@ -247,3 +247,10 @@ async def test_the_largest_number_of_agents_is_found(most: int, tmp_path: Path) 
 
     (largest,) = found.largest["think"]["a side"]
     assert min(most, 1_000) * 0.9 <= largest <= most
+
+
+def test_what_the_page_asks_of_programs_are_names_that_they_are_given() -> None:
+    from sides import cpu, names
+
+    given = {name for _, name in cpu._LABELS}
+    assert {names.CAIRNS_WORKER, names.HANDS_WORKER, names.CAIRNS_API, names.TEMPORAL, names.CLIENT} <= given
