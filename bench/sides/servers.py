@@ -34,6 +34,27 @@ EVERYTHING = frozenset({"produce", "think", "ask", "wait"})
 SEGMENTS = frozenset({"produce", "ask"})
 """A segment holds calls of models and code; a tool that thinks would be outside of it, as is a wait."""
 
+CONDUCTOR = {
+    "conductor.db.type": "postgres",
+    "conductor.queue.type": "postgres",
+    "conductor.indexing.type": "postgres",
+    "conductor.elasticsearch.version": "0",
+    "management.health.elasticsearch.enabled": "false",
+    "conductor.app.workflowExecutionLockEnabled": "true",  # in the server itself, since it is one
+    # What its page on PostgreSQL says under performance.
+    "conductor.postgres.pollDataFlushInterval": "5000",
+    "conductor.postgres.pollDataCacheValidityPeriod": "5000",
+    "conductor.postgres.onlyIndexOnStatusChange": "true",
+    "conductor.app.taskIndexingEnabled": "false",
+    # What is not measured here.
+    "conductor.scheduler.enabled": "false",
+    "conductor.integrations.ai.enabled": "false",
+    "logging.level.root": "ERROR",
+}
+CONDUCTOR_START = 300.0
+CONDUCTOR_SLOTS = 100
+"""Steps at a time, what its SDK's documentation has for asynchronous workers."""
+
 
 @dataclass
 class Servers:
@@ -137,6 +158,8 @@ class Servers:
             await self._restate(self.folder / "restate")
         if "prefect" in self.peers:
             await self._prefect(self.folder / "prefect", create_database(server.dsn, "prefect"))
+        if "conductor" in self.peers:
+            await self._conductor(create_database(server.dsn, "conductor"), server)
 
     async def _restate(self, home: Path) -> None:
         ports = [find_free() for _ in range(3)]
@@ -172,6 +195,24 @@ class Servers:
         await self._program("prefect", command, environment, port)
         stores = [PostgresqlStore(dsn), FolderStore(home / "storage")]
         self._add(names.PREFECT, [python, "run_prefect.py"], stores, environment, EVERYTHING - {"wait"})
+
+    async def _conductor(self, dsn: str, server: Postgresql) -> None:
+        python, jar, port = venvs.python("conductor"), venvs.conductor_server(), find_free()
+        settings = {
+            **CONDUCTOR,
+            "server.address": HOST,
+            "server.port": str(port),
+            "spring.datasource.url": f"jdbc:{dsn.replace(f'{server.user}@', '')}",
+            "spring.datasource.username": server.user,
+        }
+        command = [venvs.java(), "-jar", jar, *(f"--{name}={value}" for name, value in settings.items())]
+        await self._program("conductor", command, {})
+        url = f"http://{HOST}:{port}"
+        await until(
+            lambda: asyncio.to_thread(_answers, f"{url}/actuator/health"), CONDUCTOR_START, "Conductor answering"
+        )
+        side = [python, "run_conductor.py", f"{url}/api", str(self.slots or CONDUCTOR_SLOTS)]
+        self._add(names.CONDUCTOR, side, [PostgresqlStore(dsn)])
 
     def _add(
         self,

