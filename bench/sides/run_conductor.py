@@ -7,8 +7,10 @@ strings here.
 import asyncio
 import contextlib
 import logging
+import random
 import sys
 from collections import defaultdict
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -28,6 +30,12 @@ ROOM = 3_000_000
 
 LONG, KEPT = 100, 10
 """From how many iterations on its documentation wants the old ones removed, and how many it keeps then."""
+
+SETTLED = (0.2, 0.4)
+"""Seconds for which the worker has asked for steps before a job begins: another time each time, between two polls."""
+
+WARM, ROUNDS = Job(20, 100), 20
+"""Its server is a Java one, which is slow until what it runs often has been compiled."""
 
 FIRST_LOOK, LOOKS, ANYWAY = 0.002, 0.1, 30.0
 """Seconds until it is asked whether an execution has ended: after its last step, at first and at most; without one."""
@@ -62,11 +70,16 @@ def definition(name: str, job: Job) -> dict[str, Any]:
 class Conductor:
     """A caller of the server, and the step that the worker runs."""
 
-    def __init__(self, api: httpx.AsyncClient) -> None:
-        """Take a client of the API."""
+    def __init__(self, api: httpx.AsyncClient, slots: int) -> None:
+        """Take a client of the API, and how many steps may run at a time."""
+
+        async def step(work: str, size: int) -> dict[str, Any]:  # the SDK copies it, which a method resists
+            return await self.step(work, size)
+
+        self.worker = Worker("step", step, poll_interval=POLL_MS, thread_count=slots)
         self._api = api
         self._workflows: dict[Job, str] = {}
-        self._steps = 0
+        self._steps = self._running = 0
         self._at_last: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
 
     async def step(self, work: str, size: int) -> dict[str, Any]:
@@ -77,11 +90,18 @@ class Conductor:
             self._at_last[context.get_workflow_instance_id()].set()
         return {"text": text, "size": len(text)}
 
-    async def define(self, job: Job) -> None:
-        """Define the job's workflow, once."""
-        self._steps = job.steps
+    async def prepare(self, job: Job) -> None:
+        """Define the job's workflow, once, and have the worker at work."""
         if not self._workflows:
             await self._post("metadata/taskdefs", [{"name": "step", "timeoutSeconds": 0}])
+            await self._define(WARM)
+            await asyncio.gather(*(self.execute(WARM) for _ in range(ROUNDS)))
+        await self._define(job)
+        await asyncio.sleep(random.uniform(*SETTLED))
+
+    async def _define(self, job: Job) -> None:
+        self._steps = job.steps
+        self.worker.paused = False
         if job not in self._workflows:
             name = f"bench-{len(self._workflows)}"
             await self._post("metadata/workflow", definition(name, job))
@@ -89,22 +109,34 @@ class Conductor:
 
     async def execute(self, job: Job) -> None:
         """Run one execution; one that waits for a person only until it does."""
-        id = await self._start(job)
-        if job.work != "wait":
-            await self._end(job, id)
+        async with self._working():
+            id = await self._start(job)
+            if job.work != "wait":
+                await self._end(job, id)
+
+    @contextlib.asynccontextmanager
+    async def _working(self) -> AsyncGenerator[None]:
+        """Have the worker rest after the job's last execution, so that its requests take no other side's time."""
+        self._running += 1
+        try:
+            yield
+        finally:
+            self._running -= 1
+            self.worker.paused = not self._running
 
     async def travel(self, job: Job) -> dict[str, float]:
         """Rerun an execution from its last step on."""
-        id = await self._start(job)
-        await self._end(job, id)
-        tasks = (await self._get(f"workflow/{id}"))["tasks"]
-        (last,) = (each["taskId"] for each in tasks if each["referenceTaskName"] == f"step__{job.steps}")
-
-        async def rerun() -> None:
-            await self._post(f"workflow/{id}/rerun", {"reRunFromWorkflowId": id, "reRunFromTaskId": last})
+        async with self._working():
+            id = await self._start(job)
             await self._end(job, id)
+            tasks = (await self._get(f"workflow/{id}"))["tasks"]
+            (last,) = (each["taskId"] for each in tasks if each["referenceTaskName"] == f"step__{job.steps}")
 
-        return {"rerun": await timed(rerun())}
+            async def rerun() -> None:
+                await self._post(f"workflow/{id}/rerun", {"reRunFromWorkflowId": id, "reRunFromTaskId": last})
+                await self._end(job, id)
+
+            return {"rerun": await timed(rerun())}
 
     async def _start(self, job: Job) -> str:
         body = {"name": self._workflows[job], "version": 1, "input": {"items": [*range(job.steps)]}}
@@ -143,18 +175,10 @@ class Conductor:
 async def main(url: str, slots: str) -> None:
     """Serve Conductor and the driver."""
     async with httpx.AsyncClient(base_url=url, timeout=900, trust_env=False) as api:
-        conductor = Conductor(api)
-
-        async def step(
-            work: str, size: int
-        ) -> dict[str, Any]:  # the SDK copies what it is given, which a method resists
-            return await conductor.step(work, size)
-
-        worker = Worker("step", step, poll_interval=POLL_MS, thread_count=int(slots))
+        conductor = Conductor(api, int(slots))
         configuration = Configuration(server_api_url=url, log_level=logging.ERROR)
-        runner = AsyncTaskRunner(worker, configuration)
-        working = asyncio.create_task(runner.run())
-        await serve(conductor.execute, conductor.define, conductor.travel)
+        working = asyncio.create_task(AsyncTaskRunner(conductor.worker, configuration).run())
+        await serve(conductor.execute, conductor.prepare, conductor.travel)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working

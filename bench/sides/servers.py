@@ -49,6 +49,7 @@ CONDUCTOR = {
     # What is not measured here.
     "conductor.scheduler.enabled": "false",
     "conductor.integrations.ai.enabled": "false",
+    "conductor.app.systemTaskWorkerPollInterval": "5s",
     "logging.level.root": "ERROR",
 }
 CONDUCTOR_START = 300.0
