@@ -104,7 +104,7 @@ class Conductor:
         self.worker.paused = False
         if job not in self._workflows:
             name = f"bench-{len(self._workflows)}"
-            await self._post("metadata/workflow", definition(name, job))
+            (await self._api.put("metadata/workflow", json=[definition(name, job)])).raise_for_status()
             self._workflows[job] = name
 
     async def execute(self, job: Job) -> None:
