@@ -89,6 +89,8 @@ class Side:
         try:
             line = await asyncio.wait_for(process.stdout.readline(), TIMEOUT)
         except TimeoutError:
+            await self.close()  # or its answer would be taken for that to the next job
+            await self.open()
             raise Failed(f"{self.name}: no answer within {TIMEOUT:.0f} s") from None
         answer = json.loads(line or '{"error": "its process ended"}')
         if "error" in answer:
