@@ -89,7 +89,8 @@ async def main(durability: Durability) -> None:
         headers={"X-API-Key": os.environ[KEY]},
         timeout=600,
         trust_env=False,
-        limits=httpx2.Limits(max_connections=50),
+        # The API closes what is idle for five seconds; nothing is to be sent there at that very moment.
+        limits=httpx2.Limits(max_connections=50, keepalive_expiry=2),
     ) as api:
         cairn = Cairn(durability, api, await connect(Settings(), lazy=False))
         await serve(cairn.execute, cairn.publish, cairn.travel if durability == "step" else None)
