@@ -3,6 +3,7 @@
     make bench WHAT=peers                                            some loads, some rounds (about an hour)
     make bench WHAT=peers ARGS="--temporal postgresql"               without the dev server (two thirds of that)
     make bench WHAT=peers ARGS="--parts steps stored"                some parts
+    make bench WHAT=peers ARGS="--add --parts load"                  some parts anew, beside what is known of the others
     make bench WHAT=peers ARGS=--full                                all loads, five rounds (many hours)
     make bench WHAT=peers ARGS="--page --with long.txt maps.txt"     the page, with what WHAT=long and WHAT=maps printed
     make bench WHAT=peers ARGS="--tiny --out /tmp/peers"             does it work at all?
@@ -29,7 +30,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sides import machine, names, plan, profiling, scale, venvs
+from sides import earlier, machine, names, plan, profiling, scale, venvs
 from sides.page import page
 from sides.plan import Found, Plan
 from sides.servers import Servers
@@ -62,8 +63,19 @@ class Run:
         self._given = given
         self._figures = figures
         self._temporal = [TEMPORAL[name] for name in given.temporal]
-        self._found = Found(apart=programs(given.printed))
         self._machine = machine.describe(sys.argv[1:])
+        self._found, self._runs = self._begin(figures)
+        self._found.apart |= programs(given.printed)
+
+    def _begin(self, figures: Path) -> tuple[Found, dict[str, dict[str, Any]]]:
+        """Return what is known before: nothing, or what earlier runs have found of other parts."""
+        if not (self._given.add and figures.exists()):
+            return Found(), {}
+        known = json.loads(figures.read_text())
+        try:
+            return earlier.found_before(known, self._given.parts, self._machine), earlier.runs_of(known)
+        except earlier.Differs as error:
+            sys.exit(f"--add: {error}")
 
     async def measure(self) -> None:
         """Run all parts that were asked for; what was found is written after each."""
@@ -85,7 +97,9 @@ class Run:
                 await measured.warm(sides, ("think", "ask") if slots else ("produce",))
                 for part in parts:
                     await self._part(part, measured, sides, servers)
-                    self._figures.write_text(json.dumps({"machine": self._machine, **asdict(self._found)}) + "\n")
+                    self._runs[part] = earlier.run_of(self._machine)
+                    known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
+                    self._figures.write_text(json.dumps(known) + "\n")
 
     async def _part(self, part: str, measured: Plan, sides: list[Side], servers: Servers) -> None:
         tiny, full = self._given.tiny, self._given.full
@@ -161,6 +175,7 @@ def main() -> int:
     parser.add_argument("--peers", nargs="*", default=reachable(), choices=PEERS, help="other systems")
     parser.add_argument("--temporal", nargs="+", default=_temporal(), choices=TEMPORAL, help="on what it stands")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
+    parser.add_argument("--add", action="store_true", help="keep what is known of other parts, of this machine")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
     parser.add_argument(
         "--with", type=Path, nargs="+", default=[], dest="printed", help="output of WHAT=long, WHAT=maps"

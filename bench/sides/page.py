@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sides import cost_page, names, scale_page
+from sides import cost_page, earlier, names, scale_page
 from sides.aims import LANGGRAPH, aims, number, show
 from sides.results import Results, Spread
 from sides.tables import table
@@ -35,25 +35,33 @@ def page(figures: dict[str, Any]) -> str:
         "caused": lambda: cost_page.costs(results),
     }
     measured = [line for name, lines in parts.items() if figures.get(name) for line in lines()]
-    made = [about, *_machine(figures["machine"]), *_aims(results), *measured, setup, *_failed(figures["failed"])]
+    made = [about, *_machine(figures["machine"], earlier.runs_of(figures)), *_aims(results), *measured, setup, *_failed(figures["failed"])]
     return "\n".join(made).rstrip() + "\n"
 
 
-def _machine(machine: dict[str, Any]) -> Iterator[str]:
+def _machine(machine: dict[str, Any], of_parts: dict[str, dict[str, Any]]) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     yield table(
         ["", ""],
         [
-            ["command", f"`{machine['command']}`"],
-            ["date, commit", f"{machine['date']}, {machine['commit']}"],
+            *([", ".join(parts), text] for text, parts in _runs(of_parts).items()),
             [
                 "machine",
                 f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}",
             ],
-            ["load before it began", str(machine["load_before"])],
             ["versions", f"Python {machine['python']}, {versions}"],
         ],
     ).replace("---:", "---")
+
+
+def _runs(of_parts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
+    """Return the parts of each run."""
+    runs: dict[str, list[str]] = {}
+    for part in filter(of_parts.__contains__, earlier.OF_PART):
+        run = of_parts[part]
+        text = f"`{run['command']}`, {run['date']}, commit {run['commit']}, load before it began {run['load_before']}"
+        runs.setdefault(text, []).append(part)
+    return runs
 
 
 def _aims(results: Results) -> Iterator[str]:

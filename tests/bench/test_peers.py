@@ -224,6 +224,26 @@ def test_figures_that_are_missing_are_found_out() -> None:
     assert written.keys() == FIGURES.keys() - {"machine"}
 
 
+def test_parts_of_several_runs_stand_on_one_page() -> None:
+    from sides.earlier import OF_PART, Differs, found_before, runs_of
+    from sides.page import page
+
+    machine = {**FIGURES["machine"], "command": "make bench WHAT=peers ARGS=later", "commit": "1111111"}
+    kept = vars(found_before(FIGURES, ["load", "scale"], machine))
+    assert kept["steps"] == FIGURES["steps"] and kept["cpu"] == FIGURES["cpu"]
+    assert not any(kept[name] for name in ("load", "largest", "scale", "caused", "profile"))
+    assert {name for members in OF_PART.values() for name in members} == kept.keys() - {"apart", "failed"}
+
+    later = {part: {**machine, "load_before": 0.2} for part in ("load", "scale")}
+    made = page({**FIGURES, "runs": {**runs_of(FIGURES), **later}})
+    (first,) = (line for line in made.splitlines() if "commit 0000000" in line)
+    (second,) = (line for line in made.splitlines() if "commit 1111111" in line)
+    assert first.startswith("| steps, stored, kept, travel, requests, waiting | `make bench WHAT=peers`, 2026-01-01")
+    assert second.startswith("| scale, load | `make bench WHAT=peers ARGS=later`")
+    with pytest.raises(Differs, match="cores, versions"):
+        found_before(FIGURES, [], {**machine, "cores": 4, "versions": {}})
+
+
 def test_a_side_that_did_less_than_it_was_told_fails() -> None:
     from sides.talk import Job, check
 
