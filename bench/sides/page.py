@@ -35,7 +35,8 @@ def page(figures: dict[str, Any]) -> str:
         "caused": lambda: cost_page.costs(results),
     }
     measured = [line for name, lines in parts.items() if figures.get(name) for line in lines()]
-    made = [about, *_machine(figures["machine"], earlier.runs_of(figures)), *_aims(results), *measured, setup, *_failed(figures["failed"])]
+    machine = _machine(figures["machine"], earlier.runs_of(figures))
+    made = [about, *machine, *_aims(results), *measured, setup, *_failed(figures["failed"])]
     return "\n".join(made).rstrip() + "\n"
 
 
