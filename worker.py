@@ -12,7 +12,7 @@ from datetime import timedelta
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.guard import HEARTBEAT_INTERVAL
+from activities.guard import PROMPT
 from activities.registry import Dependencies, activities
 from cairn import orderly
 from cairn.errors import CairnError
@@ -44,7 +44,7 @@ async def running_worker(client: Client, database: Database, settings: Settings)
             max_concurrent_activities=settings.worker_activities,
             # Who bounds them wants tenants to take turns, and an eager activity never is in the queue where they do.
             disable_eager_activity_execution=settings.worker_activities is not None,
-            max_heartbeat_throttle_interval=HEARTBEAT_INTERVAL,
+            max_heartbeat_throttle_interval=PROMPT,
             graceful_shutdown_timeout=timedelta(seconds=10),
         )
         worker._set_default_workflow_logic_flag(SINGLE_BATCH, enabled=True)  # pyright: ignore[reportPrivateUsage]

@@ -14,7 +14,10 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from cairn.contracts.nodes import PARKED, NodeCall
 
 HEARTBEAT_INTERVAL = timedelta(seconds=5)
-"""How often a working activity says that it lives, and so how late it hears of a cancellation or a reset.
+"""How often a working activity says that it lives, and so how late it hears of a cancellation or a reset."""
+
+PROMPT = timedelta(seconds=1)
+"""The same of what a person waits for and may stop.
 
 The worker's ``max_heartbeat_throttle_interval`` must not be longer, or the SDK holds heartbeats back.
 """

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pydantic_ai import ModelRetry, Tool, ToolFailed
+from pydantic_ai.messages import ModelMessage
 from pydantic_ai.usage import RunUsage
 from temporalio import activity
 
-from activities.guard import guard, heartbeating
+from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import Output, find_model, find_tools, make_agent, shown, usage_limits, used
+from activities.llm_conversation import ConversationTurns, turn_of
 from activities.llm_errors import agent_error
 from activities.llm_own import opened, own_model
 from activities.llm_tokens import telling
@@ -39,12 +41,14 @@ class AgentActivities:
         tokens: TokenWriter | None = None,
         sealer: Sealer | None = None,
         ledger: Ledger | None = None,
+        turns: ConversationTurns | None = None,
     ) -> None:
         """Take what they work with.
 
         Replies are streamed with ``tokens`` alone, keys decrypted with ``sealer``, requests accounted for by
-        ``ledger``.
+        ``ledger``, turns of conversations taken with ``turns``.
         """
+        self._turns = turns
         self._ledger = ledger
         self._models = models
         self._tokens = tokens
@@ -60,7 +64,10 @@ class AgentActivities:
                 ``model_config``, ``unknown_tool``, ``invalid_agent``, ``price_unknown``, ``credential_damaged``.
         """
         guard(call)
-        async with heartbeating():
+        turns = self._turns if turn_of(call) is not None else None
+        async with heartbeating(PROMPT if turns is not None else HEARTBEAT_INTERVAL):
+            if turns is not None:
+                return await self._take_turn(call, turns)
             if call.data.get("own") is None:
                 return await self._run(call, await find_model(self._models, call, self._ledger))
             own = own_model(call, self._sealer)
@@ -68,19 +75,39 @@ class AgentActivities:
                 model = metered(self._ledger, call, model)
                 return await self._run(call, model, own.api_key.get_secret_value() if own.api_key else "")
 
-    async def _run(self, call: NodeCall, model: LanguageModel, secret: str = "") -> NodeResult:
+    async def _take_turn(self, call: NodeCall, turns: ConversationTurns) -> NodeResult:
+        async with turns.model(call) as opened:
+            earlier = await turns.earlier(call)
+            result = await self._run(call, opened.model, opened.secret, earlier, turns)
+        return result
+
+    async def _run(
+        self,
+        call: NodeCall,
+        model: LanguageModel,
+        secret: str = "",
+        earlier: Sequence[ModelMessage] = (),
+        turns: ConversationTurns | None = None,
+    ) -> NodeResult:
         usage, output = RunUsage(), Output(call.data.get("output_schema"))
         limits = usage_limits(call.data, model, int(call.data.get("max_turns") or _MAX_TURNS))
         agent = make_agent(call, model, output, self._agent_tools(call))
         try:
             async with telling(self._tokens, call) as handler:
                 result = await agent.run(
-                    str(call.data["prompt"]), usage=usage, usage_limits=limits, event_stream_handler=handler
+                    str(call.data["prompt"]),
+                    message_history=earlier,
+                    usage=usage,
+                    usage_limits=limits,
+                    event_stream_handler=handler,
                 )
         except Exception as error:
             # What caused it is told in full, so not when it may repeat the key.
             raise agent_error(error, used(usage, model), limits, secret) from (None if secret else error)
-        return NodeResult(value=output.unwrap(result.output), usage=used(usage, model), model=model.name)
+        answer = output.unwrap(result.output)
+        if turns is not None:
+            await turns.keep(call, result.new_messages(), answer, finished=True)
+        return NodeResult(value=answer, usage=used(usage, model), model=model.name)
 
     def _agent_tools(self, call: NodeCall) -> list[Tool[None]]:
         repeats: Counter[str] = Counter()

@@ -22,8 +22,8 @@ from activities.llm_turn import deferring, no_history, take_turn
 from cairn.contracts.calls import LEADS_ON, SPEAK
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
-from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
+from cairn.domain.model_history import ModelHistory
 from cairn.domain.tools import Tool as CairnTool
 from cairn.domain.tools.authored import Toolbox
 from cairn.domain.usage import Ledger
@@ -43,7 +43,7 @@ class CallActivities:
         self,
         models: LanguageModels,
         toolbox: Toolbox,
-        conversations: Conversations,
+        conversations: ModelHistory,
         tokens: TokenWriter | None = None,
         ledger: Ledger | None = None,
     ) -> None:

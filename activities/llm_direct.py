@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any, cast
 
 from pydantic_ai import CallDeferred, DeferredToolRequests, Tool
@@ -20,9 +19,9 @@ from pydantic_ai.run import AgentRunResult
 from pydantic_ai.usage import RunUsage
 from temporalio import activity
 
-from activities.failures import node_error
 from activities.guard import heartbeating
 from activities.llm_agent import CORRECTIONS, Output, make_agent, usage_limits, used
+from activities.llm_conversation import open_model
 from activities.llm_errors import agent_error
 from activities.llm_tokens import telling
 from activities.metering import metered
@@ -32,9 +31,7 @@ from cairn.contracts.nodes import NodeCall
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.llm.tenant_models import OpenedModel, TenantModels
 from cairn.domain.usage import Ledger
-from cairn.errors import CairnError, Unavailable
 from cairn.persistence.repository import Scope
-from cairn.providers.llm import ModelConfigError
 
 
 class DirectCallActivities:
@@ -54,20 +51,10 @@ class DirectCallActivities:
             ApplicationError: with the codes of :mod:`activities.llm_errors`, ``model_config``, and those of
                 ``cairn.domain.llm.policy.choose``.
         """
-        async with heartbeating(), self._opened(request) as opened:
+        scope = Scope(request.tenant, request.live)
+        opening = open_model(self._models, scope, request.use_case, request.model)
+        async with heartbeating(), opening as opened:
             return await self._ask(request, opened)
-
-    @asynccontextmanager
-    async def _opened(self, request: DirectRequest) -> AsyncGenerator[OpenedModel]:
-        try:
-            async with self._models.open(
-                Scope(request.tenant, request.live), request.use_case, request.model
-            ) as opened:
-                yield opened
-        except ModelConfigError as error:
-            raise node_error("model_config", str(error), retryable=False) from error
-        except CairnError as error:
-            raise node_error(error.code, error.message, retryable=isinstance(error, Unavailable)) from error
 
     async def _ask(self, request: DirectRequest, opened: OpenedModel) -> DirectAnswer:
         call, usage, output = _call(request), RunUsage(), Output(request.output_schema)

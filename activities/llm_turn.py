@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from pydantic_ai import Agent, CallDeferred, DeferredToolRequests, DeferredToolResults, ModelRetry, Tool, ToolFailed
 from pydantic_ai.exceptions import UsageLimitExceeded
+from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.usage import RunUsage, UsageLimits
 from temporalio import activity
 
 from activities.failures import node_error
-from activities.guard import guard, heartbeating
+from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, make_agent, shown, usage_limits, used
+from activities.llm_conversation import ConversationTurns, turn_of
 from activities.llm_errors import agent_error
 from activities.llm_tokens import telling
 from cairn.contracts.executions import Usage
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import CALL_MODEL, NodeCall, NodeResult
-from cairn.domain.conversations import Conversations
 from cairn.domain.executions.tokens import TokenWriter
+from cairn.domain.model_history import ModelHistory
 from cairn.domain.tools import InvalidArguments, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
 from cairn.domain.usage import Ledger
@@ -36,16 +39,22 @@ class TurnActivities:
         self,
         models: LanguageModels,
         tools: ToolRegistry,
-        conversations: Conversations,
+        history: ModelHistory,
         tokens: TokenWriter | None = None,
         ledger: Ledger | None = None,
+        turns: ConversationTurns | None = None,
     ) -> None:
-        """Take what they work with; without ``tokens`` replies are not streamed, without ``ledger`` not accounted."""
+        """Take what they work with.
+
+        Replies are streamed with ``tokens`` alone, requests accounted for by ``ledger``, turns of conversations taken
+        with ``turns``.
+        """
+        self._turns = turns
         self._ledger = ledger
         self._models = models
         self._tokens = tokens
         self._tools = tools
-        self._conversations = conversations
+        self._history = history
 
     @activity.defn(name=CALL_MODEL.name)
     async def call_model(self, call: NodeCall) -> NodeResult:
@@ -60,40 +69,55 @@ class TurnActivities:
                 (retryable unless a turn is gone or damaged).
         """
         guard(call)
-        async with heartbeating():
-            return await self._turn(call, await find_model(self._models, call, self._ledger))
+        turns = self._turns if turn_of(call) is not None else None
+        async with heartbeating(PROMPT if turns is not None else HEARTBEAT_INTERVAL):
+            if turns is None:
+                return await self._turn(call, await find_model(self._models, call, self._ledger))
+            async with turns.model(call) as opened:
+                return await self._turn(call, opened.model, turns, opened.secret)
 
-    async def _turn(self, call: NodeCall, model: LanguageModel) -> NodeResult:
+    async def _turn(
+        self, call: NodeCall, model: LanguageModel, turns: ConversationTurns | None = None, secret: str = ""
+    ) -> NodeResult:
         output = Output(call.data.get("output_schema"))
         tools = [deferring(each) for each in find_tools(self._tools, call)]
         agent = make_agent(call, model, output, tools, defers=True)
-        said = await self._said(call)
-        result, usage = await take_turn(agent, call, model, said, self._tokens)
+        earlier = await turns.earlier(call) if turns is not None else []
+        messages = await self._read(call.data.get("history"))
+        said = self._said(call, earlier, messages)
+        if turns is not None and messages:
+            # What tools have brought can be read while the model writes.
+            await turns.keep(call, [*messages, _returned(call)])
+        result, usage = await take_turn(agent, call, model, said, self._tokens, secret)
         value = await self._told(call, result, output)
+        if turns is not None:
+            said_since = [*messages, *result.new_messages()]
+            await turns.keep(call, said_since, value.get("answer"), finished="answer" in value)
         return NodeResult(value=value, usage=usage, model=model.name)
 
-    async def _said(self, call: NodeCall) -> dict[str, Any]:
-        """Return what the agent's run begins with."""
-        history = call.data.get("history")
-        if history is None:
-            return {"prompt": str(call.data["prompt"])}
+    async def _read(self, history: str | None) -> list[ModelMessage]:
         try:
-            messages = await self._conversations.read(history)
+            return await self._history.read(history)
         except (BlobError, CairnError) as error:
             raise no_history(error) from error
+
+    def _said(
+        self, call: NodeCall, earlier: Sequence[ModelMessage], messages: Sequence[ModelMessage]
+    ) -> dict[str, Any]:
+        """Return what the agent's run begins with."""
+        if call.data.get("history") is None:
+            return {"prompt": str(call.data["prompt"]), "message_history": earlier}
         results = cast("list[JsonObject]", call.data.get("results") or [])
         answers = {each["id"]: ToolFailed(str(each["error"])) if "error" in each else each["value"] for each in results}
         return {
             "prompt": None,
-            "message_history": messages,
+            "message_history": [*earlier, *messages],
             "deferred_tool_results": DeferredToolResults(calls=answers),
         }
 
     async def _told(self, call: NodeCall, result: AgentRunResult[Any], output: Output) -> JsonObject:
         try:
-            history = await self._conversations.append(
-                call.temporal_id, call.data.get("history"), result.new_messages()
-            )
+            history = await self._history.append(call.temporal_id, call.data.get("history"), result.new_messages())
         except (BlobError, CairnError) as error:
             raise no_history(error) from error
         if not isinstance(result.output, DeferredToolRequests):
@@ -103,6 +127,18 @@ class TurnActivities:
             for each in result.output.calls
         ]
         return {"history": history, "calls": asked}
+
+
+def _returned(call: NodeCall) -> ModelRequest:
+    """Return what the tools have brought that the last turn asked for."""
+    results = cast("list[JsonObject]", call.data.get("results") or [])
+    parts = [
+        ToolReturnPart(each["tool"], each["error"], each["id"], outcome="failed")
+        if "error" in each
+        else ToolReturnPart(each["tool"], each["value"], each["id"])
+        for each in results
+    ]
+    return ModelRequest(parts=parts)
 
 
 def deferring(tool: CairnTool) -> Tool[None]:
@@ -119,7 +155,12 @@ def deferring(tool: CairnTool) -> Tool[None]:
 
 
 async def take_turn(
-    agent: Agent[None, Any], call: NodeCall, model: LanguageModel, said: dict[str, Any], tokens: TokenWriter | None
+    agent: Agent[None, Any],
+    call: NodeCall,
+    model: LanguageModel,
+    said: dict[str, Any],
+    tokens: TokenWriter | None,
+    secret: str = "",
 ) -> tuple[AgentRunResult[Any], Usage]:
     """Have a model make its turn, and tell what it writes meanwhile.
 
@@ -129,6 +170,7 @@ async def take_turn(
         model: whose usage is counted.
         said: arguments of ``Agent.run`` that it begins with.
         tokens: None: the reply is taken whole.
+        secret: the tenant's key, which must not be told.
 
     Raises:
         ApplicationError: with the codes of :mod:`activities.llm_errors`.
@@ -140,13 +182,14 @@ async def take_turn(
                 said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
             )
     except Exception as error:
-        raise _turn_error(error, used(usage, model), limits) from error
+        # What caused it is told in full, so not when it may repeat the key.
+        raise _turn_error(error, used(usage, model), limits, secret) from (None if secret else error)
     return result, used(usage, model)
 
 
-def _turn_error(error: Exception, usage: Usage, limits: UsageLimits) -> Exception:
+def _turn_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str) -> Exception:
     """Return the error to raise; the requests of one turn are all corrections, so too many are the model's failure."""
-    failure = agent_error(error, usage, limits)
+    failure = agent_error(error, usage, limits, secret)
     if isinstance(error, UsageLimitExceeded) and getattr(failure, "type", None) == "max_turns":
         message = f"The model did not get its turn right after {CORRECTIONS} corrections"
         return node_error("model_behavior", message, retryable=True, usage=usage)

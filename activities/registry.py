@@ -18,6 +18,7 @@ from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
 from activities.llm_call import CallActivities
+from activities.llm_conversation import ConversationTurns
 from activities.llm_direct import DirectCallActivities
 from activities.llm_turn import TurnActivities
 from activities.mcp import McpActivities
@@ -29,10 +30,11 @@ from activities.segment import SegmentActivities
 from activities.tools import ToolActivities
 from activities.writing import WritingActivities
 from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
-from cairn.domain.conversations import Conversations
+from cairn.domain.conversations.turns import TurnMessages
 from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.llm.tenant_models import TenantModels
+from cairn.domain.model_history import ModelHistory
 from cairn.domain.tools.authored import Toolbox
 from cairn.domain.tools.registry import ToolRegistry, load_tools
 from cairn.domain.usage import Ledger
@@ -64,13 +66,15 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     known = load_tools(deps.settings)
     models = LanguageModels(deps.settings)
     deps.closing.push_async_callback(models.aclose)
-    conversations = Conversations.of(deps.client)
+    history = ModelHistory.of(deps.client)
     tokens = TokenWriter(deps.database) if deps.settings.stream_models else None
     sealer = Sealer.of(deps.settings)
     ledger = Ledger(deps.database, deps.settings.monthly_budget)
     credentials = CredentialHeaders(deps.database, sealer)
     toolbox = Toolbox(deps.settings, deps.database, known, credentials)
-    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens, sealer, ledger)
+    tenant_models = TenantModels(deps.database, sealer, models, deps.settings)
+    turns = ConversationTurns(TurnMessages(deps.database), tenant_models, ledger)
+    tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens, sealer, ledger, turns)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
     resets = ResetActivities(deps.database, client, known)
@@ -83,8 +87,8 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         mark_checkpoint,
         SegmentActivities(deps.database, inside).run_segment,
         agents.run_agent,
-        TurnActivities(models, known, conversations, tokens, ledger).call_model,
-        CallActivities(models, toolbox, conversations, tokens, ledger).speak,
+        TurnActivities(models, known, history, tokens, ledger, turns).call_model,
+        CallActivities(models, toolbox, history, tokens, ledger).speak,
         CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,
@@ -109,7 +113,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.note_scheduled,
         schedules.discard_scheduled,
         schedules.look_at_execution,
-        DirectCallActivities(TenantModels(deps.database, sealer, models, deps.settings), tokens, ledger).call_directly,
+        DirectCallActivities(tenant_models, tokens, ledger).call_directly,
         WritingActivities(models, _authoring(deps.settings, known), ledger).write_graph,
         BlobActivities(deps.settings, deps.client).collect_blobs,
     ]

@@ -16,6 +16,7 @@ from api.agentflow.conventions import AGENTFLOW
 from api.agentflow.routes import (
     agents,
     approvals,
+    chat,
     hooks,
     llm,
     llm_config,
@@ -115,6 +116,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     system.router,
                     agents.router,
                     subagents.router,
+                    chat.router,
                     approvals.router,
                     questions.router,
                     hooks.router,

@@ -7,7 +7,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.kit.context import Context
+from api.kit.deps import Executions
 from api.kit.unit_of_work import Unit
+from cairn.domain.chat import ChatService
+from cairn.domain.conversations import ConversationService
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.llm.calls import DirectCalls
 from cairn.domain.llm.suggestions import Suggestions
@@ -52,6 +55,22 @@ async def llm_config_service(request: Request, unit: Unit) -> LlmConfigService:
 
 
 LlmConfigs = Annotated[LlmConfigService, Depends(llm_config_service)]
+
+
+async def conversation_service(request: Request, unit: Unit) -> ConversationService:
+    """Return the conversations of the caller's tenant."""
+    return ConversationService(unit.session, request.state.principal.scope)
+
+
+Conversations = Annotated[ConversationService, Depends(conversation_service)]
+
+
+async def chat_service(executions: Executions, conversations: Conversations, configs: LlmConfigs) -> ChatService:
+    """Return the turns of the caller's conversations."""
+    return ChatService(executions, conversations, configs)
+
+
+Chat = Annotated[ChatService, Depends(chat_service)]
 
 
 async def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:

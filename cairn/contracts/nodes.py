@@ -52,6 +52,20 @@ class NodeCall(BaseModel):
         return f"{key}/{self.call}" if self.call else key
 
 
+class ConversationTurn(BaseModel):
+    """Which turn of a conversation an agent takes.
+
+    Attributes:
+        id: the conversation.
+        message_id: the person's message; those before it are the turn's context.
+        model: asked in this turn in place of the agent's own.
+    """
+
+    id: str
+    message_id: str
+    model: str | None = None
+
+
 class NodeResult(BaseModel):
     """Result of every activity that does a node's work.
 
@@ -68,7 +82,7 @@ class NodeResult(BaseModel):
 
 RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)
 """``data``: prompt, system?, model?, own? ({api_key?, endpoint?} of the author, the key encrypted), tools,
-output_schema?, max_turns, max_cost?, temperature?."""
+output_schema?, max_turns, max_cost?, temperature?, conversation? (``ConversationTurn``)."""
 
 RUN_TOOL = ActivityRef("run_tool", NodeCall, NodeResult)
 """``data``: tool, arguments, given? (what the texts of a call see of the names that the tool reads)."""
@@ -80,9 +94,10 @@ MARK_CHECKPOINT = ActivityRef("mark_checkpoint", NodeCall, NodeResult)
 """Does nothing: its completion is the checkpoint of a node that has no I/O of its own. ``data`` is empty."""
 
 CALL_MODEL = ActivityRef("call_model", NodeCall, NodeResult)
-"""One turn of an agent with tools. ``data``: prompt, system?, model?, tools, output_schema?, temperature?, history
-(reference of the turns so far, None at first), results ([{id, tool, value? or error?}] of the calls that the last turn
-asked for). Result: {history, calls: [{id, tool, arguments}]} or {history, answer}."""
+"""One turn of an agent with tools. ``data``: prompt, system?, model?, tools, output_schema?, temperature?,
+conversation? (``ConversationTurn``), history (reference of the turns so far, None at first), results ([{id, tool,
+value? or error?}] of the calls that the last turn asked for). Result: {history, calls: [{id, tool, arguments}]} or
+{history, answer}."""
 
 RUN_CODE = ActivityRef("run_code", NodeCall, NodeResult)
 """``data``: code, input, state, arguments."""

@@ -9,8 +9,8 @@ from cairn.errors import FieldError, InvalidInput
 _UNSHOWN = ("Cc", "Cs")
 
 
-def checked_name(name: str, longest: int) -> str:
-    """Return a name without the blanks around it.
+def checked_name(name: str, longest: int, field: str = "name") -> str:
+    """Return a name without the blanks around it; ``field`` is where the caller has written it.
 
     Raises:
         InvalidInput: it is blank, has more than ``longest`` characters, or holds control characters.
@@ -18,5 +18,5 @@ def checked_name(name: str, longest: int) -> str:
     name = name.strip()
     if not name or len(name) > longest or any(unicodedata.category(character) in _UNSHOWN for character in name):
         message = f"must be 1 to {longest} characters, none of them a control character"
-        raise InvalidInput("The name is not valid.", errors=[FieldError("/name", message)])
+        raise InvalidInput(f"The {field} is not valid.", errors=[FieldError(f"/{field}", message)])
     return name

@@ -89,9 +89,9 @@ class StartedCall:
                 return await self.handle.result()
         except TimeoutError:
             await self.stop()
-            raise _failure("timeout") from None
+            raise model_failure("timeout") from None
         except WorkflowFailureError as error:
-            raise _failure(failure_code(error, "llm_failed")) from error
+            raise model_failure(failure_code(error, "llm_failed")) from error
         except RPCError as error:
             raise Unavailable("Temporal does not answer.", retry_after=RETRY_AFTER) from error
 
@@ -124,7 +124,8 @@ class DirectCallClient:
         return StartedCall(f"call_{workflow_id.partition('/')[2]}", handle, request.timeout, kept=key is not None)
 
 
-def _failure(code: str) -> CairnError:
+def model_failure(code: str, otherwise: str | None = None) -> CairnError:
+    """Return the error for why a model's work failed; ``otherwise`` says it of what is no model's failure."""
     # What a provider says may hold parts of keys, and is the operator's to read, in the Temporal Web UI.
-    kind, message = _FAILURES.get(code, (BadGateway, f"The model could not answer ({code})."))
+    kind, message = _FAILURES.get(code, (BadGateway, otherwise or f"The model could not answer ({code})."))
     return kind(message, code=code)

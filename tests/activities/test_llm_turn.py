@@ -15,7 +15,7 @@ from servers.openai_server import KEY, OpenAIServer, answer, error, text, tool_c
 from activities.llm_turn import TurnActivities
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
-from cairn.domain.conversations import Conversations
+from cairn.domain.model_history import ModelHistory
 from cairn.domain.tools import ToolRegistry, load_tools, tool
 from cairn.object_store import open_store
 from cairn.providers.llm import LanguageModels
@@ -47,8 +47,8 @@ def blobs(tmp_path: Path) -> Path:
     return tmp_path / "blobs"
 
 
-def conversations(blobs: Path) -> Conversations:
-    return Conversations(BlobDriver(open_store(blobs.as_uri())), None, "default")
+def conversations(blobs: Path) -> ModelHistory:
+    return ModelHistory(BlobDriver(open_store(blobs.as_uri())), None, "default")
 
 
 @pytest.fixture

@@ -27,7 +27,8 @@ class Event(BaseModel):
         " number of the event before it."
     )
     type: str = Field(
-        description="status, node_started, node_completed, node_failed, checkpoint, reset, transcript or token."
+        description="status, node_started, node_completed, node_failed, checkpoint, requests, reset, transcript or "
+        "token."
     )
     at: datetime
     execution_id: str

@@ -12,14 +12,23 @@ from cairn.graph.validate import is_valid
 _INPUT: JsonObject = {
     "type": "object",
     "required": ["message"],
-    "properties": {"message": {"type": "string", "minLength": 1}},
+    "properties": {
+        "message": {"type": "string", "minLength": 1},
+        "conversation": {
+            "type": "object",
+            "required": ["id", "message_id"],
+            "properties": {"id": {"type": "string"}, "message_id": {"type": "string"}, "model": {"type": "string"}},
+        },
+    },
 }
+_CONVERSATION = "has(input.conversation) ? input.conversation : null"
 
 
 def definition_of(config: AgentConfig) -> JsonObject:
     """Return the definition of the graph that does what a configuration says.
 
-    Its input is ``{"message": …}``, its output ``{"content": …}``.
+    Its input is ``{"message": …}``, with the turn of a ``conversation`` that it belongs to, if any; its output
+    ``{"content": …}``.
     """
     data: JsonObject = {
         "name": config.name,
@@ -30,6 +39,7 @@ def definition_of(config: AgentConfig) -> JsonObject:
         "output_schema": config.output_schema,
         "max_turns": config.max_turns,
         "max_cost": config.max_cost,
+        "conversation": _CONVERSATION,
     }
     if config.need_approval:
         data["require_approval"] = list(config.need_approval)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from cairn.contracts.executions import Phase
-from cairn.contracts.json import JsonObject
+from cairn.contracts.executions import Answer, Phase
+from cairn.contracts.json import Json, JsonObject
 from cairn.graph.nodes.voice import SPEAKING
-from cairn.graph.state import Run
+from cairn.graph.state import ExecutionState, Run, Wait
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.events import (
     ChildInitiated,
     Closed,
+    Commanded,
     Event,
     Landed,
+    Signalled,
     Started,
     TaskStarted,
     WasReset,
@@ -42,11 +44,12 @@ class ExecutionEvent:
 
     Attributes:
         seq: grows from event to event, over resets too; a token has that of the event before it.
-        type: status, node_started, node_completed, node_failed, checkpoint, reset, transcript or token.
+        type: status, node_started, node_completed, node_failed, checkpoint, requests, reset, transcript or token.
         at: UTC.
         lineage: id of the run in which the line began that the event belongs to.
         node_id: the node it is about, if any.
         data: by type.
+        more: what not every follower is told: arguments and results of work, the output and use of the whole.
     """
 
     seq: int
@@ -56,6 +59,7 @@ class ExecutionEvent:
     lineage: str
     node_id: str | None
     data: JsonObject
+    more: JsonObject = field(default_factory=dict[str, Json])
 
     @property
     def numbered(self) -> bool:
@@ -98,6 +102,8 @@ class Narrator:
         self._part = 0
         self._reset: WasReset | None = None
         self._lines, self._hung_up = 0, False
+        self._asked: dict[str, Wait] = {}
+        self._answers: dict[str, Answer] = {}
 
     def tell(self, events: Iterable[Event]) -> Iterator[ExecutionEvent]:
         """Yield what the next events of the history mean."""
@@ -118,6 +124,7 @@ class Narrator:
     def _group(self, group: list[Event]) -> Iterator[ExecutionEvent]:
         self.projection.feed(group)
         self.projection.settle()
+        self._answers |= {answer.request_id: answer for event in group if (answer := _answer(event)) is not None}
         for event in group:
             if isinstance(event, ChildInitiated):
                 continue  # nobody is told of it, and it numbers nothing
@@ -134,6 +141,8 @@ class Narrator:
                 previous = self.projection.previous
                 self.lineage = (previous.engine.lineage if previous else None) or event.original_run_id
                 self._go_on_from(event.start.carry or event.start.seed)
+                if event.start.carry is not None:
+                    self._asked = _open_requests(ExecutionState.load(event.start.carry["state"]))
                 yield from self._status(event.at, self._phase or Phase.RUNNING, None)
             case WasReset():
                 self._reset = event
@@ -144,7 +153,7 @@ class Narrator:
             case WorkCompleted() | WorkFailed():
                 yield from self._work(event)
             case Closed() if event.phase is not None:
-                yield from self._status(event.at, event.phase, self._why(event))
+                yield from self._status(event.at, event.phase, self._why(event), self._outcome(event))
             case _:
                 pass
 
@@ -161,7 +170,8 @@ class Narrator:
         attempt = self.projection.attempts.get(event.scheduled_id, 1)
         if isinstance(event, WorkCompleted):
             usage = event.result.usage.model_dump() if event.result.usage else None
-            yield from self._node("node_completed", event.at, key, {"attempt": attempt, "usage": usage})
+            data = {"attempt": attempt, "usage": usage}
+            yield from self._node("node_completed", event.at, key, data, {"value": event.result.value})
             made = self.projection.made_by(event)
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
@@ -170,11 +180,24 @@ class Narrator:
             data = {"attempt": attempt, "code": why.code, "message": why.message}
             yield from self._node("node_failed", event.at, key, data)
 
-    def _node(self, kind: str, at: datetime, key: str | None, data: JsonObject) -> Iterator[ExecutionEvent]:
+    def _node(
+        self, kind: str, at: datetime, key: str | None, data: JsonObject, more: JsonObject | None = None
+    ) -> Iterator[ExecutionEvent]:
         node = self.projection.node_of(key)
         if node is not None and key is not None:
-            visit = int(key.rsplit("#", 2)[1])
-            yield self._event(kind, at, node.id, {"name": node.name, "visit": visit, **self._call(key), **data})
+            told = {"name": node.name, "visit": int(key.rsplit("#", 2)[1]), **self._call(key), **data}
+            yield self._event(kind, at, node.id, told, {**self._work_of(key), **(more or {})})
+
+    def _work_of(self, key: str) -> JsonObject:
+        """Return which activity does the work; of a tool that an agent calls, with what, and whose call it is."""
+        work = self.projection.engine.state.in_flight.get(key)
+        if work is None or not isinstance(work.run, Run):
+            return {}
+        told: JsonObject = {"activity": work.run.activity}
+        loop = self.projection.engine.state.loops.get(work.loop or "")
+        if loop is not None and work.call is not None and work.call < len(loop.calls):
+            told |= {"arguments": work.run.data["arguments"], "call_id": loop.calls[work.call].id}
+        return told
 
     def _call(self, key: str) -> JsonObject:
         """Say which turn of an agent, or which call of a tool, the work under way is; nothing of other work."""
@@ -188,6 +211,7 @@ class Narrator:
         """Tell what the last workflow task changed."""
         if self._reset is not None or not self.projection.engine.started:
             return
+        yield from self._requests(at)
         yield from self._said(at)
         phase = self.projection.engine.phase
         if phase not in TERMINAL:
@@ -211,17 +235,77 @@ class Narrator:
         data = {"turn": call.turn, "lines": lines, "ended": self._hung_up, "disposition": call.outcome}
         yield self._event("transcript", at, call.token.node_id if call.token is not None else None, data)
 
-    def _status(self, at: datetime, phase: Phase, detail: str | None) -> Iterator[ExecutionEvent]:
+    def _requests(self, at: datetime) -> Iterator[ExecutionEvent]:
+        """Tell what people are asked since the last time, and what they are not asked any more."""
+        engine = self.projection.engine
+        asked = {} if engine.phase in TERMINAL else _open_requests(engine.state)
+        opened = [_request(wait) for name, wait in asked.items() if name not in self._asked]
+        gone = [(name, wait) for name, wait in self._asked.items() if name not in asked]
+        if not opened and not gone:
+            return
+        answers = {name: self._answers.pop(name, None) for name, _ in gone}
+        closed = [{**_request(wait), **_ending(wait, answers[name], at)} for name, wait in gone]
+        self._asked, self._part = asked, _EVENT - 3
+        more: JsonObject = {each.request_id or "": _asked(each) for each in (*asked.values(), *(w for _, w in gone))}
+        for each in closed:
+            answer = answers.get(each["request_id"])
+            more[each["request_id"]]["answer"] = answer.value if answer is not None else None
+        yield self._event("requests", at, None, {"opened": opened, "closed": closed}, more)
+
+    def _status(
+        self, at: datetime, phase: Phase, detail: str | None, more: JsonObject | None = None
+    ) -> Iterator[ExecutionEvent]:
         if phase is not self._phase:
             self._phase = phase
-            yield self._event("status", at, None, {"status": phase.value, "detail": detail})
+            yield self._event("status", at, None, {"status": phase.value, "detail": detail}, more)
 
     def _why(self, event: Closed) -> str | None:
         if event.terminated:
             return "terminated"
         return self.projection.engine.detail if event.phase is Phase.FAILED else None
 
-    def _event(self, kind: str, at: datetime, node_id: str | None, data: JsonObject) -> ExecutionEvent:
+    def _outcome(self, event: Closed) -> JsonObject:
+        """Return what the execution has brought, or why it failed, and what it used."""
+        engine = self.projection.engine
+        return {
+            "output": event.result.output if event.result is not None else None,
+            "failure": engine.failure.model_dump() if engine.failure is not None else None,
+            "usage": engine.state.usage.model_dump() if engine.started else None,
+        }
+
+    def _event(
+        self, kind: str, at: datetime, node_id: str | None, data: JsonObject, more: JsonObject | None = None
+    ) -> ExecutionEvent:
         seq = self._line * _LINE + (self._before + self._last) * _EVENT + self._part
         self._part = min(self._part + 1, _EVENT - 1)
-        return ExecutionEvent(seq, kind, at, self.execution_id, self.lineage, node_id, data)
+        return ExecutionEvent(seq, kind, at, self.execution_id, self.lineage, node_id, data, more or {})
+
+
+def _open_requests(state: ExecutionState) -> dict[str, Wait]:
+    """Return what people are being asked, by the id of the request."""
+    waits = [work.run for work in state.in_flight.values() if isinstance(work.run, Wait)]
+    return {wait.request_id: wait for wait in waits if wait.request_id is not None}
+
+
+def _answer(event: Event) -> Answer | None:
+    """Return what a person says with an event."""
+    told = event.command if isinstance(event, Commanded) else event.signal if isinstance(event, Signalled) else None
+    return told if isinstance(told, Answer) else None
+
+
+def _asked(wait: Wait) -> JsonObject:
+    """Return what a person is asked."""
+    return {**wait.data, "expires_at": wait.deadline.isoformat() if wait.deadline is not None else None}
+
+
+def _request(wait: Wait) -> JsonObject:
+    return {"request_id": wait.request_id, "kind": wait.what, "node_id": wait.node_id, "visit": wait.visit}
+
+
+def _ending(wait: Wait, answer: Answer | None, at: datetime) -> JsonObject:
+    """Return how a request ended."""
+    if answer is not None:
+        status = answer.value["decision"] if wait.what == "approval" else "answered"
+        return {"status": status, "by": answer.by}
+    overdue = wait.deadline is not None and wait.deadline <= at
+    return {"status": "expired" if overdue else "cancelled", "by": None}

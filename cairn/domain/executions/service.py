@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
@@ -276,8 +276,12 @@ class ExecutionService:
         return every[offset : offset + limit], len(every)
 
     async def events(
-        self, execution_id: str, after: int | None = None, tokens: TokenFeed | None = None
-    ) -> AsyncIterator[ExecutionEvent]:
+        self,
+        execution_id: str,
+        after: int | None = None,
+        tokens: TokenFeed | None = None,
+        apart: tuple[int, int] | None = None,
+    ) -> AsyncGenerator[ExecutionEvent]:
         """Return the execution's events as they come, those after number ``after`` alone; arguments as of ``follow``.
 
         Raises:
@@ -286,7 +290,7 @@ class ExecutionService:
             Unavailable: Temporal does not answer.
         """
         row, _ = await self.located(execution_id)
-        return follow(self.temporal, row.temporal_id, row.id, after, tokens)
+        return follow(self.temporal, row.temporal_id, row.id, after, tokens, apart)
 
     async def require(self, execution_id: str) -> ExecutionRow:
         """Return the execution's row.

@@ -33,7 +33,8 @@ async def follow(
     execution_id: str,
     after: int | None = None,
     tokens: TokenFeed | None = None,
-) -> AsyncIterator[ExecutionEvent]:
+    apart: tuple[int, int] | None = None,
+) -> AsyncGenerator[ExecutionEvent]:
     """Yield the execution's events, those of the past first, until it has ended.
 
     Args:
@@ -42,6 +43,7 @@ async def follow(
         execution_id: put into the events.
         after: number of the last event that is known already.
         tokens: of what models write, told between a node's start and its end; None for none.
+        apart: a try and the number of a piece of it that is the last of its token.
 
     Raises:
         NotFound: Temporal does not know the execution.
@@ -58,7 +60,7 @@ async def follow(
             if run.run_id in told or (not open_yet and last_seq(run) <= known):
                 continue
             narrator = Narrator(execution_id, run.previous)
-            events = _run(temporal, Writing(tokens, temporal_id, run.run_id), narrator, known)
+            events = _run(temporal, Writing(tokens, temporal_id, run.run_id, apart), narrator, known)
             async with contextlib.aclosing(events):
                 async for event in events:
                     # A reset ends a run too: then another one is current, and the story goes on there.
@@ -95,7 +97,8 @@ def _token(narrator: Narrator, known: int, visit: Visit, told: Told) -> Executio
     data = {"visit": visit.visit, "call": told.call, "attempt": told.attempt, "text": told.text}
     if told.restart:
         data["restart"] = True
-    return ExecutionEvent(max(known, 0), "token", told.at, narrator.execution_id, narrator.lineage, visit.node_id, data)
+    named = narrator.execution_id, narrator.lineage, visit.node_id
+    return ExecutionEvent(max(known, 0), "token", told.at, *named, data, {"number": told.number})
 
 
 @dataclass
@@ -103,12 +106,14 @@ class Writing:
     """The agents of a run, and which of them are under way.
 
     Attributes:
+        apart: as of ``follow``.
         open: visits in which a model may be writing.
     """
 
     tokens: TokenFeed | None
     temporal_id: str
     run_id: str
+    apart: tuple[int, int] | None = None
     open: set[_Key] = field(default_factory=set[_Key])
     _readers: dict[_Key, VisitReader] = field(default_factory=dict[_Key, VisitReader])
 
@@ -117,7 +122,7 @@ class Writing:
         key = _key(event)
         if event.type == _STARTED and self.tokens is not None and narrator.is_agent(key[0]):
             visit = Visit(self.temporal_id, self.run_id, *key)
-            self._readers.setdefault(key, VisitReader(self.tokens.database, visit))
+            self._readers.setdefault(key, VisitReader(self.tokens.database, visit, self.apart))
             self.open.add(key)
         elif event.type in _ENDED and key in self._readers:
             self._readers[key].skip(event.at)

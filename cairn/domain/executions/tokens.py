@@ -105,14 +105,15 @@ class TokenWriter:
             try:
                 async with self.database.transaction() as session:
                     await session.execute(insert(StreamChunkRow), [piece.values() for piece in batch])
-                    await _notify(session, {str(piece.stream.place["temporal_id"]) for piece in batch})
+                    await notify(session, {str(piece.stream.place["temporal_id"]) for piece in batch})
             except (CairnError, SQLAlchemyError) as error:
                 for piece in batch:
                     piece.stream.broken = True  # a text with a hole would be worse than one that ends early
                 _log.warning("tokens cannot be told", streams=len(batch), error=str(error).partition("\n")[0])
 
 
-async def _notify(session: AsyncSession, temporal_ids: set[str]) -> None:
+async def notify(session: AsyncSession, temporal_ids: set[str]) -> None:
+    """Wake those who wait for news of executions, or of anything else that has an id, when the session commits."""
     if session.get_bind().dialect.name == "postgresql":
         statement = text("SELECT pg_notify(:channel, :id)")
         await session.execute(statement, [{"channel": CHANNEL, "id": each} for each in sorted(temporal_ids)])
@@ -161,10 +162,11 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Pieces of one text, joined."""
+    """Pieces of one text, joined; ``number`` is that of the last one in its try."""
 
     call: str
     attempt: int
+    number: int
     text: str
     restart: bool
     at: datetime
@@ -172,10 +174,15 @@ class Told:
 
 @dataclass
 class VisitReader:
-    """Reads what the models of one visit of a node write, each piece once."""
+    """Reads what the models of one visit of a node write, each piece once.
+
+    Attributes:
+        apart: a (try, number): what comes after this piece is not joined with what came before.
+    """
 
     database: Database
     visit: Visit
+    apart: tuple[int, int] | None = None
     _position: tuple[datetime, int, int] = (datetime.min.replace(tzinfo=UTC), 0, -1)
 
     def skip(self, until: datetime) -> None:
@@ -202,12 +209,13 @@ class VisitReader:
         told: list[Told] = []
         for each in rows:
             began = each.number == 0 or (each.scheduled_at, each.attempt) != self._position[:2]
+            joins = not (each.restart or began) and self._position[1:] != self.apart
             self._position = (each.scheduled_at, each.attempt, each.number)
-            if told and not (each.restart or began):
+            restart, text_ = each.restart or began, each.text
+            if told and joins:
                 last = told.pop()
-                told.append(Told(last.call, last.attempt, last.text + each.text, last.restart, each.created_at))
-            else:
-                told.append(Told(each.call, each.attempt, each.text, each.restart or began, each.created_at))
+                restart, text_ = last.restart, last.text + text_
+            told.append(Told(each.call, each.attempt, each.number, text_, restart, each.created_at))
         return told, len(rows) == PAGE
 
 

@@ -9,6 +9,7 @@ from sqlmodel import col
 from cairn.contracts.executions import GraphRef, Phase
 from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import ENGINE, Landing, LandRequest, Record
+from cairn.domain.conversations.turns import turn_ended
 from cairn.domain.executions.children import add_child
 from cairn.domain.graphs.pinned import load_definition
 from cairn.domain.graphs.pins import pins_of
@@ -96,6 +97,7 @@ async def record(session: AsyncSession, told: Record) -> None:
     row.closed_at = row.updated_at if told.phase in CLOSED else None
     if told.phase in CLOSED:
         await cancel_requests(session, told.temporal_id)
+        await turn_ended(session, row)
 
 
 async def row_of(session: AsyncSession, temporal_id: str, *, lock: bool = False) -> ExecutionRow | None:

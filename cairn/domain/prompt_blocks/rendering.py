@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cairn.contracts.json import digest
@@ -12,7 +13,7 @@ from cairn.domain.prompt_blocks.model import PromptBlock
 from cairn.domain.prompt_blocks.service import PromptBlockService
 from cairn.domain.tokens import count_tokens
 from cairn.domain.tools.authored import ToolService
-from cairn.errors import FieldError, InvalidInput
+from cairn.errors import FieldError, InvalidInput, NotFound
 from cairn.graph.templates import TemplateError, compile_text
 
 
@@ -29,6 +30,15 @@ class Rendered:
     rendered: str
     tokens: int
     cached: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A block that is ready; ``cached``: it was so before."""
+
+    name: str
+    cached: bool
+    tokens: int
 
 
 class BlockRenderer:
@@ -56,6 +66,34 @@ class BlockRenderer:
         made = await asyncio.to_thread(_wrap, name, await self._text(block, asked))
         await self._cache.keep(block, key, made.rendered, made.tokens)
         return made
+
+    async def preload(self, names: Sequence[str] | None, assigned: Sequence[str], asked: RenderFor) -> list[Loaded]:
+        """Render blocks whose output is kept, so that a turn finds them.
+
+        Args:
+            names: of the blocks; None: of those assigned, all that are kept.
+            assigned: names of an agent's blocks; of some there may be none.
+            asked: for whom.
+
+        Raises:
+            NotFound: there is no block of one of the names.
+            InvalidInput: the output of one of them is not kept, or it cannot be rendered.
+        """
+        loaded: list[Loaded] = []
+        for index, name in enumerate(dict.fromkeys(assigned if names is None else names)):
+            try:
+                block = await self._blocks.get(name)
+            except NotFound:
+                if names is None:
+                    continue
+                raise
+            if block.mode == "cached":
+                made = await self.render(name, asked)
+                loaded.append(Loaded(name, made.cached, made.tokens))
+            elif names is not None:
+                said = "is rendered each time: nothing of it is kept"
+                raise InvalidInput(f"The block {name!r} {said}.", errors=[FieldError(f"/blocks/{index}", said)])
+        return loaded
 
     async def invalidate(self, name: str) -> int:
         """Forget what a block was rendered to, and return how many outputs that were.

@@ -12,7 +12,8 @@ from sqlmodel import col
 from cairn.contracts.json import JsonObject
 from cairn.contracts.requests import CloseRequest, OpenRequest
 from cairn.domain.requests.model import is_open, resolve
-from cairn.persistence.tables import ExecutionRow, RequestRow
+from cairn.persistence.repository import Repository, Scope
+from cairn.persistence.tables import ConversationRow, ExecutionRow, MessageRow, RequestRow
 from cairn.persistence.types import utc_now
 
 
@@ -77,6 +78,14 @@ async def _locked(session: AsyncSession, request_id: str) -> RequestRow | None:
 
 async def _inserted(session: AsyncSession, asked: OpenRequest, arguments_schema: JsonObject | None) -> RequestRow:
     graph = select(col(ExecutionRow.workflow_uuid)).where(col(ExecutionRow.temporal_id) == asked.temporal_id)
+    scope = Scope(asked.tenant, asked.live)
+    conversation = (
+        select(col(ConversationRow.id))
+        .where(*Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == asked.execution_id)
+        .where(col(ConversationRow.key) == MessageRow.conversation_key, col(MessageRow.role) == "user")
+        .order_by(col(MessageRow.key))
+        .limit(1)
+    )
     row = RequestRow(
         id=asked.request_id,
         tenant=asked.tenant,
@@ -92,6 +101,7 @@ async def _inserted(session: AsyncSession, asked: OpenRequest, arguments_schema:
         tool_id=asked.tool,
         tool_name=asked.tool,
         agent_id=(await session.execute(graph)).scalar_one_or_none(),
+        conversation_id=(await session.execute(conversation)).scalar_one_or_none(),
         arguments=asked.arguments,
         schema_=asked.schema_ if asked.kind == "question" else arguments_schema,
         assignees=asked.assignees,

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import RUN_AGENT
-from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, render
+from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate, render
 
 
 class AgentData(NodeData):
@@ -25,6 +25,9 @@ class AgentData(NodeData):
         temperature: of the model's sampling.
         require_approval: names of those tools whose calls a person has to approve.
         approval_timeout: seconds until a call counts as denied; None for never.
+        conversation: expression that gives the turn of a conversation which the agent takes: ``{id, message_id}``, and
+            ``model`` to ask another one in it; null for none. What was said before is told to the model, and what the
+            agent says is kept as a message.
     """
 
     prompt: Name
@@ -37,27 +40,36 @@ class AgentData(NodeData):
     temperature: float | None = Field(default=None, ge=0, le=2)
     require_approval: list[Name] = Field(default_factory=list)
     approval_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
+    conversation: Name | None = None
 
 
 class Agent(NodeKind[AgentData]):
     """The kind."""
 
     def resolve(self, data: AgentData, scope: Scope) -> JsonObject:
-        """Render prompt and system."""
+        """Render prompt and system; members that the author did not ask for are left out of histories."""
+        turn = evaluate(data.conversation, scope) if data.conversation is not None else None
+        given: JsonObject = {"conversation": turn} if isinstance(turn, dict) else {}
         return {
             "prompt": render(data.prompt, scope),
             "system": render(data.system, scope) if data.system else None,
-            "model": data.model,
+            "model": given.get("conversation", {}).get("model") or data.model,
             "tools": list(data.tools),
             "output_schema": data.output_schema,
             "max_turns": data.max_turns,
             "max_cost": data.max_cost,
             "temperature": data.temperature,
+            **given,
         }
 
     def without_effect(self, data: AgentData) -> bool:
         """An agent without tools asks a model and does nothing else."""
         return not data.tools
+
+    def expressions(self, data: AgentData) -> Sources:
+        """The turn of a conversation."""
+        if data.conversation is not None:
+            yield "conversation", data.conversation
 
     def texts(self, data: AgentData) -> Sources:
         """Prompt and system."""

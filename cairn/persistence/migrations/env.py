@@ -16,6 +16,11 @@ def belongs(item: Any, _name: str | None, _type: str, _reflected: bool, _compare
     return item.info.get("dialect", connection.dialect.name) == connection.dialect.name
 
 
+def is_compared(name: str | None, _type: str, _parents: Any) -> bool:
+    """Leave out what finds the words of a column: tables of SQLite's FTS5, indexes of expressions on PostgreSQL."""
+    return not (name or "").startswith("words_")
+
+
 def render(kind: str, item: Any, _autogen: Any) -> str | Literal[False]:
     """Write plain SQL types: a migration must not change when ours do."""
     if kind == "type" and isinstance(item, UtcDateTime):
@@ -29,6 +34,7 @@ context.configure(
     connection=connection,
     target_metadata=METADATA,
     include_object=belongs,
+    include_name=is_compared,
     render_item=render,
     compare_type=True,
     render_as_batch=connection.dialect.name == "sqlite",

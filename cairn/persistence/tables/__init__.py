@@ -7,6 +7,8 @@ from cairn.persistence.tables.base import METADATA, TenantRow
 from cairn.persistence.tables.budgets import BudgetReserveRow, BudgetRow
 from cairn.persistence.tables.calls import CallRow
 from cairn.persistence.tables.compensations import CompensationRow
+from cairn.persistence.tables.conversation_markers import MarkerRow
+from cairn.persistence.tables.conversations import ConversationRow
 from cairn.persistence.tables.credentials import CredentialRow
 from cairn.persistence.tables.draft_definitions import DraftDefinitionRow
 from cairn.persistence.tables.executions import ExecutionRow
@@ -17,6 +19,7 @@ from cairn.persistence.tables.graphs import GraphRow
 from cairn.persistence.tables.idempotency import IdempotencyRow
 from cairn.persistence.tables.llm_modes import LlmModeRow
 from cairn.persistence.tables.llm_providers import LlmProviderRow
+from cairn.persistence.tables.messages import MessageRow
 from cairn.persistence.tables.model_calls import ModelCallRow
 from cairn.persistence.tables.prompt_block_renders import PromptBlockRenderRow
 from cairn.persistence.tables.prompt_blocks import PromptBlockRow
@@ -36,6 +39,7 @@ __all__ = [
     "BudgetRow",
     "CallRow",
     "CompensationRow",
+    "ConversationRow",
     "CredentialRow",
     "DraftDefinitionRow",
     "ExecutionRow",
@@ -46,6 +50,8 @@ __all__ = [
     "IdempotencyRow",
     "LlmModeRow",
     "LlmProviderRow",
+    "MarkerRow",
+    "MessageRow",
     "ModelCallRow",
     "PromptBlockRenderRow",
     "PromptBlockRow",

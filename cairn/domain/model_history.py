@@ -39,8 +39,8 @@ class _Turn:
     size: int
 
 
-class Conversations:
-    """The conversations of an installation. What was read or written lately is kept in memory."""
+class ModelHistory:
+    """What agents' loops keep of what was said in them. What was read or written lately is kept in memory."""
 
     def __init__(self, driver: StorageDriver, codec: PayloadCodec | None, namespace: str) -> None:
         """Take where large payloads are kept, what encrypts them, and Temporal's namespace."""
@@ -51,8 +51,8 @@ class Conversations:
         self._cached = 0
 
     @classmethod
-    def of(cls, client: Client) -> Conversations:
-        """Return the conversations of a client's executions."""
+    def of(cls, client: Client) -> ModelHistory:
+        """Return that of a client's executions."""
         converter = client.data_converter
         assert converter.external_storage is not None
         return cls(converter.external_storage.drivers[0], converter.payload_codec, client.namespace)

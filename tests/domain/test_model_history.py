@@ -8,7 +8,7 @@ import pytest
 from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, ToolCallPart, ToolReturnPart, UserPromptPart
 
 from cairn.contracts.nodes import NodeCall, NodeResult
-from cairn.domain.conversations import Conversations
+from cairn.domain.model_history import ModelHistory
 from cairn.object_store import open_store
 from cairn.temporal.blobs import BlobDamaged, BlobDriver, BlobMissing, BlobPath
 from cairn.temporal.encryption import EncryptionCodec, PayloadKeys, PayloadKeyUnknown
@@ -19,8 +19,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "blobs"
 
 
-def opened(folder: Path, keys: str = "") -> Conversations:
-    return Conversations(BlobDriver(open_store(folder.as_uri())), EncryptionCodec(PayloadKeys.parse(keys, "")), "n")
+def opened(folder: Path, keys: str = "") -> ModelHistory:
+    return ModelHistory(BlobDriver(open_store(folder.as_uri())), EncryptionCodec(PayloadKeys.parse(keys, "")), "n")
 
 
 def said(number: int) -> list[ModelRequest | ModelResponse]:
@@ -116,7 +116,7 @@ async def test_a_turn_that_is_gone_or_damaged_says_so(folder: Path) -> None:
 
 
 async def test_memory_is_bounded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cairn.domain.conversations._CACHED_BYTES", 10_000)
+    monkeypatch.setattr("cairn.domain.model_history._CACHED_BYTES", 10_000)
     conversations, reference = opened(folder), None
     for number in range(100):
         reference = await conversations.append("t.e1", reference, said(number))

@@ -1,0 +1,262 @@
+"""Turns of conversations: begun, followed, waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+from sqlmodel import col
+
+from cairn.contracts.json import JsonObject
+from cairn.domain.agents.rows import find_agent, find_subagent
+from cairn.domain.chat.model import Ask, ChatEvent, Reply, Turn
+from cairn.domain.chat.telling import TurnTeller
+from cairn.domain.conversations import ConversationService
+from cairn.domain.conversations.branching import discard_after
+from cairn.domain.conversations.model import NewMessage
+from cairn.domain.conversations.rows import find_message, messages_of, touch
+from cairn.domain.conversations.turns import SURFACE
+from cairn.domain.executions.model import StartExecution
+from cairn.domain.executions.service import ExecutionService
+from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.llm import LlmConfigService
+from cairn.domain.usage.model import user_of
+from cairn.errors import Conflict, Unavailable
+from cairn.persistence.tables import AgentRow, ConversationRow, ExecutionRow, MessageRow
+from cairn.temporal.direct_calls import model_failure
+
+PATIENCE = 300.0
+"""Seconds that a request waits for a whole turn."""
+
+_QUIET = 1.0
+"""Seconds without news after which a turn that has asked people is taken to wait for them."""
+
+
+class ChatService:
+    """Turns of one principal's conversations, within one session; commits nothing."""
+
+    def __init__(
+        self, executions: ExecutionService, conversations: ConversationService, configs: LlmConfigService
+    ) -> None:
+        """Take what runs turns, what keeps their messages, and what says which models may be asked."""
+        self._executions = executions
+        self._conversations = conversations
+        self._configs = configs
+
+    async def begin(self, agent: str, ask: Ask, subagent: str | None = None) -> Turn:
+        """Write a turn down, or find the one that the same message has begun. After the commit follows ``start``.
+
+        Args:
+            agent: the agent.
+            ask: what is said to it.
+            subagent: have this sub-agent of the agent take the turn.
+
+        Raises:
+            NotFound: no such agent, sub-agent or conversation.
+            Conflict: another turn of the conversation is under way (``turn_running``), the message's id is another
+                message's (``message_exists``), the agent or the conversation is archived.
+            InvalidInput, Forbidden, Conflict: the model cannot be asked (see ``cairn.domain.llm.policy.choose``).
+            RateLimited: the monthly budget is used up.
+        """
+        row = await self._agent(agent, subagent)
+        conversation = None if ask.conversation_id is None else await self._conversations.lock(ask.conversation_id)
+        said = await self._conversations.named(ask.message_id)
+        if said is not None:
+            return await self._attach(said, row, ask)
+        try:
+            async with self._executions.session.begin_nested():
+                return await self._begin(row, conversation, ask)
+        except Conflict as error:
+            said = await self._conversations.named(ask.message_id) if error.code == "message_exists" else None
+            if said is None:
+                raise
+            return await self._attach(said, row, ask)  # the same request was quicker
+
+    async def again(self, conversation: str, message: str, model: str | None, begun: str | None = None) -> Turn:
+        """Have a person's message answered anew; what came after it counts no more. After the commit follows ``start``.
+
+        Args:
+            conversation: the conversation.
+            message: the person's message, or an agent's answer to it.
+            model: to ask in place of the agent's own; None: that.
+            begun: execution that an earlier try of the same request has begun.
+
+        Raises:
+            NotFound: no such conversation, or it has no such message, or its agent is gone.
+            Conflict: a turn is under way (``turn_running``), or no person's message stands there (``no_user_message``).
+            CairnError: the model cannot be asked, or the budget is used up, as of ``begin``.
+        """
+        row = await self._conversations.lock(conversation)
+        if begun is not None:
+            execution = await self._executions.require(begun)
+            return _turn(execution, execution.workflow_uuid, row, str(execution.metadata_["message_id"]))
+        said = await self._asked(row, message)
+        agent = await find_agent(self._executions.session, self._executions.principal.scope, row.agent_id)
+        await self._conversations.refuse_running(row)
+        choice = await self._configs.choose("chat", model or agent.model)
+        number = await discard_after(self._conversations, row, said)
+        await self._conversations.mark(row, "rollback", said.key, {"discarded": number, "replayed": True})
+        ask = Ask(said.content, said.id)
+        execution = await self.run(agent, row.id, ask, choice.model if model else None)
+        said.execution_id = execution.id
+        await touch(self._executions.session, row)
+        return _turn(execution, agent.uuid, row, said.id)
+
+    async def _asked(self, row: ConversationRow, message: str) -> MessageRow:
+        """Return the person's message that a message is, or answers."""
+        session, scope = self._executions.session, self._executions.principal.scope
+        found = await find_message(session, scope, row, message)
+        if found.role == "user":
+            return found
+        earlier = await messages_of(session, scope, row, col(MessageRow.key) < found.key)
+        said = [each for each in earlier if each.role == "user"]
+        if not said:
+            raise Conflict("No person's message stands there.", code="no_user_message")
+        return said[-1]
+
+    async def start(self, turn: Turn) -> None:
+        """Have the turn taken, once however often it is asked.
+
+        Raises:
+            Unavailable: the database does not answer.
+        """
+        if not turn.execution.started:
+            await self._executions.start(turn.execution)
+
+    async def events(
+        self, turn: Turn, feed: TokenFeed, after: int | None = None, *, verbose: bool = False
+    ) -> AsyncGenerator[ChatEvent]:
+        """Return the events of a turn as they come, those after number ``after`` alone.
+
+        Raises:
+            Conflict: the turn has not reached Temporal yet.
+            Unavailable: Temporal does not answer.
+        """
+        teller = TurnTeller(turn, -1 if after is None else after, verbose)
+        events = await self._executions.events(turn.execution_id, None, feed, teller.apart)
+
+        async def told() -> AsyncGenerator[ChatEvent]:
+            async with contextlib.aclosing(events):
+                async for event in events:
+                    for each in teller.tell(event):
+                        yield each
+
+        return told()
+
+    async def whole(self, turn: Turn, feed: TokenFeed, patience: float = PATIENCE) -> Reply:
+        """Wait for a turn's end, or until it waits for people.
+
+        Raises:
+            Unavailable: it takes longer (``turn_running``); the same message, sent again, goes on waiting.
+            CairnError: it failed; ``code`` says how.
+        """
+        events, reply = await self.events(turn, feed), _Gathering(Reply(turn))
+        try:
+            async with asyncio.timeout(patience):
+                while not reply.complete:
+                    async with asyncio.timeout(_QUIET if reply.asked else None):
+                        reply.take(await anext(events))
+        except TimeoutError:
+            if not reply.asked:
+                raise _too_long(turn) from None
+            reply.wait()
+        except StopAsyncIteration:
+            raise _too_long(turn) from None
+        finally:
+            await events.aclose()
+        return reply.reply
+
+    async def _agent(self, agent: str, subagent: str | None) -> AgentRow:
+        session, scope = self._executions.session, self._executions.principal.scope
+        if subagent is None:
+            return await find_agent(session, scope, agent)
+        return (await find_subagent(session, scope, agent, subagent))[1]
+
+    async def _begin(self, agent: AgentRow, conversation: ConversationRow | None, ask: Ask) -> Turn:
+        choice = await self._configs.choose("chat", ask.model or agent.model)
+        if conversation is None:
+            user = user_of(self._executions.principal, ask.metadata)
+            conversation = await self._conversations.create(agent.uuid, user)
+        elif conversation.status == "archived":
+            raise Conflict("The conversation is archived.", code="conversation_archived")
+        await self._conversations.refuse_running(conversation)
+        if conversation.agent_id != agent.uuid:
+            told: JsonObject = {"from": conversation.agent_id, "to": agent.uuid}
+            await self._conversations.mark(conversation, "handover", None, told)
+            conversation.agent_id = agent.uuid
+        execution = await self.run(agent, conversation.id, ask, choice.model if ask.model else None)
+        await self._conversations.say(conversation, NewMessage(ask.content, ask.message_id), execution.id)
+        return _turn(execution, agent.uuid, conversation, ask.message_id)
+
+    async def run(self, agent: AgentRow, conversation_id: str, ask: Ask, model: str | None) -> ExecutionRow:
+        """Write down the execution that takes a turn.
+
+        Raises:
+            CairnError: as of ``ExecutionService.create``.
+        """
+        named: JsonObject = {"id": conversation_id, "message_id": ask.message_id}
+        given: JsonObject = {"message": ask.content, "conversation": {**named, **({"model": model} if model else {})}}
+        metadata = {**ask.metadata, "conversation_id": conversation_id, "message_id": ask.message_id}
+        command = StartExecution(agent.uuid, given, metadata, surface=SURFACE)
+        return await self._executions.create(command)
+
+    async def _attach(self, said: MessageRow, agent: AgentRow, ask: Ask) -> Turn:
+        conversation = await self._conversations.of_message(said)
+        elsewhere = ask.conversation_id is not None and ask.conversation_id != conversation.id
+        if elsewhere or said.role != "user" or said.content != ask.content or said.execution_id is None:
+            raise Conflict(f"The message id {ask.message_id!r} is another message's.", code="message_exists")
+        if said.discarded:
+            raise Conflict("The conversation was rolled back over this message.", code="message_discarded")
+        execution = await self._executions.require(said.execution_id)
+        if execution.workflow_uuid != agent.uuid:
+            raise Conflict("The message was said to another agent.", code="message_exists")
+        return _turn(execution, agent.uuid, conversation, said.id)
+
+
+class _Gathering:
+    """Makes one reply of events."""
+
+    def __init__(self, reply: Reply) -> None:
+        self.reply = reply
+        self.complete = False
+        self.asked: dict[str, JsonObject] = {}
+        self._tools: dict[str, JsonObject] = {}
+
+    def take(self, event: ChatEvent) -> None:
+        content: Any = event.content
+        match event.type:
+            case "tool_start":
+                self._tools[event.call_id] = {"id": event.call_id, **content}
+                self.reply.tool_calls.append(self._tools[event.call_id])
+            case "tool_end":
+                self._tools[event.call_id] |= content
+            case "approval_required" | "question_asked":
+                self.asked[event.call_id] = {"type": event.type, **content}
+            case "approval_resolved" | "question_answered":
+                self.asked.pop(event.call_id, None)
+            case "usage" if event.parent_call_id is None:
+                self.reply.usage = content
+            case "error":
+                raise model_failure(content["code"], content["message"])
+            case "end":
+                self.reply.content, self.reply.finish_reason = content["content"], content["finish_reason"]
+                self.complete = True
+            case _:
+                pass
+
+    def wait(self) -> None:
+        """Say that the turn waits for people."""
+        self.reply.waits_for = list(self.asked.values())
+        self.reply.finish_reason = self.reply.waits_for[0]["type"]
+
+
+def _turn(execution: ExecutionRow, agent_id: str, conversation: ConversationRow, message_id: str) -> Turn:
+    return Turn(execution, execution.id, agent_id, conversation.id, message_id)
+
+
+def _too_long(turn: Turn) -> Unavailable:
+    named = {name: getattr(turn, name) for name in ("conversation_id", "message_id", "execution_id")}
+    message = "The turn goes on. Send the same message_id again to wait for its end."
+    return Unavailable(message, code="turn_running", retry_after=1, extra=named)

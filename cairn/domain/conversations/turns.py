@@ -1,0 +1,125 @@
+"""What a worker needs of a conversation: what was said before a turn, and a place for what is said in it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from pydantic_ai.messages import ModelMessage
+from sqlalchemy import update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlmodel import col
+
+from cairn.contracts.json import Json
+from cairn.contracts.nodes import ConversationTurn
+from cairn.domain.conversations.model import text_of
+from cairn.domain.conversations.rows import (
+    compression_of,
+    find_conversation,
+    find_message,
+    messages_of,
+    touch,
+)
+from cairn.domain.conversations.said import context_of, kept, text_in
+from cairn.domain.executions.tokens import notify
+from cairn.persistence.repository import Repository, Scope
+from cairn.persistence.session import Database
+from cairn.persistence.tables import ConversationRow, ExecutionRow, MessageRow
+from cairn.persistence.types import utc_now
+
+SURFACE = "agentflow"
+"""Of the executions that are turns."""
+
+
+class TurnMessages:
+    """The messages of conversations, for those who take turns in them."""
+
+    def __init__(self, database: Database) -> None:
+        """Take where they are kept."""
+        self._database = database
+
+    async def earlier(self, scope: Scope, turn: ConversationTurn) -> list[ModelMessage]:
+        """Return what was said before a turn's message: after a compression its summary and what came after it.
+
+        Raises:
+            NotFound: the conversation or the message is gone.
+            Unavailable: the database does not answer.
+        """
+        async with self._database.session() as session:
+            conversation = await find_conversation(session, scope, turn.id)
+            message = await find_message(session, scope, conversation, turn.message_id, discarded=True)
+            marker = await compression_of(session, scope, conversation, message.key)
+            after = marker.message_key or 0 if marker is not None else 0
+            told = col(MessageRow.key) < message.key, col(MessageRow.key) > after
+            rows = await messages_of(session, scope, conversation, *told)
+            return context_of(rows, marker.data["summary"] if marker is not None else None)
+
+    async def keep(
+        self,
+        scope: Scope,
+        turn: ConversationTurn,
+        execution_id: str,
+        messages: Sequence[ModelMessage],
+        answer: Json = None,
+        *,
+        finished: bool = False,
+    ) -> None:
+        """Keep what was said in a turn so far; it is the turn's message, and replaces what was kept of it before.
+
+        Args:
+            scope: whose conversation.
+            turn: the turn.
+            execution_id: the execution that takes it.
+            messages: all that was said in it.
+            answer: with which the turn ends, when it is finished.
+            finished: the agent has answered.
+
+        Raises:
+            NotFound: the conversation is gone.
+            Unavailable: the database does not answer.
+        """
+        async with self._database.transaction() as session:
+            conversation = await find_conversation(session, scope, turn.id, lock=True)
+            row = await _row_of(session, scope, conversation, execution_id)
+            row.said, row.finished = kept(messages), finished
+            row.content = (text_of(answer) if finished else text_in(messages)).replace("\0", "")
+            await touch(session, conversation)
+
+
+async def _row_of(session: AsyncSession, scope: Scope, conversation: ConversationRow, execution_id: str) -> MessageRow:
+    rows = Repository(session, MessageRow)
+    own = col(MessageRow.conversation_key) == conversation.key, col(MessageRow.execution_id) == execution_id
+    is_its = (*own, col(MessageRow.role) == "assistant")
+    found = await rows.get(scope, *is_its)
+    if found is not None:
+        return found
+    assert conversation.key is not None
+    named = hashlib.sha256(f"{conversation.id}/{execution_id}".encode()).hexdigest()[:32]
+    row = MessageRow(
+        tenant=conversation.tenant,
+        live=conversation.live,
+        id=f"msg_{named}",
+        conversation_key=conversation.key,
+        role="assistant",
+        finished=False,
+        execution_id=execution_id,
+    )
+    try:
+        async with session.begin_nested():
+            return await rows.add(row)
+    except IntegrityError:  # another try of the same activity was quicker
+        found = await rows.get(scope, *is_its)
+        assert found is not None
+        return found
+
+
+async def turn_ended(session: AsyncSession, execution: ExecutionRow) -> None:
+    """Have those who follow a conversation see that a turn of it has ended."""
+    conversation = execution.metadata_.get("conversation_id")
+    if execution.surface == SURFACE and isinstance(conversation, str):
+        own = [*Repository(session, ConversationRow).owned(Scope(execution.tenant, execution.live))]
+        news = {"revision": ConversationRow.revision + 1, "updated_at": utc_now()}
+        query = update(ConversationRow).where(*own, col(ConversationRow.id) == conversation).values(**news)
+        await session.execute(query.execution_options(synchronize_session=False))
+        await notify(session, {conversation})

@@ -1,0 +1,101 @@
+"""Turns of conversations, as a client takes part in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from agentflow_agents import make
+from served import Caller
+from servers.openai_server import OpenAIServer, text, tool_calls
+
+from cairn.contracts.json import JsonObject
+
+CONVERSATIONS = "/api/v1/conversations"
+
+
+async def events(
+    caller: Caller, agent: str, body: JsonObject, after: int | None = None, path: str = "chat"
+) -> AsyncIterator[JsonObject]:
+    """Yield the events of a turn as they come; the text of their `id:` is in ``id``."""
+    headers = {} if after is None else {"Last-Event-ID": str(after)}
+    url, seen = f"/api/v1/agent/{agent}/{path}", ""
+    async with caller.http.stream("POST", url, json=body, headers=headers) as reply:
+        assert reply.status_code == 200, await reply.aread()
+        async for line in reply.aiter_lines():
+            if line.startswith("id:"):
+                seen = line.removeprefix("id:").strip()
+            elif line.startswith("data:"):
+                yield {**json.loads(line.removeprefix("data:")), "id": seen}
+
+
+async def told(
+    caller: Caller,
+    agent: str,
+    body: JsonObject,
+    after: int | None = None,
+    until: Callable[[list[JsonObject]], object] = lambda _: False,
+    path: str = "chat",
+) -> list[JsonObject]:
+    """Return the events of a turn, to its end or until the condition holds of them."""
+    found: list[JsonObject] = []
+    stream: Any = events(caller, agent, body, after, path)
+    async for event in stream:
+        found.append(event)
+        if until(found):
+            break
+    await stream.aclose()
+    return found
+
+
+def shown(found: list[JsonObject]) -> str:
+    """Return the text that a client shows: a `restart` voids what its call has told."""
+    texts: dict[str, str] = {}
+    for event in found:
+        if event["type"] in ("start", "restart"):
+            texts[event["call_id"]] = ""
+        elif event["type"] == "delta":
+            texts[event["call_id"]] = texts.get(event["call_id"], "") + event["content"]
+    return "".join(texts.values())
+
+
+async def reply(caller: Caller, agent: str, message: str, **more) -> JsonObject:
+    """Return a whole turn."""
+    body = {"message": message, "stream": False, **more}
+    said = await caller.http.post(f"/api/v1/agent/{agent}/chat", json=body)
+    assert said.status_code == 200, said.text
+    return said.json()
+
+
+async def read(caller: Caller, place: str, **params: Any) -> JsonObject:
+    found = await caller.http.get(f"{CONVERSATIONS}{place}", params=params)
+    assert found.status_code == 200, found.text
+    return found.json()
+
+
+async def post(caller: Caller, path: str, body: JsonObject | None = None, status: int = 200) -> JsonObject:
+    done = await caller.http.post(path, json=body or {})
+    assert done.status_code == status, done.text
+    return done.json()
+
+
+async def begun(caller: Caller, agent: str, **more: Any) -> JsonObject:
+    return await post(caller, CONVERSATIONS, {"agent_id": agent, **more}, 201)
+
+
+async def said_so_far(caller: Caller, conversation: str, **params: Any) -> list[tuple[str, str]]:
+    found = await read(caller, f"/{conversation}/messages", **params)
+    return [(each["role"], each["content"]) for each in found["messages"]]
+
+
+def asked(server: OpenAIServer) -> list[tuple[str, str]]:
+    """Return what the model was told last."""
+    return [(each["role"], each["content"]) for each in server.requests[-1]["messages"]]
+
+
+async def with_tools(author: Caller, server: OpenAIServer) -> tuple[str, str]:
+    """Return an agent and a conversation in which it has used a tool, once in vain."""
+    agent = (await make(author, instructions="Count.", tools=["calculate"]))["id"]
+    server.will(tool_calls(("calculate", {"expression": "6*7"}), ("calculate", {"expression": "1/0"})), text("42."))
+    return agent, (await reply(author, agent, "How much?"))["conversation_id"]

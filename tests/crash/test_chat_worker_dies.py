@@ -1,0 +1,72 @@
+"""The worker is killed (-9) in the middle of an agent's turn: it goes on, and no client shows a text twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from agentflow_agents import make
+from chatting import events, reply, shown, told
+from crash.site import SOON, Site
+from servers.openai_server import KEY, OpenAIServer, gated, text
+
+from cairn.contracts.json import JsonObject
+
+STORY = "Once upon a time there was a rope."
+
+
+@pytest.fixture
+async def model(site: Site) -> AsyncIterator[OpenAIServer]:
+    """A model that the site's worker asks."""
+    before = site.worker.environment
+    async with OpenAIServer.running() as server:
+        site.worker.environment = {**before, "CAIRN_OPENAI_BASE_URL": server.url, "CAIRN_OPENAI_API_KEY": KEY}
+        await site.worker.stop()
+        site.worker.start()
+        yield server
+        await site.worker.stop()
+        site.worker.environment = before
+
+
+@pytest.mark.timeout(240)
+async def test_the_turn_of_a_dead_worker_goes_on(site: Site, model: OpenAIServer) -> None:
+    agent = (await make(site.caller, model="openai:gpt-4o"))["id"]
+    gate = asyncio.Event()
+    model.will(gated(STORY, gate, after=4), text(STORY), text("Yes."))
+    body: JsonObject = {"message": "Tell a story", "message_id": f"m-{agent}"}
+    found: list[JsonObject] = []
+    async with asyncio.timeout(2 * SOON):
+        async for event in events(site.caller, agent, body):
+            found.append(event)
+            if shown(found) == "Once upon a " and not gate.is_set():
+                cut = event["seq"]
+                await site.worker.kill()
+                gate.set()
+                await site.restart(site.worker)
+    restarts = [event for event in found if event["type"] == "restart"]
+    assert [event["content"] for event in restarts] == [{"attempt": 2}]
+    assert shown(found) == STORY and found[-1]["type"] == "end"
+    seen = [event for event in found if event["seq"] <= cut]
+    assert shown(seen + await told(site.caller, agent, body, cut)) == STORY
+    assert len(model.requests) == 2
+    conversation = found[0]["content"]["conversation_id"]
+    await reply(site.caller, agent, "And then?", conversation_id=conversation)
+    assert [m["role"] for m in model.requests[-1]["messages"]] == ["user", "assistant", "user"], "it was said once"
+
+
+@pytest.mark.timeout(240)
+async def test_the_api_dies_and_its_reader_goes_on(site: Site, model: OpenAIServer) -> None:
+    agent = (await make(site.caller, model="openai:gpt-4o"))["id"]
+    gate = asyncio.Event()
+    model.will(gated(STORY, gate, after=4))
+    body: JsonObject = {"message": "Tell a story", "message_id": f"m-{agent}"}
+    async with asyncio.timeout(2 * SOON):
+        found = await told(site.caller, agent, body, until=lambda f: shown(f) == "Once upon a ")
+        await site.api.kill()
+        gate.set()
+        await site.restart(site.api)
+        await site.up()
+        rest = await told(site.caller, agent, body, found[-1]["seq"])
+    assert shown(found + rest) == STORY and "restart" not in {event["type"] for event in rest}
+    assert len(model.requests) == 1
