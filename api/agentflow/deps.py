@@ -10,7 +10,9 @@ from api.kit.context import Context
 from api.kit.deps import Executions
 from api.kit.unit_of_work import Unit
 from cairn.domain.chat import ChatService
+from cairn.domain.chat.runs import Runs
 from cairn.domain.conversations import ConversationService
+from cairn.domain.conversations.summaries import Summaries
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.llm.calls import DirectCalls
 from cairn.domain.llm.suggestions import Suggestions
@@ -73,6 +75,14 @@ async def chat_service(executions: Executions, conversations: Conversations, con
 Chat = Annotated[ChatService, Depends(chat_service)]
 
 
+async def conversation_runs(executions: Executions, conversations: Conversations) -> Runs:
+    """Return the turns of the caller's conversations as executions."""
+    return Runs(executions, conversations)
+
+
+ConversationRuns = Annotated[Runs, Depends(conversation_runs)]
+
+
 async def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
     """Return what calls models for the caller."""
     context: Context = request.app.state.context
@@ -81,6 +91,14 @@ async def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
 
 
 DirectLlmCalls = Annotated[DirectCalls, Depends(direct_calls)]
+
+
+async def conversation_summaries(conversations: Conversations, calls: DirectLlmCalls) -> Summaries:
+    """Return what summarises the caller's conversations."""
+    return Summaries(conversations, calls)
+
+
+ConversationSummaries = Annotated[Summaries, Depends(conversation_summaries)]
 
 
 async def llm_suggestions(calls: DirectLlmCalls) -> Suggestions:

@@ -45,6 +45,7 @@ class Things:
     async def open(self) -> None:
         """Make what takes more than one request."""
         workflow = await self.owner.publish(GRAPH, "theirs")
+        conversation = await self._conversation()
         execution = await self.owner.start(GRAPH, execution_id="theirs-1", input_data={"secret": "of theirs"})
         done = await self.owner.reach(execution["id"], "completed")
         approval = await self._asked(sequence(node("ask", "approval", prompt="Theirs?")), "approvals")
@@ -58,6 +59,8 @@ class Things:
             "block_name": [await self._block()],
             "trigger_path": [await self._trigger()],
             **await self._agents(),
+            "conversation_id": [conversation],
+            "cache_id": ["cache_" + 32 * "5"],
             "version": ["1"],
             "a": ["1"],
             "b": ["1"],
@@ -70,6 +73,15 @@ class Things:
         body = {"name": "theirs", "tools": ["echo"]}
         below = (await self.owner.http.post(f"/api/v1/agent/{parent['id']}/subagents", json=body)).json()
         return {"agent_id": [parent["id"]], "subagent_id": [below["id"]], "tool": ["echo"]}
+
+    async def _conversation(self) -> str:
+        agent = (await self.owner.http.post("/api/v1/agents", json={"name": "theirs"})).json()
+        body = {"agent_id": agent["id"], "title": "theirs"}
+        made = (await self.owner.http.post("/api/v1/conversations", json=body)).json()
+        said = {"content": "of theirs", "message_id": "theirs-1"}
+        sent = await self.owner.http.post(f"/api/v1/conversations/{made['id']}/messages", json=said)
+        assert sent.is_success, sent.text
+        return made["id"]
 
     async def _trigger(self) -> str:
         trigger = node("t", "trigger", trigger_path=uuid.uuid4().hex)
