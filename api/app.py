@@ -16,6 +16,7 @@ from api.agentflow.conventions import AGENTFLOW
 from api.agentflow.routes import (
     agents,
     approvals,
+    cancellation,
     chat,
     conversation_summaries,
     conversations,
@@ -121,6 +122,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     conversation_summaries.router,
                     chat.router,
                     conversations.router,
+                    cancellation.router,
                     approvals.router,
                     questions.router,
                     hooks.router,

@@ -60,6 +60,8 @@ class Things:
             "trigger_path": [await self._trigger()],
             **await self._agents(),
             "conversation_id": [conversation],
+            "call_id": [execution["id"]],
+            "task_id": [execution["id"]],
             "cache_id": ["cache_" + 32 * "5"],
             "version": ["1"],
             "a": ["1"],
