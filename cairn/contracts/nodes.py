@@ -85,7 +85,8 @@ RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)
 output_schema?, max_turns, max_cost?, temperature?, conversation? (``ConversationTurn``)."""
 
 RUN_TOOL = ActivityRef("run_tool", NodeCall, NodeResult)
-"""``data``: tool, arguments, given? (what the texts of a call see of the names that the tool reads)."""
+"""``data``: tool, arguments, approved? (a person has agreed to the call), given? (what the texts of a call see of the
+names that the tool reads)."""
 
 HTTP_REQUEST = ActivityRef("http_request", NodeCall, NodeResult)
 """``data``: method, url, headers, body, has_body, expect."""

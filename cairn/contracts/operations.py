@@ -16,12 +16,13 @@ SEARCH_SURFACE = "CairnSurface"
 SEARCH_REVISION = "CairnRevision"
 MEMO_DETAIL = "cairn_detail"
 
-ENGINE = 5
+ENGINE = 6
 """The rules that new executions keep to: 2 runs an agent's tool calls as work of their own; 3 goes on working over the
 soft limit of a run, and counts what failed children have used; 4 heeds the timeouts of children and of waits for a
 time, gives an agent's turn what is left of ``max_cost``, counts what models used before their node failed, lets a
 delayed start take two seconds where its author says none, and is asked once in each workflow task, at one time; 5
-pauses when the monthly budget is used up, where others fail the node."""
+pauses when the monthly budget is used up, where others fail the node; 6 asks people before the call of a tool node,
+heeds timeouts and approvers of single tools, and tells tools whether a person has approved."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"

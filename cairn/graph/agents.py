@@ -1,4 +1,7 @@
-"""Agents with tools: a model's turns and, between them, the tool calls it asks for, each work of its own."""
+"""Agents with tools: a model's turns and, between them, the tool calls it asks for, each work of its own.
+
+The call of a tool node that a person has to approve is such a loop as well, without a model.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import CALL_MODEL, RUN_TOOL, NodeResult
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.nodes.agent import AgentData
+from cairn.graph.nodes.tool import ToolData
 from cairn.graph.results import node_done
-from cairn.graph.state import AgentLoop, ExecutionState, InFlight, Run, ToolCall, Wait, Work
+from cairn.graph.state import AgentLoop, ExecutionState, InFlight, Run, Token, ToolCall, Wait, Work
 from cairn.graph.waits import later, request_id
 
 
@@ -20,6 +24,11 @@ def enter(state: ExecutionState, node: GraphNode, loop: AgentLoop) -> None:
     owner = f"{node.id}#{loop.token.visit}"
     state.loops[owner] = loop
     state.due.append(owner)
+
+
+def lone_call(token: Token, data: JsonObject) -> AgentLoop:
+    """Return the loop of a tool node whose call a person has to approve."""
+    return AgentLoop(token=token, data=data, calls=[ToolCall("", data["tool"], data["arguments"])], alone=True)
 
 
 def drive(
@@ -38,15 +47,19 @@ def drive(
     loop = state.loops[owner]
     node = graph.nodes[loop.token.node_id]
     data = node.data
-    if not isinstance(data, AgentData) or loop.asking:
+    if loop.asking:
         return [], None
     works: list[Work] = []
     for index, call in enumerate(loop.calls):
         if call.result is None and not call.asked and not _under_way(state, owner, index):
-            make = _ask if call.tool in data.require_approval and not call.approved else _call
+            make = _ask if _needs_approval(node, call) and not call.approved else _call
             works.append(make(state, node, loop, owner, index, now, line, temporal_id))
     if works or any(call.result is None for call in loop.calls):
         return works, None
+    if loop.alone:
+        return [], _failure(node, loop, "denied", f"was not approved: {(loop.calls[0].result or {}).get('error')}")
+    if not isinstance(data, AgentData):
+        return [], None
     if loop.turns >= data.max_turns:
         return [], _failure(node, loop, "max_turns", f"has no answer after {data.max_turns} turns")
     if data.max_cost is not None and loop.cost >= data.max_cost:
@@ -58,6 +71,10 @@ def complete(graph: Graph, state: ExecutionState, work: InFlight, result: NodeRe
     """Take the result of a model's turn or of a tool call. Raises as ``results.returned``."""
     owner = work.loop or ""
     loop = state.loops[owner]
+    if loop.alone:
+        del state.loops[owner]
+        node_done(graph, state, replace(work.run, data=loop.data), loop.token, result.value, result.usage)
+        return
     if work.call is not None:
         _ended(state, owner, work.call, {"value": result.value})
         return
@@ -75,9 +92,13 @@ def complete(graph: Graph, state: ExecutionState, work: InFlight, result: NodeRe
 
 
 def fail(state: ExecutionState, work: InFlight, failure: NodeFailure) -> bool:
-    """Take the failure of a tool call: the model hears of it. Returns False for a model's turn: the agent fails."""
+    """Take the failure of a tool call: the model hears of it. Returns False where the node fails.
+
+    That is for a model's turn, and for a call without a model.
+    """
     owner = work.loop or ""
-    if work.call is None:
+    loop = state.loops.get(owner)
+    if work.call is None or (loop is not None and loop.alone):
         state.loops.pop(owner, None)
         return False
     in_vain = isinstance(work.run, Wait)
@@ -141,17 +162,19 @@ def _call(
     temporal_id: str,
 ) -> Run:
     call = loop.calls[index]
+    approved = {"approved": True} if call.approved and state.engine > 5 else {}
     run = Run(
         key=next_key(state, node.id, loop.token.visit),
         node_id=node.id,
         visit=loop.token.visit,
         summary=f"{node.name}: {call.tool}",
         activity=RUN_TOOL.name,
-        data={"tool": call.tool, "arguments": call.arguments},
+        data={"tool": call.tool, "arguments": call.arguments, **approved},
         timeout=node.timeout,
         retry=node.data.retry,
-        checkpoint=f"{node.checkpoint}: {call.tool}" if node.checkpoint is not None else None,
-        call=f"turn{loop.turns}.{index}",
+        # The end of a loop makes the node's own; so does that of a single call.
+        checkpoint=f"{node.checkpoint}: {call.tool}" if node.checkpoint is not None and not loop.alone else None,
+        call="" if loop.alone else f"turn{loop.turns}.{index}",
     )
     state.in_flight[run.key] = InFlight(run, loop.token, owner, index)
     return run
@@ -167,22 +190,44 @@ def _ask(
     line: str,
     temporal_id: str,
 ) -> Wait:
-    call, data = loop.calls[index], node.data
+    call = loop.calls[index]
     call.asked = True
     key = next_key(state, node.id, loop.token.visit)
-    timeout = data.approval_timeout if isinstance(data, AgentData) else None
+    timeout, approvers = _approval(node, call.tool, state.engine)
     wait = Wait(
         key=key,
         node_id=node.id,
         visit=loop.token.visit,
         summary=f"{node.name}: {call.tool}?",
         what="approval",
-        data={"prompt": f"May {node.name} call {call.tool}?", "tool": call.tool, "arguments": call.arguments},
+        data={
+            "prompt": f"May {node.name} call {call.tool}?",
+            "tool": call.tool,
+            "arguments": call.arguments,
+            **({"assignees": approvers} if approvers else {}),
+        },
         deadline=later(now, timeout) if timeout is not None else None,
         request_id=request_id("approval", temporal_id, key, line),
     )
     state.in_flight[key] = InFlight(wait, loop.token, owner, index)
     return wait
+
+
+def _needs_approval(node: GraphNode, call: ToolCall) -> bool:
+    data = node.data
+    return isinstance(data, ToolData) or (isinstance(data, AgentData) and call.tool in data.require_approval)
+
+
+def _approval(node: GraphNode, tool: str, engine: int) -> tuple[float | None, list[str]]:
+    """Return how long the approval of a call is waited for, and who may give it; empty for anyone."""
+    data = node.data
+    if isinstance(data, ToolData):
+        return data.approval_timeout, list(data.approvers)
+    if not isinstance(data, AgentData):
+        return None, []
+    if engine < 6:
+        return data.approval_timeout, []
+    return data.approval_timeouts.get(tool, data.approval_timeout), list(data.approvers.get(tool, []))
 
 
 def next_key(state: ExecutionState, node_id: str, visit: int) -> str:

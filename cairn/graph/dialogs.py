@@ -43,6 +43,7 @@ class AgentLoop:
         calls: tool calls of the present turn.
         cost: US dollars so far.
         asking: a call of the model is under way.
+        alone: there is no model: the loop is a tool node's, and ends with its one call.
     """
 
     token: Token
@@ -52,6 +53,7 @@ class AgentLoop:
     calls: list[ToolCall] = field(default_factory=list[ToolCall])
     cost: float = 0.0
     asking: bool = False
+    alone: bool = False
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
 from cairn.graph.limits import over_budget, over_limit, used
 from cairn.graph.nodes.agent import AgentData
+from cairn.graph.nodes.tool import ToolData
 from cairn.graph.results import NODE_ERRORS, choose, failure_of, leave, node_done, returned, traced, write
 from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Line, Notice, Run, Token, Wait, Work
 
@@ -148,9 +149,7 @@ def pass_time(graph: Graph, state: ExecutionState, now: datetime) -> bool:
             continue  # the one before took its branch along
         if failure is None:
             _returns(graph, state, work, None)
-        elif work.loop is not None:
-            agents.fail(state, work, failure)
-        else:
+        elif work.loop is None or not agents.fail(state, work, failure):
             _in_vain(graph, state, node, work, failure)
     waits.escalate(state, now)
     met = waits.deliver(graph, state)
@@ -282,6 +281,10 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
     if state.engine > 1 and isinstance(node.data, AgentData) and node.data.tools:
         token.visit = visit
         agents.enter(state, node, AgentLoop(token=token, data=data))
+        return None
+    if state.engine > 5 and isinstance(node.data, ToolData) and node.data.require_approval:
+        token.visit = visit
+        agents.enter(state, node, agents.lone_call(token, data))
         return None
     if node.kind.child is not None:
         return _begin_child(graph, state, node, token, _run(state, node, visit, data), line)

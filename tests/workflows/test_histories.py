@@ -68,6 +68,7 @@ EXPECTED = {
     "next/question": (Phase.COMPLETED, ["start", "ask"], 0, 1),
     "next/segment": (Phase.COMPLETED, ["start", "c", "t", "d"], 0, 0),
     "next/subgraph": (Phase.COMPLETED, ["start", "sub"], 0, 0),
+    "next/tool_approval": (Phase.COMPLETED, ["start", "pay"], 0, 1),
     "next/wait_event": (Phase.COMPLETED, ["start", "gate", "paid"], 0, 0),
     "next/wait_seconds": (Phase.COMPLETED, ["start", "nap", "b"], 0, 0),
     "next/wait_timeout": (Phase.COMPLETED, ["start", "late"], 0, 0),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import Field
 
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import RUN_AGENT
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate, render
+
+Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400)]
 
 
 class AgentData(NodeData):
@@ -25,6 +28,8 @@ class AgentData(NodeData):
         temperature: of the model's sampling.
         require_approval: names of those tools whose calls a person has to approve.
         approval_timeout: seconds until a call counts as denied; None for never.
+        approval_timeouts: the same for single tools, by name.
+        approvers: ids of the users who may approve the calls of a tool, by its name; anyone where it is not named.
         conversation: expression that gives the turn of a conversation which the agent takes: ``{id, message_id}``, and
             ``model`` to ask another one in it; null for none. What was said before is told to the model, and what the
             agent says is kept as a message.
@@ -39,7 +44,9 @@ class AgentData(NodeData):
     max_cost: float | None = Field(default=None, gt=0)
     temperature: float | None = Field(default=None, ge=0, le=2)
     require_approval: list[Name] = Field(default_factory=list)
-    approval_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
+    approval_timeout: Seconds | None = None
+    approval_timeouts: dict[Name, Seconds] = Field(default_factory=dict)
+    approvers: dict[Name, list[Name]] = Field(default_factory=dict)
     conversation: Name | None = None
 
 
@@ -82,6 +89,10 @@ class Agent(NodeKind[AgentData]):
         for i, name in enumerate(data.require_approval):
             if name not in data.tools:
                 yield f"require_approval.{i}", f"'{name}' is none of the agent's tools"
+        for member, named in (("approval_timeouts", data.approval_timeouts), ("approvers", data.approvers)):
+            for name in named:
+                if name not in data.require_approval:
+                    yield f"{member}.{name}", f"'{name}' is none of the tools that need approval"
 
     def tools(self, data: AgentData) -> Iterable[tuple[str, str]]:
         """The tools that the model may call."""

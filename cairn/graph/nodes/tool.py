@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import cast
 
 from pydantic import Field
 
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import RUN_TOOL
-from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate_all, sources_of
+from cairn.graph.expressions import ExpressionError
+from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate, evaluate_all, sources_of
 
 
 class ToolData(NodeData):
@@ -16,11 +18,17 @@ class ToolData(NodeData):
 
     Attributes:
         tool: its name.
-        arguments: by name; a string is an expression, any other value stands for itself.
+        arguments: by name; a string is an expression, any other value stands for itself. Or one expression of them all.
+        require_approval: a person has to approve the call; one that is denied fails the node with ``denied``.
+        approval_timeout: seconds until the approval is in vain, which fails the node with ``timeout``; None for never.
+        approvers: ids of the users who may approve; empty for anyone.
     """
 
     tool: Name
-    arguments: JsonObject = Field(default_factory=dict)
+    arguments: JsonObject | Name = Field(default_factory=dict)
+    require_approval: bool = False
+    approval_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
+    approvers: list[Name] = Field(default_factory=list)
 
 
 class Tool(NodeKind[ToolData]):
@@ -28,15 +36,26 @@ class Tool(NodeKind[ToolData]):
 
     def resolve(self, data: ToolData, scope: Scope) -> JsonObject:
         """Evaluate the arguments."""
-        return {"tool": data.tool, "arguments": evaluate_all(data.arguments, scope)}
+        return {"tool": data.tool, "arguments": _arguments(data, scope)}
 
     def expressions(self, data: ToolData) -> Sources:
         """The arguments."""
+        if isinstance(data.arguments, str):
+            return iter([("arguments", data.arguments)])
         return sources_of("arguments", data.arguments)
 
     def tools(self, data: ToolData) -> Iterable[tuple[str, str]]:
         """The tool itself."""
         return [("tool", data.tool)]
+
+
+def _arguments(data: ToolData, scope: Scope) -> JsonObject:
+    if not isinstance(data.arguments, str):
+        return evaluate_all(data.arguments, scope)
+    value = evaluate(data.arguments, scope)
+    if not isinstance(value, dict):
+        raise ExpressionError(f"the arguments of tool {data.tool!r} are no object")
+    return cast("JsonObject", value)
 
 
 KIND = Tool(type="tool", Data=ToolData, activity=RUN_TOOL, checkpointed=True, timeout=300.0)
