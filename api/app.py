@@ -128,6 +128,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     hooks.router,
                     prompt_blocks.router,
                     skills.router,
+                    skills.of_agents,
                     models.router,
                     llm_config.router,
                     llm.router,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from agentflow_agents import AGENT, make
 from installation import Cairn
 from served import Caller, Callers, served
 
@@ -102,3 +103,25 @@ async def test_a_key_needs_the_scope(caller: Caller, callers: Callers) -> None:
         assert (await callers.client().get(SKILLS + path)).status_code == 401
     reader = await callers.new(caller.tenant, scopes=["skills:read"])
     assert (await reader.http.get(SKILLS)).status_code == 200
+
+
+async def test_the_skills_of_an_agent_are_those_that_it_names(
+    reader: Caller, caller: Caller, callers: Callers, tmp_path: Path
+) -> None:
+    for name in ("a", "b", "c"):
+        add(tmp_path, name)
+    (tmp_path / "skills" / "broken").mkdir()
+    (tmp_path / "skills" / "broken" / "SKILL.md").write_text("# nothing said")
+    agent = await make(reader, skills=["c", "gone", "broken", "a"])
+    path = f"{AGENT}{agent['id']}/skills"
+    found = (await reader.http.get(path)).json()
+    assert [each["name"] for each in found["skills"]] == ["a", "c"] and found["total"] == 2
+    assert [each["folder"] for each in found["skipped"]] == ["broken", "gone"]
+    page = (await reader.http.get(path, params={"page": 2, "page_size": 1})).json()
+    assert [each["name"] for each in page["skills"]] == ["c"]
+    assert (await reader.http.get(path, params={"page_size": 0})).status_code == 422
+    foreign = await (await callers.new()).http.get(path)
+    assert (foreign.status_code, foreign.json()["code"]) == (404, "agent_not_found")
+    for scopes in (["skills:read"], ["agents:read"]):
+        poor = await callers.new(caller.tenant, scopes=scopes)
+        assert (await poor.http.get(path)).status_code == 403

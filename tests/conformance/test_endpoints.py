@@ -60,6 +60,7 @@ AGENTFLOW = {
     ("POST", "/api/v1/cancel/{}"),
     ("POST", "/api/v1/cancel/all"),
     ("POST", "/api/v1/cancel/background-task/{}"),
+    ("GET", "/api/v1/agent/{}/skills"),
     ("GET", "/api/v1/approvals/pending"),
     ("GET", "/api/v1/approvals/{}"),
     ("POST", "/api/v1/approvals/{}/respond"),

@@ -31,7 +31,7 @@ def test_every_operation_is_named_and_every_named_one_is_served(name: str) -> No
         (method.upper(), path.removeprefix("/api/v1"))
         for path, item in document["paths"].items()
         for method in item
-        if path.startswith(f"/api/v1/{name}")
+        if path.startswith(f"/api/v1/{name}") or path.endswith(f"}}/{name}")
     }
     assert served and served == set(re.findall(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)`", GUIDES[name]))
 

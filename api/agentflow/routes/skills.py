@@ -10,12 +10,14 @@ from starlette.responses import Response, StreamingResponse
 from api.agentflow.deps import Skills
 from api.agentflow.schemas.skills import Skill, SkillList
 from api.kit.auth import may
+from api.kit.deps import Agents
 from api.kit.paging import PageNumber, PageSize
 from api.kit.route import SurfaceRoute
 from cairn.domain.skills import PATH
 
 router = APIRouter(prefix="/api/v1/skills", tags=["skills"], route_class=SurfaceRoute)
-READ = may("skills:read")
+of_agents = APIRouter(prefix="/api/v1/agent/{agent_id}/skills", tags=["skills"], route_class=SurfaceRoute)
+READ, READ_AGENTS = may("skills:read"), may("agents:read")
 _ANY: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "The file, with its own type.",
@@ -50,3 +52,12 @@ async def get_skill_content(
     file = await skills.open(skill_name, path)
     headers = {"Content-Length": str(file.size), **_HARMLESS}
     return StreamingResponse(file.chunks(), headers=headers, media_type=file.type)
+
+
+@of_agents.get("", dependencies=[READ, READ_AGENTS])
+async def list_agent_skills(
+    agent_id: str, agents: Agents, skills: Skills, page: PageNumber = 1, page_size: PageSize = 20
+) -> SkillList:
+    """List the skills that an agent's configuration names, by name; under `skipped` those that are none."""
+    named = (await agents.get(agent_id)).config.skills
+    return SkillList.of(await skills.assigned(named), page, page_size)

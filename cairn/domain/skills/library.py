@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,16 @@ class SkillLibrary:
     async def all(self) -> Skills:
         """Return all skills, and the folders that wanted to be one."""
         return await asyncio.to_thread(self.found)
+
+    async def assigned(self, names: Sequence[str]) -> Skills:
+        """Return the skills of some names, by name; of those that there are not, why not."""
+        found = await self.all()
+        known = {each.about.name for each in found.skills} | {each.folder for each in found.skipped}
+        missing = [Skipped(name, "there is no such folder") for name in names if name not in known]
+        return Skills(
+            [each for each in found.skills if each.about.name in names],
+            [*(each for each in found.skipped if each.folder in names), *missing],
+        )
 
     async def get(self, name: str) -> Skill:
         """Return a skill.
