@@ -18,13 +18,15 @@ from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, ma
 from activities.llm_conversation import ConversationTurns, turn_of
 from activities.llm_errors import agent_error
 from activities.llm_tokens import telling
+from activities.tools import tool_error
 from cairn.contracts.executions import Usage
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import CALL_MODEL, NodeCall, NodeResult
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.model_history import ModelHistory
-from cairn.domain.tools import InvalidArguments, ToolRegistry
+from cairn.domain.tools import InvalidArguments, ToolError, ToolRegistry
 from cairn.domain.tools import Tool as CairnTool
+from cairn.domain.tools.authored import Toolbox
 from cairn.domain.usage import Ledger
 from cairn.errors import CairnError
 from cairn.providers.llm import LanguageModel, LanguageModels
@@ -43,13 +45,15 @@ class TurnActivities:
         tokens: TokenWriter | None = None,
         ledger: Ledger | None = None,
         turns: ConversationTurns | None = None,
+        toolbox: Toolbox | None = None,
     ) -> None:
         """Take what they work with.
 
         Replies are streamed with ``tokens`` alone, requests accounted for by ``ledger``, turns of conversations taken
-        with ``turns``.
+        with ``turns``, authors' tools in ``toolbox``.
         """
         self._turns = turns
+        self._toolbox = toolbox
         self._ledger = ledger
         self._models = models
         self._tokens = tokens
@@ -80,7 +84,7 @@ class TurnActivities:
         self, call: NodeCall, model: LanguageModel, turns: ConversationTurns | None = None, secret: str = ""
     ) -> NodeResult:
         output = Output(call.data.get("output_schema"))
-        tools = [deferring(each) for each in find_tools(self._tools, call)]
+        tools = [deferring(each) for each in await self._known_tools(call)]
         agent = make_agent(call, model, output, tools, defers=True)
         earlier = await turns.earlier(call) if turns is not None else []
         messages = await self._read(call.data.get("history"))
@@ -94,6 +98,14 @@ class TurnActivities:
             said_since = [*messages, *result.new_messages()]
             await turns.keep(call, said_since, value.get("answer"), finished="answer" in value)
         return NodeResult(value=value, usage=usage, model=model.name)
+
+    async def _known_tools(self, call: NodeCall) -> list[CairnTool]:
+        if self._toolbox is None:
+            return find_tools(self._tools, call)
+        try:
+            return await self._toolbox.named(call.tenant, call.live, call.data.get("tools") or [])
+        except ToolError as error:
+            raise tool_error(error) from error
 
     async def _read(self, history: str | None) -> list[ModelMessage]:
         try:

@@ -27,6 +27,7 @@ from activities.resets import ResetActivities
 from activities.schedules import ScheduleActivities
 from activities.score import ScoreActivities
 from activities.segment import SegmentActivities
+from activities.tool_trials import TrialActivities
 from activities.tools import ToolActivities
 from activities.writing import WritingActivities
 from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
@@ -42,6 +43,7 @@ from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModels
 from cairn.providers.mcp import server_names
+from cairn.providers.sandbox import SandboxInForce
 from cairn.settings import Settings
 from cairn.temporal.executions import ExecutionClient
 
@@ -71,23 +73,25 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     sealer = Sealer.of(deps.settings)
     ledger = Ledger(deps.database, deps.settings.monthly_budget)
     credentials = CredentialHeaders(deps.database, sealer)
-    toolbox = Toolbox(deps.settings, deps.database, known, credentials)
+    sandbox = SandboxInForce(deps.settings)
+    toolbox = Toolbox(deps.settings, deps.database, known, credentials, sandbox)
     tenant_models = TenantModels(deps.database, sealer, models, deps.settings)
     turns = ConversationTurns(TurnMessages(deps.database), tenant_models, ledger)
     tools, agents = ToolActivities(known, toolbox), AgentActivities(models, known, tokens, sealer, ledger, turns)
     client = ExecutionClient(deps.client, deps.settings)
     executions = ExecutionActivities(deps.database, client)
-    resets = ResetActivities(deps.database, client, known)
+    resets = ResetActivities(deps.database, client, toolbox)
     schedules = ScheduleActivities(deps.database, client, deps.settings)
     children = ChildActivities(deps.database, deps.client)
-    requests = RequestActivities(deps.settings, deps.database, client, known)
-    codes, scores = CodeActivities(deps.settings), ScoreActivities(models, ledger)
+    requests = RequestActivities(deps.settings, deps.database, client, toolbox)
+    codes, scores = CodeActivities(sandbox), ScoreActivities(models, ledger)
+    trials = TrialActivities(deps.settings, sandbox)
     inside = {RUN_AGENT.name: agents.run_agent, RUN_CODE.name: codes.run_code, RUN_SCORE.name: scores.run_score}
     return [
         mark_checkpoint,
         SegmentActivities(deps.database, inside).run_segment,
         agents.run_agent,
-        TurnActivities(models, known, history, tokens, ledger, turns).call_model,
+        TurnActivities(models, known, history, tokens, ledger, turns, toolbox).call_model,
         CallActivities(models, toolbox, history, tokens, ledger).speak,
         CallRecords(deps.database).record_call,
         tools.run_tool,
@@ -115,5 +119,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         schedules.look_at_execution,
         DirectCallActivities(tenant_models, tokens, ledger).call_directly,
         WritingActivities(models, _authoring(deps.settings, known), ledger).write_graph,
+        trials.try_tool,
+        trials.describe_mcp_tool,
         BlobActivities(deps.settings, deps.client).collect_blobs,
     ]

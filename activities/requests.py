@@ -19,7 +19,7 @@ from cairn.domain.executions.workflow_side import CLOSED
 from cairn.domain.keys import load_secret
 from cairn.domain.requests import workflow_side
 from cairn.domain.requests.link import make_token
-from cairn.domain.tools import ToolRegistry
+from cairn.domain.tools.authored import Toolbox
 from cairn.observability import get_logger
 from cairn.persistence.session import Database
 from cairn.persistence.tables import RequestRow
@@ -39,14 +39,12 @@ _log = get_logger("cairn.requests")
 class RequestActivities:
     """The activities, over the worker's database and client."""
 
-    def __init__(
-        self, settings: Settings, database: Database, executions: ExecutionClient, tools: ToolRegistry
-    ) -> None:
+    def __init__(self, settings: Settings, database: Database, executions: ExecutionClient, toolbox: Toolbox) -> None:
         """Take what they work with."""
         self.settings = settings
         self.database = database
         self.executions = executions
-        self.schemas = {tool.name: tool.parameters for tool in tools}
+        self.toolbox = toolbox
 
     @activity.defn(name=OPEN_REQUEST.name)
     async def open_request(self, asked: OpenRequest) -> Nothing:
@@ -57,8 +55,9 @@ class RequestActivities:
         """
         if activity.info().workflow_run_id != asked.run_id:
             return Nothing()
+        schema = await self._schema(asked)
         async with self.database.transaction() as session:
-            row = await workflow_side.open_request(session, asked, self.schemas.get(asked.tool or ""))
+            row = await workflow_side.open_request(session, asked, schema)
         if row.status != "pending":
             return Nothing()
         now = await self.executions.describe(asked.temporal_id, asked.run_id)
@@ -69,6 +68,13 @@ class RequestActivities:
         elif row.notify and row.notified_at is None:
             await self._notify(row, row.notify, asked.escalated_to)
         return Nothing()
+
+    async def _schema(self, asked: OpenRequest) -> JsonObject | None:
+        """Return the schema of the arguments of the tool that is to be called."""
+        if asked.tool is None:
+            return None
+        tools = await self.toolbox.registry_for(asked.tenant, asked.live, asked.tool)
+        return tools.get(asked.tool).parameters if asked.tool in tools else None
 
     @activity.defn(name=CLOSE_REQUEST.name)
     async def close_request(self, closed: CloseRequest) -> Nothing:

@@ -25,7 +25,8 @@ from cairn.contracts.resets import (
 )
 from cairn.domain.executions import reset_records
 from cairn.domain.executions.rollbacks import Rollbacks
-from cairn.domain.tools import ToolContext, ToolRegistry
+from cairn.domain.tools import ToolContext
+from cairn.domain.tools.authored import Toolbox
 from cairn.errors import CairnError
 from cairn.persistence.session import Database
 from cairn.temporal.executions import ExecutionClient
@@ -36,11 +37,11 @@ from cairn.temporal.resets import ResetClient
 class ResetActivities:
     """The activities, over the worker's database, client and tools."""
 
-    def __init__(self, database: Database, executions: ExecutionClient, tools: ToolRegistry) -> None:
+    def __init__(self, database: Database, executions: ExecutionClient, toolbox: Toolbox) -> None:
         """Take what they work with."""
         self.database = database
         self.executions = executions
-        self.tools = tools
+        self.toolbox = toolbox
         self.resets = ResetClient(executions)
         self.rollbacks = Rollbacks(database, executions)
 
@@ -60,7 +61,9 @@ class ResetActivities:
             undone = await reset_records.was_undone(session, call.request, call.undo)
         if not undone:
             async with heartbeating():
-                await run_tool(self.tools, call.undo.tool, call.undo.arguments, _context(call))
+                request, tool = call.request, call.undo.tool
+                tools = await self.toolbox.registry_for(request.tenant, request.live, tool)
+                await run_tool(tools, tool, call.undo.arguments, _context(call))
         async with self.database.transaction() as session:
             return await reset_records.note_compensation(session, call.request, call.undo)
 

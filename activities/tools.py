@@ -30,6 +30,7 @@ def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext
         lineage=call.lineage,
         attempt=activity.info().attempt,
         given=call.data.get("given"),
+        approved=bool(call.data.get("approved")),
     )
 
 
@@ -52,14 +53,9 @@ class ToolActivities:
         guard(call)
         async with heartbeating():
             arguments: JsonObject = call.data.get("arguments") or {}
-            tools = await self._with(call, str(call.data["tool"]))
+            name = str(call.data["tool"])
+            tools = await self._toolbox.registry_for(call.tenant, call.live, name) if self._toolbox else self._tools
             return NodeResult(value=await run_tool(tools, call.data["tool"], arguments, tool_context(call)))
-
-    async def _with(self, call: NodeCall, name: str) -> ToolRegistry:
-        if self._toolbox is None or name in self._tools.names():
-            return self._tools
-        found = await self._toolbox.find(call.tenant, call.live, name)
-        return found if found.names() else self._tools
 
 
 async def run_tool(tools: ToolRegistry, name: str, arguments: JsonObject, context: ToolContext) -> Json:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from api.agentflow.conventions import AGENTFLOW
 from api.agentflow.routes import (
+    agent_tools,
     agents,
     approvals,
     cancellation,
@@ -123,6 +124,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
                     chat.router,
                     conversations.router,
                     cancellation.router,
+                    agent_tools.router,
                     approvals.router,
                     questions.router,
                     hooks.router,

@@ -7,10 +7,13 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.kit.context import Context
-from api.kit.deps import Executions
+from api.kit.deps import Agents, Executions
 from api.kit.unit_of_work import Unit
+from cairn.domain.agents.tool_authoring import ToolAuthoring
+from cairn.domain.agents.tool_runs import ToolRuns
+from cairn.domain.agents.tools import AgentTools
 from cairn.domain.chat import ChatService
-from cairn.domain.chat.runs import Runs
+from cairn.domain.chat.runs import Runs as TurnRuns
 from cairn.domain.conversations import ConversationService
 from cairn.domain.conversations.summaries import Summaries
 from cairn.domain.llm import LlmConfigService
@@ -20,7 +23,10 @@ from cairn.domain.principal import Principal
 from cairn.domain.prompt_blocks import BlockRenderer, PromptBlockService, RenderCache
 from cairn.domain.skills import SkillLibrary
 from cairn.domain.tools.authored import ToolService
+from cairn.domain.tools.authored.drafts import ToolDrafts
+from cairn.domain.tools.authored.writing import ToolWriter
 from cairn.temporal.direct_calls import DirectCallClient
+from cairn.temporal.tool_trials import ToolTrialClient
 
 
 async def prompt_block_service(request: Request, unit: Unit) -> PromptBlockService:
@@ -75,12 +81,12 @@ async def chat_service(executions: Executions, conversations: Conversations, con
 Chat = Annotated[ChatService, Depends(chat_service)]
 
 
-async def conversation_runs(executions: Executions, conversations: Conversations) -> Runs:
+async def conversation_runs(executions: Executions, conversations: Conversations) -> TurnRuns:
     """Return the turns of the caller's conversations as executions."""
-    return Runs(executions, conversations)
+    return TurnRuns(executions, conversations)
 
 
-ConversationRuns = Annotated[Runs, Depends(conversation_runs)]
+ConversationRuns = Annotated[TurnRuns, Depends(conversation_runs)]
 
 
 async def direct_calls(request: Request, configs: LlmConfigs) -> DirectCalls:
@@ -107,3 +113,29 @@ async def llm_suggestions(calls: DirectLlmCalls) -> Suggestions:
 
 
 LlmSuggestions = Annotated[Suggestions, Depends(llm_suggestions)]
+
+
+async def agent_tools(request: Request, agents: Agents, unit: Unit) -> AgentTools:
+    """Return the tools of the caller's agents."""
+    caller: Principal = request.state.principal
+    return AgentTools(agents, ToolDrafts(unit.session, caller.scope, caller.author))
+
+
+ToolsOfAgents = Annotated[AgentTools, Depends(agent_tools)]
+
+
+async def tool_authoring(request: Request, tools: ToolsOfAgents, calls: DirectLlmCalls) -> ToolAuthoring:
+    """Return what makes tools for them."""
+    context: Context = request.app.state.context
+    return ToolAuthoring(tools, ToolTrialClient(context.temporal.client, context.settings), ToolWriter(calls))
+
+
+Authoring = Annotated[ToolAuthoring, Depends(tool_authoring)]
+
+
+async def tool_runs(tools: ToolsOfAgents, executions: Executions) -> ToolRuns:
+    """Return what runs them by themselves."""
+    return ToolRuns(tools, executions)
+
+
+Runs = Annotated[ToolRuns, Depends(tool_runs)]

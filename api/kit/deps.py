@@ -65,7 +65,8 @@ async def agent_service(request: Request, graphs: Annotated[GraphService, Depend
     """Return the caller's agents."""
     caller: Principal = request.state.principal
     context: Context = request.app.state.context
-    return AgentService(graphs, context.tools, context.settings.default_model, caller.author)
+    tools = ToolService(graphs.session, caller.scope, caller.author, context.tools)
+    return AgentService(graphs, tools, context.settings.default_model, caller.author)
 
 
 async def agent_removal(

@@ -15,7 +15,9 @@ from cairn.graph.expressions import ITEM_NAMES, SCOPE_NAMES, ExpressionError, co
 from cairn.graph.issues import Kind, issue, shape_issues
 from cairn.graph.model import Definition, GraphIssue, Node, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
+from cairn.graph.nodes.agent import AgentData
 from cairn.graph.nodes.map import MapData
+from cairn.graph.nodes.tool import ToolData
 from cairn.graph.nodes.voice import START_CALL, AgentNodeData
 from cairn.graph.reducers import ReducerError, reduce
 from cairn.graph.schema import check_schema, validate_json
@@ -42,12 +44,14 @@ class ValidationContext:
 
     Attributes:
         known_tools: names of the tools that workers have.
+        guarded_tools: names of those that may only be called when a person has approved it.
         known_mcp_servers: names of the MCP servers that are configured; others give a warning.
         known_tool_uuids: ids of an author's own tools.
         known_document_uuids: ids of an author's documents.
     """
 
     known_tools: frozenset[str] | None = None
+    guarded_tools: frozenset[str] = frozenset()
     known_mcp_servers: frozenset[str] | None = None
     known_tool_uuids: frozenset[str] | None = None
     known_document_uuids: frozenset[str] | None = None
@@ -137,7 +141,7 @@ class _Validation:
         for path, source in kind.texts(data):
             yield from self._text("node", node_id, f"data.{path}", source)
         for path, name in kind.tools(data):
-            yield from _known(node_id, f"data.{path}", "tool", [name], self.context.known_tools)
+            yield from self._tool(node_id, f"data.{path}", name, asks=_asks(data, name))
         for path, name in kind.mcp_servers(data):
             # Servers are configured for workers, and perhaps not here.
             for found in _known(node_id, f"data.{path}", "MCP server", [name], self.context.known_mcp_servers):
@@ -154,6 +158,12 @@ class _Validation:
             if schema is not None:
                 yield from _schema("node", node_id, f"data.{field}", schema)
 
+    def _tool(self, node_id: str, field: str, name: str, *, asks: bool) -> Iterator[GraphIssue]:
+        yield from _known(node_id, field, "tool", [name], self.context.known_tools)
+        if name in self.context.guarded_tools and not asks:
+            message = f"A person has to approve calls of '{name}': the node has to ask for it by require_approval"
+            yield issue("node", node_id, field, message)
+
     def _body(self, definition: Definition) -> Iterator[GraphIssue]:
         """Check an inline definition; the limits on expressions and texts hold for the whole graph."""
         inner = _Validation(definition, self.context, self.nesting + 1)
@@ -169,6 +179,9 @@ class _Validation:
             yield issue("node", node_id, "data.compensate", message)
         tool = data.compensate.tool
         yield from _known(node_id, "data.compensate.tool", "tool", [tool], self.context.known_tools)
+        if tool in self.context.guarded_tools:
+            message = f"A person has to approve calls of '{tool}', and nobody is asked when something is undone"
+            yield issue("node", node_id, "data.compensate.tool", message)
         for key, source in data.compensate.arguments.items():
             if isinstance(source, str):
                 field = f"data.compensate.arguments.{key}"
@@ -213,6 +226,13 @@ class _Validation:
             compile_text(source)
         except TemplateError as error:
             yield issue(kind, subject, field, f"Text is not valid: {error}")
+
+
+def _asks(data: NodeData, tool: str) -> bool:
+    """Whether a node asks people before it calls a tool."""
+    if isinstance(data, AgentData):
+        return tool in data.require_approval
+    return isinstance(data, ToolData) and data.require_approval
 
 
 def _has_more_values(value: Json, most: int) -> bool:

@@ -6,9 +6,10 @@ import pytest
 from calls import fail, node_call, run
 
 from activities.code import CodeActivities
+from cairn.providers.sandbox import SandboxInForce
 from cairn.settings import Settings
 
-ACTIVITY = CodeActivities(Settings()).run_code
+ACTIVITY = CodeActivities(SandboxInForce(Settings())).run_code
 
 
 async def value(code: str, **data: Any) -> Any:
@@ -60,7 +61,7 @@ async def test_code_that_does_not_end_is_a_timeout_before_the_attempts_own() -> 
 
 async def test_a_sandbox_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    activity = CodeActivities(Settings(sandbox="eryx")).run_code
+    activity = CodeActivities(SandboxInForce(Settings(sandbox="eryx"))).run_code
     error = await fail(activity, node_call(code="def run(input, state): return 1"))
     assert (error.type, error.non_retryable) == ("sandbox_missing", True)
     assert "CAIRN_SANDBOX" in error.message

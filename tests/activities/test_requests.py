@@ -23,12 +23,20 @@ from temporalio.testing import ActivityEnvironment
 
 from activities.requests import RequestActivities
 from cairn.contracts.requests import CloseRequest, OpenRequest
+from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.keys import load_secret
 from cairn.domain.requests.link import read_token
+from cairn.domain.tools.authored import Toolbox
 from cairn.domain.tools.registry import load_tools
 from cairn.persistence.tables import RequestRow
+from cairn.settings import Settings
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def toolbox(cairn: Cairn, settings: Settings) -> Toolbox:
+    credentials = CredentialHeaders(cairn.database, Sealer.of(settings))
+    return Toolbox(settings, cairn.database, load_tools(settings), credentials)
 
 
 class Listener:
@@ -77,12 +85,13 @@ class Asking:
         environment = ActivityEnvironment()
         environment.info = dataclasses.replace(environment.info, workflow_run_id=run_id or self.run_id, attempt=attempt)
         changed = self.cairn.settings.model_copy(update=settings or {})
-        activities = RequestActivities(changed, self.cairn.database, self.cairn.temporal, load_tools(changed))
+        activities = RequestActivities(changed, self.cairn.database, self.cairn.temporal, toolbox(self.cairn, changed))
         await environment.run(activities.open_request, self.request(**more))
 
     async def close(self, attempt: int = 1, **more: Any) -> None:
+        settings = self.cairn.settings
         activities = RequestActivities(
-            self.cairn.settings, self.cairn.database, self.cairn.temporal, load_tools(self.cairn.settings)
+            settings, self.cairn.database, self.cairn.temporal, toolbox(self.cairn, settings)
         )
         closed = CloseRequest(request_id=self.request_id, tenant="acme", **more)
         environment = ActivityEnvironment()

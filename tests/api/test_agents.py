@@ -32,7 +32,7 @@ WHOLE: JsonObject = {
     "knowledge_bases": ["kb_1"],
     "memory": {"enabled": True, "scopes": ["user", "agent"]},
     "approval_defaults": {"enabled": True, "timeout_seconds": 60},
-    "approvals": {"echo": {"enabled": False}},
+    "approvals": {"echo": {"enabled": False, "timeout_seconds": 60, "approvers": ["ann"]}},
     "metadata": {"team": {"name": "a", "size": 3}},
     "colour": "ignored",
 }

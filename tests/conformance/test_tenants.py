@@ -25,7 +25,7 @@ pytestmark = [
 
 NO_TENANTS = {
     "/api/v1/node-types/{name}": "kinds of nodes are the product's",
-    "/api/v1/approvals/tools/{tool_id}/stats": "tools are the installation's; the figures are the caller's own",
+    "/api/v1/approvals/tools/{tool_id}/stats": "tenants may have tools of one name; the figures are the caller's own",
     "/api/v1/skills/{skill_name}": "skills are the installation's",
     "/api/v1/skills/{skill_name}/content": "skills are the installation's",
 }
@@ -71,8 +71,8 @@ class Things:
         self.secrets = {"theirs", "of theirs", "Theirs?"}
 
     async def _agents(self) -> dict[str, list[str]]:
-        parent = (await self.owner.http.post("/api/v1/agents", json={"name": "theirs"})).json()
         body = {"name": "theirs", "tools": ["echo"]}
+        parent = (await self.owner.http.post("/api/v1/agents", json=body)).json()
         below = (await self.owner.http.post(f"/api/v1/agent/{parent['id']}/subagents", json=body)).json()
         return {"agent_id": [parent["id"]], "subagent_id": [below["id"]], "tool": ["echo"]}
 

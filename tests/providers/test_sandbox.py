@@ -18,7 +18,16 @@ import psutil
 import pytest
 from installation import until
 
-from cairn.providers.sandbox import CodeFailure, Program, Sandbox, SandboxMissing, find_problem, open_sandbox
+from cairn.providers.sandbox import (
+    STDOUT_LIMIT,
+    CodeFailure,
+    Observed,
+    Program,
+    Sandbox,
+    SandboxMissing,
+    find_problem,
+    open_sandbox,
+)
 from cairn.providers.sandbox.registry import default_sandbox
 from cairn.settings import Settings
 
@@ -34,7 +43,7 @@ async def sandbox(request: pytest.FixtureRequest) -> Sandbox:
 
 
 async def run(sandbox: Sandbox, code: str, *, seconds: float = LONG, **arguments: Any) -> Any:
-    program = Program(code, {"text": "grüß", "n": 3}, {"seen": [1]}, arguments)
+    program = Program(code, [{"text": "grüß", "n": 3}, {"seen": [1]}], arguments)
     return json.loads(await sandbox.run(program, seconds))
 
 
@@ -244,7 +253,7 @@ async def test_code_does_not_outlive_a_killed_worker(name: str) -> None:
         import asyncio
         from cairn.providers.sandbox import Program, open_sandbox
         from cairn.settings import Settings
-        program = Program("def run(input, state):\\n    while True: pass", None, {{}}, {{}})
+        program = Program("def run(input, state):\\n    while True: pass", [None, {{}}], {{}})
         asyncio.run(open_sandbox(Settings(sandbox={name!r})).run(program, 100))
     """)
     process = await asyncio.to_thread(subprocess.Popen, [sys.executable, "-c", worker])
@@ -261,3 +270,29 @@ async def test_code_does_not_outlive_a_killed_worker(name: str) -> None:
 async def test_many_run_side_by_side(sandbox: Sandbox) -> None:
     code = "def run(input, state, i): return i"
     assert await asyncio.gather(*(run(sandbox, code, i=i) for i in range(12))) == list(range(12))
+
+
+async def test_what_code_prints_is_seen_whether_it_comes_to_a_result_or_not(sandbox: Sandbox) -> None:
+    for code in (
+        "print('grüß', 1)\ndef run(): return print('two')",
+        "def run():\n    print('grüß 1\\ntwo')\n    1 / 0",
+    ):
+        observed = Observed()
+        with contextlib.suppress(CodeFailure):
+            await sandbox.run(Program(code, [], {}), LONG, observed)
+        assert observed.stdout == "grüß 1\ntwo\n"
+        assert observed.memory_bytes is None or observed.memory_bytes > 0
+
+
+async def test_of_what_code_prints_a_part_is_kept(sandbox: Sandbox) -> None:
+    observed = Observed()
+    code = "def run():\n    for i in range(300):\n        print('x' * 1000)\n    return 1"
+    assert await sandbox.run(Program(code, [], {}), LONG, observed) == "1"
+    assert len(observed.stdout) == STDOUT_LIMIT
+
+
+async def test_what_prints_without_end_is_stopped(sandbox: Sandbox) -> None:
+    observed = Observed()
+    with pytest.raises(CodeFailure):
+        await sandbox.run(Program("def run():\n    while True: print('x' * 1000)", [], {}), 3 * SHORT, observed)
+    assert len(observed.stdout) <= STDOUT_LIMIT

@@ -1,7 +1,7 @@
-"""Histories of work that a request waits for (``WriteGraph``, ``DirectCall``): workflow code has to replay them all.
+"""Histories of work that a request waits for (``WriteGraph``, ``DirectCall``, dry runs): workflow code replays all.
 
-``pytest tests/api/test_templates.py tests/api/test_llm.py --record-histories -m history`` writes them to the folder
-``next``.
+``pytest tests/api/test_templates.py tests/api/test_llm.py tests/api/test_tool_trials.py --record-histories -m history``
+writes them to the folder ``next``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,11 @@ from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from workflows.registry import WORKFLOWS
 
 HISTORIES = Path(__file__).parent.parent / "histories"
-KINDS = {"writings": {"repaired", "failed"}, "direct_calls": {"answered", "failed"}}
+KINDS = {
+    "writings": {"repaired", "failed"},
+    "direct_calls": {"answered", "failed"},
+    "tool_trials": {"tried", "described"},
+}
 """What there is to be at least, by folder."""
 STORED = [file for kind in KINDS for file in sorted(HISTORIES.glob(f"*/{kind}/*.json"))]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Query
 
 from api.agentflow.conventions import Error
 from api.agentflow.schemas.requests import (
@@ -19,7 +19,7 @@ from api.agentflow.schemas.requests import (
     ToolStatistics,
 )
 from api.kit.auth import may
-from api.kit.deps import ApprovalFigures, Requests
+from api.kit.deps import Agents, ApprovalFigures, Requests
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -55,9 +55,9 @@ async def get_approval_dashboard(figures: ApprovalFigures) -> Dashboard:
 
 
 @router.get("/tools/{tool_id}/stats", response_model=ToolStatistics, dependencies=[READ])
-async def get_tool_approval_stats(tool_id: str, figures: ApprovalFigures, request: Request) -> model.ToolStatistics:
+async def get_tool_approval_stats(tool_id: str, figures: ApprovalFigures, agents: Agents) -> model.ToolStatistics:
     """Say how the approvals of a tool ended."""
-    return await figures.of_tool(tool_id, request.app.state.context.validation.known_tools)
+    return await figures.of_tool(tool_id, await agents.tools.callable([tool_id]))
 
 
 @router.post("/cleanup-expired", dependencies=[WRITE])

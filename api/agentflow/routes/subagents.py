@@ -9,17 +9,15 @@ from api.agentflow.routes.agents import BUSY, READ, STALE, TAGGED, WRITE, Force,
 from api.agentflow.schemas.agents import (
     Agent,
     AgentConfiguration,
-    AgentTool,
-    AgentToolList,
     AssignTool,
     CreateAgent,
     SubagentList,
     UpdateAgent,
 )
+from api.agentflow.schemas.tools import AllTools, Tool
 from api.kit.deps import Agents, AgentsToRemove
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
-from cairn.domain.agents import model
 
 router = APIRouter(prefix="/api/v1/agent/{agent_id}/subagents", tags=["sub-agents"], route_class=SurfaceRoute)
 
@@ -71,21 +69,20 @@ async def delete_subagent(agent_id: str, subagent_id: str, agents: AgentsToRemov
 
 
 @router.get("/{subagent_id}/tools", dependencies=[READ])
-async def list_subagent_tools(agent_id: str, subagent_id: str, agents: Agents) -> AgentToolList:
+async def list_subagent_tools(agent_id: str, subagent_id: str, agents: Agents) -> AllTools:
     """List the tools of a sub-agent, all at once: an agent has 128 at most."""
-    return AgentToolList.of(await agents.tools_of(agent_id, subagent_id))
+    return AllTools.of(await agents.tools_of(agent_id, subagent_id))
 
 
 @router.post(
     "/{subagent_id}/tools",
     status_code=201,
-    response_model=AgentTool,
     dependencies=[WRITE],
     responses={409: {"model": Error, "description": "It has the tool already."}},
 )
-async def assign_subagent_tool(agent_id: str, subagent_id: str, body: AssignTool, agents: Agents) -> model.AgentTool:
+async def assign_subagent_tool(agent_id: str, subagent_id: str, body: AssignTool, agents: Agents) -> Tool:
     """Give a tool to a sub-agent."""
-    return await agents.assign_tool(agent_id, subagent_id, body.tool, body.require_approval)
+    return Tool.of(await agents.assign_tool(agent_id, subagent_id, body.tool, body.require_approval))
 
 
 @router.delete("/{subagent_id}/tools/{tool}", status_code=204, dependencies=[WRITE])
@@ -95,6 +92,6 @@ async def remove_subagent_tool(agent_id: str, subagent_id: str, tool: str, agent
 
 
 @router.get("/{subagent_id}/available-tools", dependencies=[READ])
-async def list_available_tools(agent_id: str, subagent_id: str, agents: Agents) -> AgentToolList:
+async def list_available_tools(agent_id: str, subagent_id: str, agents: Agents) -> AllTools:
     """List the tools of the agent that the sub-agent has not."""
-    return AgentToolList.of(await agents.available_tools(agent_id, subagent_id))
+    return AllTools.of(await agents.available_tools(agent_id, subagent_id))

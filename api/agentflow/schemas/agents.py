@@ -221,29 +221,6 @@ class AgentStatistics(BaseModel):
     )
 
 
-class AgentTool(BaseModel):
-    """A tool that an agent has, or may be given."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    description: str | None = Field(description="Null for a tool that the installation has no more.")
-    args_schema: JsonObject | None = Field(description="JSON Schema of its arguments.")
-    require_approval: bool = Field(description="A person has to approve its calls.")
-
-
-class AgentToolList(BaseModel):
-    """Tools, in the order in which they were assigned."""
-
-    tools: list[AgentTool]
-    total: int
-
-    @classmethod
-    def of(cls, tools: list[model.AgentTool]) -> AgentToolList:
-        """Make it of what the domain found."""
-        return cls(tools=[AgentTool.model_validate(each) for each in tools], total=len(tools))
-
-
 class AssignTool(Body):
     """A tool for a sub-agent."""
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.agents.config import AgentConfig, invalid
+from cairn.domain.tools.authored import ToolSpec
 from cairn.graph.model import GraphIssue
 from cairn.graph.validate import is_valid
 
@@ -24,12 +25,22 @@ _INPUT: JsonObject = {
 _CONVERSATION = "has(input.conversation) ? input.conversation : null"
 
 
-def definition_of(config: AgentConfig) -> JsonObject:
+_TIMEOUT = 300
+"""Seconds of an agent's model call or tool call, unless a tool of it may take longer."""
+_GRACE = 30
+
+
+def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = None) -> JsonObject:
     """Return the definition of the graph that does what a configuration says.
 
     Its input is ``{"message": …}``, with the turn of a ``conversation`` that it belongs to, if any; its output
     ``{"content": …}``.
+
+    Args:
+        config: the configuration.
+        specs: what is said of those of its tools that authors have made, by name.
     """
+    specs = specs or {}
     data: JsonObject = {
         "name": config.name,
         "prompt": "{{ input.message }}",
@@ -41,9 +52,12 @@ def definition_of(config: AgentConfig) -> JsonObject:
         "max_cost": config.max_cost,
         "conversation": _CONVERSATION,
     }
-    if config.need_approval:
-        data["require_approval"] = list(config.need_approval)
+    if longest := max((spec.execution_timeout + _GRACE for spec in specs.values()), default=0):
+        data |= {"timeout": longest} if longest > _TIMEOUT else {}
+    if asked := config.need_approval([name for name, spec in specs.items() if spec.require_approval]):
+        data["require_approval"] = list(asked)
         data["approval_timeout"] = config.approval_defaults.timeout_seconds
+        data |= _of_single_tools(config, asked)
     definition: JsonObject = {
         "nodes": [
             _node("start", "start", 0, {"name": "Message"}),
@@ -58,6 +72,15 @@ def definition_of(config: AgentConfig) -> JsonObject:
         data["system"] = "{{ state.instructions }}"
         definition["state"] = {"instructions": {"default": config.instructions}}
     return definition
+
+
+def _of_single_tools(config: AgentConfig, asked: Sequence[str]) -> JsonObject:
+    """Return who approves calls of single tools, and in what time; a member only where something is said."""
+    said = {tool: config.approvals[tool] for tool in asked if tool in config.approvals}
+    timeouts = {tool: each.timeout_seconds for tool, each in said.items() if each.timeout_seconds is not None}
+    approvers = {tool: each.approvers for tool, each in said.items() if each.approvers}
+    members: JsonObject = {"approval_timeouts": timeouts, "approvers": approvers}
+    return {name: value for name, value in members.items() if value}
 
 
 def refuse(issues: Sequence[GraphIssue]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Collection, Hashable, Sequence
 from typing import Annotated, Literal, TypeAlias, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -61,11 +61,13 @@ class Memory(BaseModel):
 
 
 class ToolApproval(BaseModel):
-    """Whether a person has to approve the calls of one tool."""
+    """Whether a person has to approve the calls of one tool, and who."""
 
     model_config = ConfigDict(strict=True)
 
     enabled: bool
+    timeout_seconds: Seconds | None = Field(default=None, description="Null: as of `approval_defaults`.")
+    approvers: References = Field(default_factory=list, description="Ids of users; empty: anyone of the tenant.")
 
 
 class ApprovalDefaults(BaseModel):
@@ -109,11 +111,20 @@ class AgentConfig(BaseModel):
     approvals: Approvals = Field(default_factory=dict, description=_APPROVALS)
     metadata: Metadata = Field(default_factory=dict, description="The author's own; 16 KiB at most.")
 
-    @property
-    def need_approval(self) -> Sequence[str]:
-        """The tools whose calls a person has to approve."""
+    def need_approval(self, guarded: Collection[str] = ()) -> Sequence[str]:
+        """Return the tools whose calls a person has to approve.
+
+        Args:
+            guarded: those of which their authors say so, for all agents.
+        """
         default = self.approval_defaults
-        return [tool for tool in self.tools if self.approvals.get(tool, default).enabled]
+        return [tool for tool in self.tools if tool in guarded or self.approvals.get(tool, default).enabled]
+
+    def approval_of(self, tool: str, enabled: bool) -> ToolApproval:
+        """Return how calls of a tool are approved, by what is said of it and of all."""
+        said = self.approvals.get(tool) or ToolApproval(enabled=enabled)
+        seconds = said.timeout_seconds or self.approval_defaults.timeout_seconds
+        return ToolApproval(enabled=enabled, timeout_seconds=seconds, approvers=said.approvers)
 
 
 COLUMNS = ("name", "description", "category", "status", "model")

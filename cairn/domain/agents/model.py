@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 from cairn.contracts.json import JsonObject
-from cairn.domain.agents.config import AgentConfig, Status
+from cairn.domain.agents.config import AgentConfig, Status, ToolApproval
+from cairn.domain.tools.authored import AuthoredTool, ToolSpec
+from cairn.domain.tools.authored.drafts import ToolDraft
+
+ToolKind = Literal["python", "http", "mcp", "builtin"]
+ToolStatus = Literal["active", "draft", "missing"]
 
 MAX_DEPTH = 5
 """Levels of sub-agents below an agent."""
@@ -83,14 +89,74 @@ class AgentTool:
     """A tool that an agent has, or may be given.
 
     Attributes:
-        description: None, as ``args_schema``, of a tool that the installation does not have any more.
-        require_approval: a person has to approve its calls.
+        name: by which it is called.
+        known: None of a tool that there is not any more, and of a draft.
+        approval: how its calls are approved.
+        draft: what it is, as long as it is one.
     """
 
     name: str
-    description: str | None
-    args_schema: JsonObject | None
-    require_approval: bool
+    known: AuthoredTool | None
+    approval: ToolApproval
+    draft: ToolDraft | None = None
+
+    @classmethod
+    def of_draft(cls, draft: ToolDraft) -> AgentTool:
+        """Make it of a draft."""
+        return cls(draft.spec.name, None, ToolApproval(enabled=draft.spec.require_approval), draft)
+
+    @property
+    def spec(self) -> ToolSpec | None:
+        """What its author says of it; None of a tool of the installation."""
+        if self.draft is not None:
+            return self.draft.spec
+        return self.known.spec if self.known is not None else None
+
+    @property
+    def status(self) -> ToolStatus:
+        """Whether it can be called."""
+        if self.draft is not None:
+            return "draft"
+        return "missing" if self.known is None else "active"
+
+    @property
+    def kind(self) -> ToolKind | None:
+        """What it is."""
+        if self.spec is not None:
+            return self.spec.kind
+        return None if self.known is None else "builtin"
+
+    @property
+    def description(self) -> str | None:
+        """What a model is told that it does."""
+        if self.spec is not None:
+            return self.spec.description
+        return None if self.known is None else self.known.description
+
+    @property
+    def args_schema(self) -> JsonObject | None:
+        """The schema of its arguments."""
+        if self.spec is not None:
+            return self.spec.args_schema
+        return None if self.known is None else self.known.definition["config"]["parameters"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFilter:
+    """Which tools of an agent a list shows; all given conditions hold.
+
+    Attributes:
+        status: drafts, or all others.
+    """
+
+    status: Literal["active", "draft"] = "active"
+    kind: ToolKind | None = None
+    tag: str | None = None
+
+    def takes(self, tool: AgentTool) -> bool:
+        """Whether a tool is shown; its status is asked for before."""
+        tags = tool.spec.tags if tool.spec is not None else []
+        return self.kind in (None, tool.kind) and (self.tag is None or self.tag in tags)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from cairn.domain.agents.model import (
     AgentWorkflow,
 )
 from cairn.domain.agents.rows import children_of, find_agent, find_subagent
-from cairn.domain.tools.registry import ToolRegistry
+from cairn.domain.tools.authored import AuthoredTool, ToolService
 from cairn.persistence.paging import Page
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import AgentRow, ExecutionRow, GraphVersionRow, SubagentRow
@@ -38,12 +38,12 @@ class AgentReader:
     Everything that names an agent raises ``NotFound`` for one that the scope does not have.
     """
 
-    def __init__(self, session: AsyncSession, scope: Scope, tools: ToolRegistry, default_model: str) -> None:
+    def __init__(self, session: AsyncSession, scope: Scope, tools: ToolService, default_model: str) -> None:
         """Take the session, whose agents, the tools there are, and the model of agents that name none."""
         self.session = session
         self.scope = scope
         self.rows = Repository(session, AgentRow)
-        self._tools = {tool.name: tool for tool in tools}
+        self.tools = tools
         self._default_model = default_model
 
     async def get(self, agent: str) -> Agent:
@@ -79,13 +79,13 @@ class AgentReader:
             NotFound: the agent has no such sub-agent.
         """
         config = (await self.get_subagent(agent, subagent)).config
-        return [self.tool(each, config) for each in config.tools]
+        return await self.shown_tools(config.tools, config)
 
     async def available_tools(self, agent: str, subagent: str) -> builtins.list[AgentTool]:
         """Return the tools of an agent that a sub-agent of it has not; raises as :meth:`tools_of`."""
         parent, child = await find_subagent(self.session, self.scope, agent, subagent)
         config, assigned = await self.config_of(parent), (await self.config_of(child)).tools
-        return [self.tool(each, config) for each in config.tools if each not in assigned]
+        return await self.shown_tools([each for each in config.tools if each not in assigned], config)
 
     async def statistics(self) -> AgentStatistics:
         """Return figures over all agents."""
@@ -146,15 +146,19 @@ class AgentReader:
         found = {each.id: each for each in await self.rows.all(self.scope, col(AgentRow.id).in_(ids))}
         return [found[each] for each in ids]
 
-    def tool(self, name: str, config: AgentConfig) -> AgentTool:
-        """Return a tool that a configuration names."""
-        known = self._tools.get(name)
-        return AgentTool(
-            name=name,
-            description=known.description if known else None,
-            args_schema=known.parameters if known else None,
-            require_approval=name in config.need_approval,
-        )
+    async def shown_tools(self, names: builtins.list[str], config: AgentConfig) -> builtins.list[AgentTool]:
+        """Return tools that a configuration names."""
+        registry = self.tools.registry
+        known = await self.tools.named([name for name in names if name not in registry])
+        known |= {name: AuthoredTool.native(registry.get(name)) for name in names if name in registry}
+        guarded = [name for name, tool in known.items() if tool.spec is not None and tool.spec.require_approval]
+        asked = config.need_approval(guarded)
+        return [AgentTool(name, known.get(name), config.approval_of(name, name in asked)) for name in names]
+
+    async def having(self, tool: str) -> builtins.list[AgentRow]:
+        """Return the rows of the agents that have a tool."""
+        rows = await self.rows.all(self.scope, order=(col(AgentRow.id),))
+        return [row for row in rows if tool in row.config["tools"]]
 
     async def _page(
         self, conditions: Iterable[ColumnElement[bool]], page: int, page_size: int, anchor: int | None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Collection, Sequence
+
 from cairn.contracts.json import JsonObject, merge_patch
 from cairn.domain.agents.compiled import definition_of, refuse
 from cairn.domain.agents.config import COLUMNS, AgentConfig, invalid, read_config
@@ -10,7 +13,7 @@ from cairn.domain.agents.model import Agent, AgentTool
 from cairn.domain.agents.reading import AgentReader
 from cairn.domain.agents.rows import find_agent, find_subagent
 from cairn.domain.graphs.service import GraphService
-from cairn.domain.tools.registry import ToolRegistry
+from cairn.domain.tools.authored import ToolService, ToolSpec
 from cairn.errors import Conflict, FieldError, InvalidInput, NotFound
 from cairn.persistence.tables import AgentRow
 from cairn.persistence.types import utc_now
@@ -26,7 +29,7 @@ class AgentService(AgentReader):
     Each change of what an agent does publishes a version of its graph; executions that run stay at theirs.
     """
 
-    def __init__(self, graphs: GraphService, tools: ToolRegistry, default_model: str, author: str | None) -> None:
+    def __init__(self, graphs: GraphService, tools: ToolService, default_model: str, author: str | None) -> None:
         """Take the graphs, in whose session and scope it works, the tools there are, the default model, who writes."""
         super().__init__(graphs.session, graphs.scope, tools, default_model)
         self.graphs = graphs
@@ -105,14 +108,14 @@ class AgentService(AgentReader):
             Conflict: the sub-agent has it already.
         """
         row = await self._locked(agent, subagent)
-        if tool not in self._tools:
+        if await self._unknown([tool]):
             raise InvalidInput("There is no such tool.", errors=[FieldError("/tool", _unknown(tool))])
         tools = (await self.config_of(row)).tools
         if tool in tools:
             raise Conflict(f"The sub-agent has the tool {tool!r} already.", code="tool_assigned")
         approval = {} if require_approval is None else {tool: {"enabled": require_approval}}
         changed = await self._apply(row, {"tools": [*tools, tool], "approvals": approval})
-        return self.tool(tool, changed.config)
+        return (await self.shown_tools([tool], changed.config))[0]
 
     async def remove_tool(self, agent: str, subagent: str, tool: str) -> None:
         """Take a tool from a sub-agent.
@@ -127,15 +130,26 @@ class AgentService(AgentReader):
         left = [each for each in tools if each != tool]
         await self._apply(row, {"tools": left, "approvals": {tool: None}})
 
+    async def recompile(self, tool: str) -> None:
+        """Publish anew the graphs of the agents that have a tool, where what is said of it changes them.
+
+        An agent whose graph cannot be published as it is, for want of another tool, stays with the one that it has: a
+        call that nobody has approved is refused by the tool itself.
+        """
+        for row in await self.having(tool):
+            with contextlib.suppress(InvalidInput):
+                async with self.session.begin_nested():
+                    await self._publish(row, await self.config_of(row))
+
     async def _locked(self, agent: str, subagent: str | None) -> AgentRow:
         if subagent is None:
             return await find_agent(self.session, self.scope, agent, lock=True)
         return (await find_subagent(self.session, self.scope, agent, subagent, lock=True))[1]
 
     async def _make(self, config: AgentConfig, parent: AgentRow | None = None) -> AgentRow:
-        self._check(config, AgentConfig(name=config.name))
+        await self._check(config, AgentConfig(name=config.name))
         subagents = await self.hierarchy.named(config.subagents)
-        graph = await self.graphs.create(config.name, definition_of(config))
+        graph = await self.graphs.create(config.name, definition_of(config, await self._specs(config)))
         refuse(graph.issues)
         if config.status == "archived":
             await self.graphs.set_status(graph.id, config.status)
@@ -157,7 +171,7 @@ class AgentService(AgentReader):
         before = await self.config_of(row)
         after = read_config(merge_patch(before.model_dump(), patch))
         if after != before:
-            self._check(after, before)
+            await self._check(after, before)
             if after.subagents != before.subagents:
                 await self.hierarchy.assign(row, await self.hierarchy.named(after.subagents))
             await self._publish(row, after)
@@ -166,13 +180,20 @@ class AgentService(AgentReader):
             self._touch(row)
         return await self.shown(row)
 
-    def _check(self, config: AgentConfig, before: AgentConfig) -> None:
+    async def _unknown(self, tools: Sequence[str]) -> Collection[str]:
+        """Return which of some names are no tools."""
+        others = {tool for tool in tools if tool not in self.tools.registry}
+        return others - (await self.tools.named(others)).keys() if others else ()
+
+    async def _specs(self, config: AgentConfig) -> dict[str, ToolSpec]:
+        """Return what is said of those of the tools that authors have made."""
+        found = await self.tools.named([tool for tool in config.tools if tool not in self.tools.registry])
+        return {name: tool.spec for name, tool in found.items() if tool.spec is not None}
+
+    async def _check(self, config: AgentConfig, before: AgentConfig) -> None:
         """Refuse what a configuration newly names and there is not."""
-        unknown = [
-            (("tools", index), _unknown(tool))
-            for index, tool in enumerate(config.tools)
-            if tool not in self._tools and tool not in before.tools
-        ]
+        missing = await self._unknown([tool for tool in config.tools if tool not in before.tools])
+        unknown = [(("tools", index), _unknown(tool)) for index, tool in enumerate(config.tools) if tool in missing]
         if unknown:
             raise invalid(unknown)
         if config.model is not None and config.model != before.model:
@@ -183,7 +204,7 @@ class AgentService(AgentReader):
 
     async def _publish(self, row: AgentRow, config: AgentConfig) -> None:
         """Publish a version of the graph, unless the published one does the same."""
-        definition = definition_of(config)
+        definition = definition_of(config, await self._specs(config))
         graph = await self.graphs.get(row.uuid)
         if graph.published is None or graph.published.definition != definition or graph.summary.name != config.name:
             changed = await self.graphs.update(row.uuid, name=config.name, definition=definition)

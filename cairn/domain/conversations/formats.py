@@ -57,7 +57,7 @@ async def exported(service: ConversationService, agents: AgentReader, conversati
         config = (await agents.get(row.agent_id)).config
     except NotFound:  # deleted; what was said stays
         return export(messages, [], "", to)
-    return export(messages, [agents.tool(each, config) for each in config.tools], config.instructions, to)
+    return export(messages, await agents.shown_tools(config.tools, config), config.instructions, to)
 
 
 def export(messages: Sequence[ModelMessage], tools: Iterable[AgentTool], instructions: str, to: Format) -> Exported:

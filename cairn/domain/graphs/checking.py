@@ -51,7 +51,7 @@ class Checker:
         """Return the errors and warnings of a definition."""
         if document.digest not in self._found:
             named = _tools_named(document.raw)
-            context = await self._known(named)
+            context = await self._known(named, _tools_called(document.raw))
             found = await _beside(lambda: validate(document.model or Definition.model_validate(document.raw), context))
             if self._tools is not None and len(named) > MAX_TOOLS:
                 message = f"The nodes of a graph name together at most {MAX_TOOLS} tools"
@@ -59,12 +59,18 @@ class Checker:
             self._found[document.digest] = found
         return self._found[document.digest]
 
-    async def _known(self, named: Set[str]) -> ValidationContext:
+    async def _known(self, named: Set[str], called: Set[str]) -> ValidationContext:
         if self._tools is None:
             return self._context
         known = await self._tools.known(named) if len(named) <= MAX_TOOLS else None
         # There are no documents yet.
-        return replace(self._context, known_tool_uuids=known, known_document_uuids=frozenset())
+        context = replace(self._context, known_tool_uuids=known, known_document_uuids=frozenset())
+        others = called - (self._context.known_tools or frozenset())
+        if self._context.known_tools is None or not others or len(others) > MAX_TOOLS:
+            return context
+        own = await self._tools.named(others)
+        guarded = frozenset(name for name, tool in own.items() if tool.spec is not None and tool.spec.require_approval)
+        return replace(context, known_tools=self._context.known_tools | own.keys(), guarded_tools=guarded)
 
 
 def _tools_named(definition: JsonObject) -> set[str]:
@@ -72,6 +78,31 @@ def _tools_named(definition: JsonObject) -> set[str]:
     lists = [node.get("data", {}).get("tool_uuids") for node in definition.get("nodes", [])]
     named = (uuid for each in lists if isinstance(each, list) for uuid in cast("list[Any]", each))
     return {uuid for uuid in named if isinstance(uuid, str)}
+
+
+def _tools_called(definition: Any) -> set[str]:
+    """Return the names by which a definition, of whatever form it and its inline ones are, calls tools."""
+    found: set[str] = set()
+    left: list[Any] = [definition]
+    while left:
+        for node in _list(_member(left.pop(), "nodes")):
+            data = _member(node, "data")
+            named = [
+                _member(data, "tool"),
+                _member(_member(data, "compensate"), "tool"),
+                *_list(_member(data, "tools")),
+            ]
+            found.update(name for name in named if isinstance(name, str))
+            left.append(_member(data, "body"))
+    return found
+
+
+def _member(value: Any, name: str) -> Any:
+    return cast("JsonObject", value).get(name) if isinstance(value, dict) else None
+
+
+def _list(value: Any) -> list[Any]:
+    return cast("list[Any]", value) if isinstance(value, list) else []
 
 
 def not_valid(issues: Sequence[GraphIssue]) -> InvalidInput:

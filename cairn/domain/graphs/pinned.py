@@ -66,11 +66,12 @@ async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, 
     issues = await Checker(ValidationContext()).issues(stored(found))
     if not is_valid(issues):
         raise not_valid(issues)
-    await _keep(session, scope, found)
+    await keep_definition(session, scope, found)
     return found
 
 
-async def _keep(session: AsyncSession, scope: Scope, draft: GraphVersion) -> None:
+async def keep_definition(session: AsyncSession, scope: Scope, draft: GraphVersion) -> None:
+    """Keep a definition that an execution is pinned to beside the one that the version itself has, now or later."""
     kept = Repository(session, DraftDefinitionRow)
     own = col(DraftDefinitionRow.version_id) == draft.id, col(DraftDefinitionRow.digest) == draft.digest
     if await kept.count(scope, *own):

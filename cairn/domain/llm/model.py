@@ -17,6 +17,7 @@ USE_CASES = {
     "chat": "POST /api/v1/llm/chat",
     "autocomplete": "POST /api/v1/llm/autocomplete",
     "recommend": "POST /api/v1/llm/recommend",
+    "tools": "POST /api/v1/agent/{agent_id}/tools/generate",
 }
 """What a default model can be set for, and where it is used."""
 

@@ -33,19 +33,19 @@ class ApprovalStatistics:
             col(RequestRow.kind) == "approval",
         ]
 
-    async def of_tool(self, tool_id: str, known: frozenset[str] | None) -> ToolStatistics:
+    async def of_tool(self, tool_id: str, known: frozenset[str]) -> ToolStatistics:
         """Return how the approvals of a tool ended.
 
         Args:
             tool_id: the tool.
-            known: the tools that the installation has.
+            known: names of tools that there are.
 
         Raises:
             NotFound: there is no such tool, and never was an approval of it.
         """
         of_it = [*self.approvals, col(RequestRow.tool_id) == tool_id]
         found = await self._counted(RequestRow.status, of_it)
-        if not found and tool_id not in (known or ()):
+        if not found and tool_id not in known:
             raise NotFound(f"No tool {tool_id!r}", code="tool_not_found")
         modified = [*of_it, col(RequestRow.modified_arguments).is_not(None), col(RequestRow.status) == "approved"]
         return ToolStatistics(

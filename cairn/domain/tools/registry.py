@@ -67,6 +67,9 @@ class ToolRegistry:
         """Return all names, sorted."""
         return sorted(self._tools)
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._tools
+
     def __iter__(self) -> Iterator[Tool]:
         return iter(self._tools.values())
 

@@ -24,6 +24,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.errors import plain_message
+from cairn.graph.schema import validate_json
 
 _THREADS = 64
 
@@ -44,6 +45,7 @@ class ToolContext:
         lineage: the line of the execution, new after every replay and rollback.
         attempt: which try of this call, from 1.
         given: what the texts of a phone call see of the names that the tool reads; None outside of calls.
+        approved: a person has approved the call.
     """
 
     idempotency_key: str
@@ -55,6 +57,7 @@ class ToolContext:
     lineage: str
     attempt: int = 1
     given: JsonObject | None = None
+    approved: bool = False
 
 
 class ToolError(Exception):
@@ -89,6 +92,7 @@ class Tool:
         name: how graphs and models call it.
         description: for authors and models.
         parameters: JSON Schema (object) of the arguments.
+        arguments: model of the arguments; None: the schema alone says what they are.
         reads: names of the calling graph that it reads besides.
     """
 
@@ -96,7 +100,7 @@ class Tool:
     description: str
     parameters: JsonObject
     function: Callable[..., Any]
-    arguments: type[BaseModel]
+    arguments: type[BaseModel] | None
     context_parameter: str | None
     reads: frozenset[str] = frozenset()
 
@@ -133,6 +137,11 @@ class Tool:
         self._validate(arguments)
 
     def _validate(self, arguments: Mapping[str, Json]) -> dict[str, Any]:
+        if self.arguments is None:
+            if broken := validate_json(self.parameters, dict(arguments)):
+                problems = "; ".join(f"{each.pointer or 'arguments'}: {each.message}" for each in broken)
+                raise InvalidArguments(f"Tool {self.name!r} refuses its arguments: {problems}")
+            return dict(arguments)
         try:
             valid = self.arguments.model_validate(dict(arguments))
         except ValidationError as error:

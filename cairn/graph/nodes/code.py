@@ -49,18 +49,45 @@ class Code(NodeKind[CodeData]):
     def problems(self, data: CodeData) -> Iterable[tuple[str, str]]:
         """What keeps ``run`` from being called; the code is parsed, and not run."""
         try:
-            tree = ast.parse(data.code)
-        except SyntaxError as error:
-            yield "code", f"Code is not valid Python: {error.msg} (line {error.lineno})"
+            signature = signature_of_run(data.code, "run(input, state)")
+        except CodeError as error:
+            yield "code", str(error)
             return
-        except (ValueError, RecursionError, MemoryError):
-            yield "code", "Code cannot be parsed"
-            return
-        found = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "run"]
-        if not found:
-            yield "code", "Code must define a function run(input, state)"
-            return
-        yield from _calls(found[-1].args, data.arguments)
+        yield from _calls(signature, data.arguments)
+
+
+class CodeError(ValueError):
+    """Code cannot be called.
+
+    Attributes:
+        line: where; None where it has no place.
+    """
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        super().__init__(message)
+        self.line = line
+
+
+def signature_of_run(code: str, wanted: str) -> ast.arguments:
+    """Return the parameters of a code's ``run``; the code is parsed, and not run.
+
+    Args:
+        code: Python source.
+        wanted: what it is to define, for the author.
+
+    Raises:
+        CodeError: it is no Python, or has no such function.
+    """
+    try:
+        tree = ast.parse(code)
+    except SyntaxError as error:
+        raise CodeError(f"Code is not valid Python: {error.msg} (line {error.lineno})", error.lineno) from error
+    except (ValueError, RecursionError, MemoryError):
+        raise CodeError("Code cannot be parsed") from None
+    found = [each for each in tree.body if isinstance(each, ast.FunctionDef) and each.name == "run"]
+    if not found:
+        raise CodeError(f"Code must define a function {wanted}")
+    return found[-1].args
 
 
 def _calls(signature: ast.arguments, arguments: JsonObject) -> Iterable[tuple[str, str]]:

@@ -27,6 +27,7 @@ from cairn.persistence.tables.requests import RequestRow
 from cairn.persistence.tables.resets import ResetRow
 from cairn.persistence.tables.schedules import ScheduleRow
 from cairn.persistence.tables.stream_chunks import StreamChunkRow
+from cairn.persistence.tables.tool_drafts import ToolDraftRow
 from cairn.persistence.tables.tools import ToolRow
 from cairn.persistence.tables.uploads import UploadRow
 from cairn.persistence.tables.user_settings import UserSettingsRow
@@ -61,6 +62,7 @@ __all__ = [
     "StreamChunkRow",
     "SubagentRow",
     "TenantRow",
+    "ToolDraftRow",
     "ToolRow",
     "UploadRow",
     "UserSettingsRow",

@@ -10,10 +10,12 @@ from cairn.persistence.types import BigId, JsonDocument, UtcDateTime, utc_now
 
 
 class DraftDefinitionRow(TenantRow, table=True):
-    """A definition that a draft had when an execution of it began: the draft may be edited, the execution is not.
+    """A definition that an execution began with and that its version does not have, or not for ever.
+
+    A draft may be edited, the execution is not; a run of one tool has a graph of its own.
 
     Attributes:
-        version_id: the version that was a draft then.
+        version_id: the version that was a draft then, or that of the agent whose tool is run.
         digest: SHA-256 of the definition's canonical JSON.
     """
 

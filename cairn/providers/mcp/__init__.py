@@ -1,6 +1,6 @@
 """Servers of the Model Context Protocol that the operator configured, and calls of their tools."""
 
-from cairn.providers.mcp.client import McpFailure, call_tool
+from cairn.providers.mcp.client import McpFailure, call_tool, describe_tool
 from cairn.providers.mcp.servers import (
     HttpServer,
     McpConfigError,
@@ -17,6 +17,7 @@ __all__ = [
     "StdioServer",
     "UnknownServer",
     "call_tool",
+    "describe_tool",
     "find_server",
     "server_names",
 ]

@@ -20,7 +20,7 @@ from cairn.providers.mcp.servers import McpConfigError, Server, StdioServer
 
 if TYPE_CHECKING:
     from mcp import Client, StdioServerParameters
-    from mcp.types import CallToolResult
+    from mcp.types import CallToolResult, Tool
 
 RESULT_LIMIT = 10 * 1024 * 1024
 """Bytes of a result's JSON."""
@@ -73,6 +73,18 @@ async def call_tool(server: Server, tool: str, arguments: JsonObject, *, seconds
     return _value(result)
 
 
+async def describe_tool(server: Server, tool: str, *, seconds: float) -> tuple[str, JsonObject]:
+    """Return the description of a tool, and the schema of its arguments. Arguments and errors as of ``call_tool``."""
+    replies: list[int] = []
+    await asyncio.to_thread(importlib.import_module, "mcp.client.streamable_http")
+    try:
+        async with asyncio.timeout(seconds), _connected(server, seconds, replies) as client:
+            found = await _require_tool(client, tool)
+    except Exception as error:
+        raise _failure(error, replies) from error
+    return found.description or "", found.input_schema
+
+
 @asynccontextmanager
 async def _connected(server: Server, seconds: float, replies: list[int]) -> AsyncGenerator[Client]:
     """Open a session; the statuses of an HTTP server's replies are noted."""
@@ -123,22 +135,23 @@ async def _call(client: Client, tool: str, arguments: JsonObject, idempotency_ke
     return result
 
 
-async def _require_tool(client: Client, tool: str) -> None:
-    """Tell a failed tool from one that there is none of: servers say that in several ways."""
-    names: list[str] = []
+async def _require_tool(client: Client, tool: str) -> Tool:
+    """Return what the server says of a tool: a call of one that there is none of, servers refuse in several ways."""
+    found: dict[str, Tool] = {}
     cursor: str | None = None
     while True:
         page = await client.list_tools(cursor=cursor)
-        names += [each.name for each in page.tools]
+        found |= {each.name: each for each in page.tools}
         cursor = page.next_cursor
         if cursor is None:
             break
-    if tool not in names:
+    if tool not in found:
         raise McpFailure(
             "unknown_tool",
-            f"The MCP server has no tool {tool!r}; there are: {', '.join(sorted(names))}",
+            f"The MCP server has no tool {tool!r}; there are: {', '.join(sorted(found))}",
             retryable=False,
         )
+    return found[tool]
 
 
 def _value(result: CallToolResult) -> Json:

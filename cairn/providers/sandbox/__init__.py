@@ -1,15 +1,28 @@
 """Sandboxes for the Python of graph authors, behind one registry: ``eryx`` and ``monty``."""
 
-from cairn.providers.sandbox.model import RESULT_LIMIT, CodeFailure, Program, Sandbox, SandboxMissing
-from cairn.providers.sandbox.registry import default_sandbox, find_problem, open_sandbox
+from cairn.providers.sandbox.model import (
+    RESULT_LIMIT,
+    STDOUT_LIMIT,
+    CodeFailure,
+    Observed,
+    Program,
+    Sandbox,
+    SandboxMissing,
+    value_of,
+)
+from cairn.providers.sandbox.registry import SandboxInForce, default_sandbox, find_problem, open_sandbox
 
 __all__ = [
     "RESULT_LIMIT",
+    "STDOUT_LIMIT",
     "CodeFailure",
+    "Observed",
     "Program",
     "Sandbox",
+    "SandboxInForce",
     "SandboxMissing",
     "default_sandbox",
     "find_problem",
     "open_sandbox",
+    "value_of",
 ]

@@ -14,7 +14,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
-from cairn.providers.sandbox.model import Program, Sandbox
+from cairn.providers.sandbox.model import Observed, Program, Sandbox
 from cairn.providers.sandbox.process import exchange, processes_at_once
 
 _CHILD = Path(__file__).with_name("eryx_child.py")
@@ -42,9 +42,9 @@ class Eryx:
     def _places(self) -> asyncio.Semaphore:
         return asyncio.Semaphore(processes_at_once())
 
-    async def run(self, program: Program, seconds: float) -> str:
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
         """See :class:`Sandbox`."""
         async with self._places:
             return await exchange(
-                [sys.executable, "-I", str(_CHILD), str(os.getpid())], program.to_json().encode(), seconds
+                [sys.executable, "-I", str(_CHILD), str(os.getpid())], program.to_json().encode(), seconds, observed
             )

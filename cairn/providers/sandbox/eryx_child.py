@@ -18,6 +18,7 @@ _PR_SET_PDEATHSIG = 1
 _MEMORY = 256 * 1024 * 1024
 _RUNTIME = 768 * 1024 * 1024
 """Bytes that the runtime itself may need, its copies of outputs included."""
+_STDOUT = 64 * 1024
 _MONTH_MS = 30 * 86400 * 1000
 
 
@@ -30,9 +31,11 @@ def main() -> None:
     # Time is kept by who started this process.
     limits = eryx.ResourceLimits(execution_timeout_ms=_MONTH_MS, max_memory_bytes=_MEMORY, max_callback_invocations=0)
     sandbox = eryx.Sandbox(resource_limits=limits, result_variable="_reply")
-    source = f"{guest}\n_reply = answer({request['code']!r}, {request['given']!r})\n"
+    source = f"{guest}\n_reply = answer({request['code']!r}, {request['given']!r}, {_STDOUT})\n"
     with contextlib.suppress(eryx.EryxError), os.fdopen(reply, "w") as stream:
-        stream.write(sandbox.execute(source).result_json or "")
+        done = sandbox.execute(source)
+        # The first line is this process's own, the rest is the guest's.
+        stream.write(f"{done.peak_memory_bytes or ''}\n{done.result_json or ''}")
     os._exit(0)
 
 

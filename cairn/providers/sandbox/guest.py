@@ -15,17 +15,33 @@ class _Nowhere(io.TextIOBase):
         return len(text)
 
 
+class _Kept(io.TextIOBase):
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+        self.parts: list[str] = []
+
+    def write(self, text: str) -> int:
+        self.parts.append(text[: self.left])
+        self.left -= len(self.parts[-1])
+        return len(text)
+
+
 Reply = dict[str, "str | None"]
 
 
-def answer(code: str, given_json: str) -> Reply:
-    """Run a program; return ``{"result": json}`` or ``{"failure", "message", "trace"}``."""
-    sys.stdout = sys.stderr = _Nowhere()
-    given: Any = json.loads(given_json)
+def answer(code: str, given_json: str, stdout_limit: int) -> Reply:
+    """Run a program; return ``{"result": json}`` or ``{"failure", "message", "trace"}``, with ``stdout``."""
+    kept = _Kept(stdout_limit)
+    sys.stdout, sys.stderr = kept, _Nowhere()
+    reply = _run(code, json.loads(given_json))
+    return {**reply, "stdout": "".join(kept.parts)}
+
+
+def _run(code: str, given: Any) -> Reply:
     try:
         scope: dict[str, Any] = {"__name__": "code"}
         exec(compile(code, "code", "exec", dont_inherit=True), scope)
-        value = scope["run"](given["input"], given["state"], **given["arguments"])
+        value = scope["run"](*given["first"], **given["arguments"])
     except MemoryError as error:
         return _over_memory(error)
     except BaseException as error:

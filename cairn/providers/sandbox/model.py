@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.json import Json, JsonObject, parse
 
 MEMORY_LIMIT = 256 * 1024 * 1024
 """Bytes that code may use."""
 RESULT_LIMIT = 10 * 1024 * 1024
 """Bytes of the JSON of what code returns."""
+
+STDOUT_LIMIT = 64 * 1024
+"""Characters that are kept of what code prints."""
 
 FailureCode: TypeAlias = Literal["code_error", "timeout", "memory_limit", "invalid_result", "sandbox_crashed"]
 
@@ -43,26 +47,58 @@ class Program:
 
     Attributes:
         code: Python source.
-        input: first argument.
-        state: second argument.
+        first: arguments by place.
         arguments: further ones, by keyword.
     """
 
     code: str
-    input: Json
-    state: JsonObject
+    first: Sequence[Json]
     arguments: JsonObject
+
+    @property
+    def given(self) -> JsonObject:
+        """What ``run`` is called with, as the inside reads it."""
+        return {"first": list(self.first), "arguments": self.arguments}
 
     def to_json(self) -> str:
         """Return what a sandbox's own process reads."""
-        given = {"input": self.input, "state": self.state, "arguments": self.arguments}
-        return json.dumps({"code": self.code, "given": json.dumps(given)})
+        return json.dumps({"code": self.code, "given": json.dumps(self.given)})
+
+
+@dataclass
+class Observed:
+    """What was seen of code while it ran, whether it came to a result or not.
+
+    Attributes:
+        stdout: what it printed, up to ``STDOUT_LIMIT``.
+        memory_bytes: the most memory that it used; None where the sandbox does not tell.
+    """
+
+    stdout: str = ""
+    memory_bytes: int | None = None
+
+
+def value_of(text: str) -> Json:
+    """Return the value that code returned.
+
+    Args:
+        text: its JSON, as a sandbox tells it.
+
+    Raises:
+        CodeFailure: it is too large, or none that can be recorded.
+    """
+    if len(text) > RESULT_LIMIT:
+        raise CodeFailure("invalid_result", f"The result has more than {RESULT_LIMIT} bytes")
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise CodeFailure("invalid_result", f"What run returned cannot be recorded: {error}") from error
 
 
 class Sandbox(Protocol):
     """Runs Python without files, network, environment or other processes, within bounds of time, memory and output."""
 
-    async def run(self, program: Program, seconds: float) -> str:
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
         """Return the JSON text of what ``run`` returned.
 
         What it says is untrusted. A cancellation stops the code.
@@ -70,6 +106,7 @@ class Sandbox(Protocol):
         Args:
             program: the code.
             seconds: wall time that it may take.
+            observed: is told what was seen.
 
         Raises:
             CodeFailure: there is no result.

@@ -10,9 +10,17 @@ import asyncio
 import importlib
 import importlib.util
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from cairn.providers.sandbox.model import MEMORY_LIMIT, CodeFailure, FailureCode, Program, Sandbox
+from cairn.providers.sandbox.model import (
+    MEMORY_LIMIT,
+    STDOUT_LIMIT,
+    CodeFailure,
+    FailureCode,
+    Observed,
+    Program,
+    Sandbox,
+)
 from cairn.providers.sandbox.process import end_with_worker, processes_at_once
 
 if TYPE_CHECKING:
@@ -23,7 +31,7 @@ _LIMITS: dict[str, FailureCode] = {"memory limit exceeded": "memory_limit", "fee
 # Follows the code, so that the lines of the code keep their numbers.
 _CALL = """
 import json as _json
-_value = run(_given['input'], _given['state'], **_given['arguments'])
+_value = run(*_given['first'], **_given['arguments'])
 try:
     _reply = {'result': _json.dumps(_value, allow_nan=False)}
 except (TypeError, ValueError, RecursionError) as _error:
@@ -57,7 +65,7 @@ class Monty:
         self._pool: AsyncMonty | None = None
         self._opening = asyncio.Lock()
 
-    async def run(self, program: Program, seconds: float) -> str:
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
         """See :class:`Sandbox`."""
         pool = await self._open()
         limits = {"max_memory": MEMORY_LIMIT, "max_feed_duration_secs": seconds, "max_total_sleep_secs": seconds}
@@ -65,7 +73,7 @@ class Monty:
             try:
                 # A cancellation kills the process, whatever it is at.
                 async with asyncio.timeout(seconds):
-                    return await _feed(session, program)
+                    return await _feed(session, program, observed or Observed())
             except TimeoutError:
                 raise CodeFailure("timeout", f"The code did not end within {seconds:g} seconds") from None
 
@@ -88,19 +96,20 @@ class Monty:
             return self._pool
 
 
-async def _feed(session: AsyncMontySession, program: Program) -> str:
+async def _feed(session: AsyncMontySession, program: Program, observed: Observed) -> str:
     from pydantic_monty import CollectString, MontyCrashedError, MontyRuntimeError, MontySyntaxError
 
-    given: dict[str, Any] = {"input": program.input, "state": program.state, "arguments": program.arguments}
     output = CollectString(max_bytes=_OUTPUT_LIMIT)
     try:
-        reply = await session.feed_run(program.code + _CALL, inputs={"_given": given}, print_callback=output)
+        reply = await session.feed_run(program.code + _CALL, inputs={"_given": program.given}, print_callback=output)
     except MontyRuntimeError as error:
         raise _failure(error, program) from error
     except MontySyntaxError as error:
         raise CodeFailure("code_error", f"SyntaxError: {error}") from error
     except MontyCrashedError as error:
         raise CodeFailure("sandbox_crashed", f"The interpreter of the code ended: {error}") from error
+    finally:
+        observed.stdout = output.output[:STDOUT_LIMIT]
     return _result(reply)
 
 

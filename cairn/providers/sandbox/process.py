@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from cairn.providers.sandbox.model import RESULT_LIMIT, CodeFailure, FailureCode
+from cairn.providers.sandbox.model import RESULT_LIMIT, STDOUT_LIMIT, CodeFailure, FailureCode, Observed
 
-# A reply holds the result as JSON inside JSON, whose escapes at most double it.
-_REPLY_LIMIT = 2 * RESULT_LIMIT + 64 * 1024
+# A reply holds the result as JSON inside JSON, whose escapes at most double it; those of what was printed, sixfold.
+_REPLY_LIMIT = 2 * RESULT_LIMIT + 6 * STDOUT_LIMIT + 64 * 1024
 _CRASHED = "The interpreter of the code ended: by an exit, an overflow of its stack, or for want of memory"
 _FAILURES: dict[str, FailureCode] = {
     "code_error": "code_error",
@@ -59,7 +59,7 @@ def processes_at_once() -> int:
     return max(4, 2 * (os.cpu_count() or 1))
 
 
-async def exchange(command: Sequence[str], request: bytes, seconds: float) -> str:
+async def exchange(command: Sequence[str], request: bytes, seconds: float, observed: Observed | None = None) -> str:
     """Run a process that reads a request and writes a reply; return the result that the reply holds.
 
     The process has no environment and is the leader of its own group, which is killed at the end, however it ends.
@@ -85,7 +85,8 @@ async def exchange(command: Sequence[str], request: bytes, seconds: float) -> st
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
-    return _result(reply)
+    memory, _, told = reply.partition(b"\n")
+    return _result(told, memory, observed or Observed())
 
 
 async def _converse(process: asyncio.subprocess.Process, request: bytes) -> bytes:
@@ -103,12 +104,18 @@ async def _converse(process: asyncio.subprocess.Process, request: bytes) -> byte
     return bytes(reply)
 
 
-def _result(reply: bytes) -> str:
+def _result(reply: bytes, memory: bytes, observed: Observed) -> str:
     """Read a reply, which may be anything: the code had the process to itself."""
     try:
         told: Any = json.loads(reply)
+        observed.memory_bytes = int(memory) if memory else None
     except (ValueError, RecursionError):
         told = None
+    match told:
+        case {"stdout": str(printed)}:
+            observed.stdout = printed[:STDOUT_LIMIT]
+        case _:
+            pass
     match told:
         case {"result": str(text)}:
             return text

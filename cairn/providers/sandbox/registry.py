@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import sys
 from typing import cast
 
-from cairn.providers.sandbox.model import Sandbox, SandboxMissing, SandboxModule
+from cairn.providers.sandbox.model import Observed, Program, Sandbox, SandboxMissing, SandboxModule
 from cairn.settings import SandboxName, Settings
 
 
@@ -30,6 +31,28 @@ def open_sandbox(settings: Settings) -> Sandbox:
     if problem := module.find_problem():
         raise SandboxMissing(problem)
     return module.open_sandbox()
+
+
+class SandboxInForce:
+    """The sandbox of an installation, which is opened when the first code comes."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Take what says which one."""
+        self._settings = settings
+        self._sandbox: Sandbox | None = None
+        self._opening = asyncio.Lock()
+
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
+        """See :class:`Sandbox`.
+
+        Raises:
+            SandboxMissing: it cannot be used on this machine.
+            CodeFailure: there is no result.
+        """
+        async with self._opening:
+            if self._sandbox is None:
+                self._sandbox = await asyncio.to_thread(open_sandbox, self._settings)
+        return await self._sandbox.run(program, seconds, observed)
 
 
 def _module(settings: Settings) -> SandboxModule:

@@ -12,6 +12,7 @@ from domain.graphs.authoring import ACME
 from cairn.domain.agents import AgentService
 from cairn.domain.agents.hierarchy import check
 from cairn.domain.graphs.service import GraphService
+from cairn.domain.tools.authored import ToolService
 from cairn.domain.tools.registry import ToolRegistry
 from cairn.errors import Conflict
 from cairn.graph.validate import ValidationContext
@@ -52,7 +53,7 @@ def test_many_ways_to_one_agent_are_looked_at_once() -> None:
 async def service(database: Database) -> AsyncIterator[AgentService]:
     async with database.transaction() as session:
         graphs = GraphService(session, ACME, "ada", ValidationContext(known_tools=frozenset()))
-        yield AgentService(graphs, ToolRegistry(), "offline", "ada")
+        yield AgentService(graphs, ToolService(session, ACME, "ada", ToolRegistry()), "offline", "ada")
 
 
 async def test_of_assignments_that_make_a_cycle_together_one_is_refused(database: Database) -> None:

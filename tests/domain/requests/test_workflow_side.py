@@ -149,7 +149,7 @@ async def test_figures(database: Database) -> None:
             await session.execute(update(RequestRow).where(of_it).values(waited=waited))
     async with database.session() as session:
         figures = ApprovalStatistics(session, ANN)
-        stats = await figures.of_tool("refund", None)
+        stats = await figures.of_tool("refund", frozenset())
         assert (stats.total, stats.pending, stats.approved, stats.modified) == (6, 2, 2, 1)
         assert (stats.denied, stats.expired, stats.cancelled, stats.median_seconds) == (1, 1, 0, 20.0)
         assert (await figures.of_tool("other", frozenset({"other"}))).total == 0
@@ -161,5 +161,5 @@ async def test_figures(database: Database) -> None:
         assert board.last_24h == {"requested": 7, "approved": 2, "denied": 1, "expired": 1, "cancelled": 0}
     await closed(database, 5, "denied", value={"decision": "denied"})
     async with database.session() as session:
-        of_two = await ApprovalStatistics(session, ANN).of_tool("refund", None)
+        of_two = await ApprovalStatistics(session, ANN).of_tool("refund", frozenset())
         assert of_two.median_seconds is not None and of_two.median_seconds < 20

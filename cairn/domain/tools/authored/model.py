@@ -10,10 +10,11 @@ from typing import Literal, cast
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.tools.authored.definition import Native
+from cairn.domain.tools.authored.spec import SPEC_KINDS, ToolSpec
 from cairn.domain.tools.tool import Tool
 from cairn.persistence.tables import ToolRow
 
-ToolCategory = Literal["http_api", "calculator", "native"]
+ToolCategory = Literal["http_api", "calculator", "native", "python", "http", "mcp"]
 ToolStatus = Literal["active", "archived"]
 
 _NATIVE = uuid.UUID("6f2a6a0e-6f0c-5f5d-9a52-0d3c7f4e1b77")
@@ -31,6 +32,7 @@ class AuthoredTool:
 
     Attributes:
         id: number; negative for the tools of the installation, which nobody made over the API.
+        called: the name that agents and graphs call it by; None for one that only nodes of calls name, by uuid.
         created_at: 1970 for those.
     """
 
@@ -45,6 +47,15 @@ class AuthoredTool:
     definition: JsonObject
     created_at: datetime
     updated_at: datetime
+    called: str | None = None
+    version: int = 1
+
+    @property
+    def spec(self) -> ToolSpec | None:
+        """What is said of a tool that agents name; None of others."""
+        if self.category not in SPEC_KINDS:
+            return None
+        return ToolSpec.of(self.name, self.description, self.definition)
 
     @classmethod
     def of(cls, row: ToolRow) -> AuthoredTool:
@@ -61,6 +72,8 @@ class AuthoredTool:
             definition=row.definition,
             created_at=row.created_at,
             updated_at=row.updated_at,
+            called=row.called,
+            version=row.version,
         )
 
     @classmethod
@@ -78,4 +91,5 @@ class AuthoredTool:
             definition=Native(config={"parameters": tool.parameters}).model_dump(),
             created_at=_NOBODYS_DATE,
             updated_at=_NOBODYS_DATE,
+            called=tool.name,
         )

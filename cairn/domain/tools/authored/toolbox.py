@@ -11,38 +11,46 @@ from sqlmodel import col
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.domain.credentials import CredentialHeaders
+from cairn.domain.tools.authored.calls import CALL, NamedCalls
 from cairn.domain.tools.authored.definition import HttpApi, ToolParameter
 from cairn.domain.tools.authored.model import AuthoredTool
 from cairn.domain.tools.authored.request import HttpRequests, names_read
 from cairn.domain.tools.authored.service import ToolService
-from cairn.domain.tools.registry import ToolRegistry
+from cairn.domain.tools.registry import ToolRegistry, UnknownTool
 from cairn.domain.tools.tool import Tool, ToolContext
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ExecutionRow
+from cairn.providers.sandbox import Sandbox, SandboxInForce
 from cairn.settings import Settings
 
 _TYPES: dict[str, Any] = {"string": str, "number": float, "boolean": bool, "object": JsonObject, "array": list[Any]}
 _WORDS, _PART = 55, 8
 _NAMED = re.compile(r".{1,55}_([0-9a-f]{8})")
 _CALCULATE = "calculate"
-# No parameter can have this name.
-_CALL = "the call"
 
 
 class Toolbox:
     """Opens the tools of tenants: those of the installation and those that authors made."""
 
     def __init__(
-        self, settings: Settings, database: Database, registry: ToolRegistry, credentials: CredentialHeaders
+        self,
+        settings: Settings,
+        database: Database,
+        registry: ToolRegistry,
+        credentials: CredentialHeaders,
+        sandbox: Sandbox | None = None,
     ) -> None:
         """Take where tools are kept, and what they work with."""
         self._database = database
         self._registry = registry
         self._requests = HttpRequests(settings, credentials)
+        self._calls = NamedCalls(settings, self._requests, sandbox or SandboxInForce(settings))
 
     async def open(self, tenant: str, live: bool, tools: Collection[str]) -> ToolRegistry:
-        """Return the tools of some uuids, each under a name that a model can call it by; archived ones are left out.
+        """Return the tools of some uuids, each under a name that a model can call it by.
+
+        Archived ones are left out, and those that a person has to approve: in calls nobody is asked.
 
         Args:
             tenant: whose tools.
@@ -55,26 +63,60 @@ class Toolbox:
         async with self._database.session() as session:
             service = ToolService(session, Scope(tenant, live), None, self._registry)
             found = [await service.get(each) for each in dict.fromkeys(tools)]
-        return ToolRegistry(self._tool(each) for each in found if each.status == "active")
+        return ToolRegistry(self._tool(each) for each in found if each.status == "active" and not _guarded(each))
+
+    async def named(self, tenant: str, live: bool, names: Collection[str]) -> list[Tool]:
+        """Return the tools of some names, each once; those that the tenant has taken out of use are left out.
+
+        Raises:
+            UnknownTool: there is none of a name, and never was.
+        """
+        wanted = list(dict.fromkeys(names))
+        others = [name for name in wanted if name not in self._registry]
+        found, gone = await self._named(tenant, live, others) if others else ({}, frozenset[str]())
+        missing = [name for name in others if name not in found and name not in gone]
+        if missing:
+            raise UnknownTool(missing[0], [*self._registry.names(), *found])
+        left = [name for name in wanted if name not in gone]
+        return [self._tool(found[name]) if name in found else self._registry.get(name) for name in left]
+
+    async def _named(
+        self, tenant: str, live: bool, names: Collection[str]
+    ) -> tuple[dict[str, AuthoredTool], frozenset[str]]:
+        """Return the tools of some names, and the names of those that are out of use."""
+        async with self._database.session() as session:
+            service = ToolService(session, Scope(tenant, live), None, self._registry)
+            found = await service.named(names)
+            left = [name for name in names if name not in found]
+            return found, await service.once_named(left) if left else frozenset()
+
+    async def registry_for(self, tenant: str, live: bool, name: str) -> ToolRegistry:
+        """Return where a tool is that a graph or a model calls by a name; without any, the installation's tools."""
+        if name in self._registry:
+            return self._registry
+        found = await self.find(tenant, live, name)
+        return found if found.names() else self._registry
 
     async def find(self, tenant: str, live: bool, name: str) -> ToolRegistry:
-        """Return the tool that ``open`` gave a name; nothing when the tenant has no such tool (any more)."""
-        named = _NAMED.fullmatch(name)
-        if named is None:
-            return ToolRegistry()
+        """Return an author's tool by its name, or by the one that ``open`` gave it; nothing when there is none."""
         async with self._database.session() as session:
-            own = await ToolService(session, Scope(tenant, live), None, self._registry).begin_with(named.group(1))
-        return ToolRegistry(self._tool(each) for each in own if _name(each) == name)
+            service = ToolService(session, Scope(tenant, live), None, self._registry)
+            own = await service.named([name])
+            if not own and (begun := _NAMED.fullmatch(name)) is not None:
+                own = {each.uuid: each for each in await service.begin_with(begun.group(1)) if _name(each) == name}
+        return ToolRegistry(self._tool(each) for each in own.values())
 
     def _tool(self, authored: AuthoredTool) -> Tool:
         if authored.category == "native":
             return self._registry.get(authored.name)
+        if (spec := authored.spec) is not None:
+            return self._calls.tool(spec)
         if authored.category == "calculator":
             return _renamed(self._registry.get(_CALCULATE), _name(authored), authored.description)
         config = HttpApi.model_validate(authored.definition).config
 
         async def send(**arguments: Json) -> Json:
-            call: ToolContext = arguments.pop(_CALL)
+            call: ToolContext = arguments.pop(CALL)
             given = await self._given(call) if config.preset_parameters else {}
             return await self._requests.send(config, arguments, given, call)
 
@@ -84,7 +126,7 @@ class Toolbox:
         schema: JsonObject = arguments.model_json_schema()
         schema.pop("title", None)
         described, reads = authored.description or authored.name, names_read(config)
-        return Tool(name, described, schema, send, arguments, _CALL, reads)
+        return Tool(name, described, schema, send, arguments, CALL, reads)
 
     async def _given(self, call: ToolContext) -> JsonObject:
         """Return what the templates of preset parameters see: what texts of the call do, else the execution's input."""
@@ -105,6 +147,10 @@ def _field(parameter: ToolParameter) -> tuple[Any, Any]:
     return Annotated[kind, described], ...
 
 
+def _guarded(tool: AuthoredTool) -> bool:
+    return bool(tool.definition.get("require_approval"))
+
+
 def _renamed(tool: Tool, name: str, description: str | None) -> Tool:
     described = description or tool.description
     return Tool(name, described, tool.parameters, tool.function, tool.arguments, tool.context_parameter)
@@ -112,5 +158,7 @@ def _renamed(tool: Tool, name: str, description: str | None) -> Tool:
 
 def _name(tool: AuthoredTool) -> str:
     """Return a name that providers of models accept; the end of it tells tools of one name apart."""
+    if tool.called is not None:
+        return tool.called
     words = re.sub(r"[^A-Za-z0-9_-]+", "_", tool.name).strip("_")[:_WORDS] or "tool"
     return f"{words}_{tool.uuid[:_PART]}"
