@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 import pytest
-from servers.openai_server import OpenAIServer
+
+if TYPE_CHECKING:
+    from servers.openai_server import OpenAIServer
 
 
 @pytest.fixture
 async def server() -> AsyncGenerator[OpenAIServer]:
     """Run the server; it says what a test has it say."""
+    from servers.openai_server import OpenAIServer
+
     async with OpenAIServer.running() as made:
         yield made
