@@ -213,6 +213,9 @@ async def idle_cairn(settings: Settings, world: system_tools.World) -> AsyncIter
 @pytest.fixture
 async def cairn(idle_cairn: Cairn, request: pytest.FixtureRequest) -> AsyncIterator[Cairn]:
     """An installation with a worker in this process."""
+    import system_tools
+
     async with idle_cairn.worker():
         yield idle_cairn
         await record_history(request, idle_cairn)
+        system_tools.let_go()

@@ -13,6 +13,7 @@ import pytest
 from database import execute
 from installation import Cairn
 from served import Caller, Callers, served
+from system_tools import let_go
 
 from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings
@@ -49,6 +50,7 @@ async def lasting(
     made = Cairn(settings, database, await connect(settings, lazy=False))
     async with made.worker():
         yield made
+        let_go()
     await database.dispose()
 
 

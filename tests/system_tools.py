@@ -33,6 +33,14 @@ class World:
 
 
 world = World()
+_held: list[asyncio.Event] = []
+
+
+def let_go() -> None:
+    """Open every gate at which somebody waits: a worker that stops would wait ten seconds for whoever does."""
+    world.gates.clear()
+    for gate in [*_held]:
+        gate.set()
 
 
 @tool
@@ -48,11 +56,15 @@ async def note(entry: str, context: ToolContext, value: int | None = None) -> di
 async def wait_at(gate: str, context: ToolContext) -> str:
     """Wait until the test opens the gate."""
     world.waiting[gate] += 1
+    opened = world.gate(gate)
+    _held.append(opened)
     try:
-        await world.gate(gate).wait()
+        await opened.wait()
     except asyncio.CancelledError:
         world.cancelled[gate] += 1
         raise
+    finally:
+        _held.remove(opened)
     world.ledger.append((gate, context.idempotency_key))
     return gate
 
