@@ -1,8 +1,8 @@
 """Tests side by side (``make test`` gives pytest ``-n auto``): which go together, and in which order.
 
 Tests mostly wait: for processes, servers and timers, some with deadlines. So there is one pytest a processor. What goes
-together shares what is dear to start: a file, the whole of ``crash``, and of a file each database's tests, for a pytest
-has one lasting installation at a time.
+together shares what is dear to start: a file, the whole of ``crash``, of ``docs``, and of a file each database's tests,
+for a pytest has one lasting installation at a time.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ FIRST = (
     "tests/cli/test_demo.py",
     "tests/api/test_openapi.py",
     "tests/system/",
+    "tests/docs",
     "tests/cli/",
-    "tests/docs/",
 )
 """What takes long begins early, so that none is left alone with it at the end; by the beginning of its unit's name."""
 _DATABASE = re.compile(r"\[(?:.*-)?(sqlite|postgresql)(?:-.*)?\]$")
@@ -35,8 +35,9 @@ _DATABASE = re.compile(r"\[(?:.*-)?(sqlite|postgresql)(?:-.*)?\]$")
 def unit_of(test: str) -> str:
     """Return the name of what goes together with a test, by the test's id."""
     file = test.partition("::")[0]
-    if file.startswith("tests/crash/"):
-        return "tests/crash"
+    for whole in ("tests/crash", "tests/docs"):
+        if file.startswith(f"{whole}/"):
+            return whole
     if file == "tests/api/test_openapi.py":  # each surface takes long
         return test
     database = _DATABASE.search(test)
