@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -68,11 +69,7 @@ class Installation:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches this process alone, which ends the other one in order
             )
-        deadline = time.monotonic() + _READY_WITHIN
-        while not self._ready():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise Unavailable(f"Cairn did not start. Its log ends so:\n{self._log_tail()}")
-            time.sleep(0.1)
+        self._wait(self._process)
 
     def stop(self) -> None:
         """End it, with all of its processes."""
@@ -86,14 +83,18 @@ class Installation:
             process.kill()
             process.wait()
 
-    def _ready(self) -> bool:
+    def _wait(self, process: subprocess.Popen[bytes]) -> None:
         import httpx2
 
-        try:
-            with httpx2.Client(trust_env=False, timeout=10) as client:
-                return client.get(f"{self.url}/ready").is_success
-        except httpx2.HTTPError:
-            return False
+        deadline = time.monotonic() + _READY_WITHIN
+        # One client for all the time: to make one reads all certificates, which takes from what starts.
+        with httpx2.Client(base_url=self.url, trust_env=False, timeout=10) as http:
+            while process.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(httpx2.HTTPError):
+                    if http.get("/ready").is_success:
+                        return
+                time.sleep(0.1)
+        raise Unavailable(f"Cairn did not start. Its log ends so:\n{self._log_tail()}")
 
     def _log_tail(self) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:])
