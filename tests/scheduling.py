@@ -33,11 +33,12 @@ async def post(caller: Caller, made: JsonObject, command: str, **body) -> JsonOb
 
 
 async def recent(caller: Caller, made: JsonObject, statuses: list[str | None]) -> list[JsonObject]:
-    """Wait until the last runs, newest first, have the statuses."""
+    """Wait until the last runs, newest first, have the statuses, and those that run their executions."""
 
     async def reached() -> list[JsonObject] | None:
         runs = (await get(caller, made))["recent_runs"]
-        return runs if [run["status"] for run in runs] == statuses else None
+        begun = all(run["execution_id"] for run in runs if run["status"] == "running")
+        return runs if begun and [run["status"] for run in runs] == statuses else None
 
     return await until(reached)
 

@@ -15,7 +15,7 @@ HOOKS = Path(__file__).with_name("openapi_hooks.py")
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session")  # the stricter of both
 @pytest.mark.parametrize(
     ("surface", "examples"),
