@@ -178,6 +178,7 @@ async def test_a_message_id_names_one_message(
     server.will(text("Yes."))
     await reply(author, agent, "Hello", message_id="m-1")
     body: dict[str, Any] = {"message": "Hello", "message_id": "m-1", "stream": False}
+    change = dict(change)
     if change.get("conversation_id"):
         change["conversation_id"] = (await reply(author, agent, "Else"))["conversation_id"]
     if change.pop("agent", None):

@@ -29,6 +29,8 @@ router = APIRouter(prefix="/api/v1/conversations", tags=["conversations"], route
 Responses = dict[int | str, dict[str, Any]]
 READ, WRITE = may("conversations:read"), may("conversations:write")
 RUNNING: Responses = {409: {"model": Error, "description": "A turn is under way (`turn_running`)."}}
+UNKNOWN_AGENT: Responses = {404: {"model": Error, "description": "There is no such agent (`agent_not_found`)."}}
+BAD_CURSOR: Responses = {400: {"model": Error, "description": "The list has not given the cursor (`bad_cursor`)."}}
 TAKEN: Responses = {409: {"model": Error, "description": "The message's id is taken (`message_exists`)."}}
 Text = Annotated[str | None, Query(min_length=1, max_length=255)]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next_cursor` of the stretch before.")]
@@ -51,7 +53,7 @@ async def asked_for(
     return Search(q, agent_id, schemas.in_utc(since), schemas.in_utc(to))
 
 
-@router.post("", status_code=201, response_model=schemas.Conversation, dependencies=[WRITE])
+@router.post("", status_code=201, response_model=schemas.Conversation, dependencies=[WRITE], responses=UNKNOWN_AGENT)
 async def create_conversation(
     body: schemas.CreateConversation, conversations: Conversations, agents: Agents, executions: Executions
 ) -> model.Conversation:
@@ -141,7 +143,7 @@ async def list_cached_result_items(
     return schemas.CachedItems.of(cached.items_at(found.payload, path), offset, limit)
 
 
-@router.get("/{conversation_id}/timeline", dependencies=[READ])
+@router.get("/{conversation_id}/timeline", dependencies=[READ], responses=BAD_CURSOR)
 async def get_timeline(
     conversation_id: str,
     conversations: Conversations,
