@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -28,11 +29,12 @@ PINNED = {
 
 def describe(arguments: Sequence[str]) -> dict[str, object]:
     """Return machine, versions and command."""
+    told = re.sub(r"--out[ =]\S+ ?", "", " ".join(arguments)).strip()  # where it is written is the reader's own affair
     pinned = {name: version for lock, of in PINNED.items() for name, version in venvs.versions(lock, of).items()}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _output("git", "rev-parse", "--short", "HEAD"),
-        "command": " ".join(["make bench WHAT=peers", *([f'ARGS="{" ".join(arguments)}"'] if arguments else [])]),
+        "command": " ".join(["make bench WHAT=peers", *([f'ARGS="{told}"'] if told else [])]),
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),

@@ -91,6 +91,7 @@ class Servers:
                 await (self._on_postgresql(server) if where == names.POSTGRESQL else self._cairn(where, {}, []))
             await self._peers(server)
             for side in self.sides:
+                side.others = [each for each in self.sides if each is not side and each.server is not None]
                 await side.open()
                 self._stack.push_async_callback(side.close)
             yield self.sides
@@ -193,9 +194,10 @@ class Servers:
             "DO_NOT_TRACK": "1",
         }
         command = [python, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-        await self._program("prefect", command, environment, port)
+        server = await self._program("prefect", command, environment, port)
         stores = [PostgresqlStore(dsn), FolderStore(home / "storage")]
-        self._add(names.PREFECT, [python, "run_prefect.py"], stores, environment, EVERYTHING - {"wait"})
+        side = self._add(names.PREFECT, [python, "run_prefect.py"], stores, environment, EVERYTHING - {"wait"})
+        side.server = server.pid  # at rest it takes a third of a core
 
     async def _conductor(self, dsn: str, server: Postgresql) -> None:
         python, jar, port = venvs.python("conductor"), venvs.conductor_server(), find_free()
@@ -222,15 +224,16 @@ class Servers:
         stores: Sequence[Store],
         environment: Mapping[str, str] | None = None,
         works: frozenset[str] = EVERYTHING,
-    ) -> None:
+    ) -> Side:
         python, program, *arguments = command
         log = self.folder / f"{name.replace(' ', '-').replace(',', '')}.log"
         told = {MODEL_URL: self._model, **(environment or {})}
         self.sides.append(Side(name, [python, str(HERE / program), *arguments], told, log, stores, works))
+        return self.sides[-1]
 
     async def _program(
         self, name: str, command: Sequence[str], environment: Mapping[str, str], port: int | None = None
-    ) -> None:
+    ) -> subprocess.Popen[bytes]:
         """Start a program, which ends with the servers, and wait until it listens."""
         file = self.folder / f"{name}.log"
         process = start(command, {**os.environ, orderly.PARENT_VARIABLE: str(os.getpid()), **environment}, file)
@@ -240,6 +243,7 @@ class Servers:
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"{name} does not come up; its log ends so:\n{file.read_text()[-2_000:]}")
             await asyncio.sleep(0.1)
+        return process
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:

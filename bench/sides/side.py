@@ -9,10 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import psutil
+
 from sides.stored import Store
 from sides.talk import Job
 
 TIMEOUT = 900.0
+AWAKES = 1.0
+"""Seconds in which a server that stood still has done what was due meanwhile."""
 
 
 class Failed(RuntimeError):
@@ -31,6 +35,8 @@ class Side:
         stores: where its executions are stored; none where free space cannot be told apart.
         works: kinds of work that it can do.
         programs: pids by name of what works for it beside its process.
+        server: pid of what works for this side alone, and also when nothing is asked of it.
+        others: sides whose servers stand still while this one is measured.
     """
 
     name: str
@@ -40,6 +46,8 @@ class Side:
     stores: Sequence[Store] = ()
     works: frozenset[str] = frozenset({"produce", "think", "ask"})
     programs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    server: int | None = None
+    others: Sequence[Side] = ()
     process: asyncio.subprocess.Process | None = None
 
     async def open(self) -> None:
@@ -55,7 +63,8 @@ class Side:
             )
 
     async def close(self) -> None:
-        """End its process, by closing the pipe and if need be by force."""
+        """End its process, by closing the pipe and if need be by force; its server goes on, so that it can be ended."""
+        self.wake()
         process, self.process = self.process, None
         if process is None or process.stdin is None:
             return
@@ -82,7 +91,29 @@ class Side:
         """
         return await self._ask(job, 0)
 
+    def halt(self) -> None:
+        """Have its server stand still."""
+        for process in self._served_by():
+            process.suspend()
+
+    def wake(self) -> bool:
+        """Have its server go on; return whether it stood still."""
+        halted = [each for each in self._served_by() if each.status() == psutil.STATUS_STOPPED]
+        for process in halted:
+            process.resume()
+        return bool(halted)
+
+    def _served_by(self) -> list[psutil.Process]:
+        if self.server is None or not psutil.pid_exists(self.server):
+            return []
+        server = psutil.Process(self.server)
+        return [server, *server.children(recursive=True)]
+
     async def _ask(self, job: Job, at_once: int) -> dict[str, float]:
+        for other in self.others:
+            other.halt()
+        if self.wake():
+            await asyncio.sleep(AWAKES)
         process = self.process
         assert process is not None and process.stdin is not None and process.stdout is not None
         process.stdin.write(json.dumps({**asdict(job), "at_once": at_once}).encode() + b"\n")
