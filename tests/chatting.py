@@ -7,12 +7,20 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 from agentflow_agents import make
+from pydantic import SecretStr
 from served import Caller
-from servers.openai_server import OpenAIServer, text, tool_calls
+from servers.openai_server import KEY, OpenAIServer, text, tool_calls
 
 from cairn.contracts.json import JsonObject
+from cairn.settings import Settings
 
 CONVERSATIONS = "/api/v1/conversations"
+
+
+def asking(settings: Settings, server: OpenAIServer) -> Settings:
+    """Return the settings of an installation that asks a model."""
+    own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
+    return settings.model_copy(update=own)
 
 
 async def events(

@@ -7,12 +7,11 @@ import time
 
 import pytest
 from agentflow_agents import make
-from chatting import events, reply, told
+from chatting import asking, events, reply, told
 from graphs import node, sequence
 from installation import until
-from pydantic import SecretStr
 from served import Caller
-from servers.openai_server import KEY, OpenAIServer, gated, text
+from servers.openai_server import OpenAIServer, gated, text
 
 from cairn.contracts.json import JsonObject
 from cairn.settings import Settings
@@ -24,8 +23,7 @@ WAITING = sequence(node("hold", "wait", seconds=3600))
 @pytest.fixture
 def settings(settings: Settings, server: OpenAIServer) -> Settings:
     """An installation with a model, with each kind of database."""
-    own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
-    return settings.model_copy(update=own)
+    return asking(settings, server)
 
 
 @pytest.fixture

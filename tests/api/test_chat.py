@@ -7,9 +7,8 @@ from typing import Any
 
 import pytest
 from agentflow_agents import AGENT, make, make_below
-from chatting import events, reply, shown, told
+from chatting import asking, events, reply, shown, told
 from installation import Cairn, until
-from pydantic import SecretStr
 from served import Caller, Callers, served
 from servers.openai_server import KEY, OpenAIServer, answer, error, gated, said_and_asked, text, tool_calls
 from sqlalchemy import delete, func, select
@@ -25,8 +24,7 @@ STORY = "one two three four five six"
 @pytest.fixture
 def settings(settings: Settings, server: OpenAIServer) -> Settings:
     """An installation with a model, with each kind of database."""
-    own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
-    return settings.model_copy(update=own)
+    return asking(settings, server)
 
 
 @pytest.fixture

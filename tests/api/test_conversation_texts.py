@@ -9,10 +9,10 @@ import anthropic.types
 import openai.types.chat
 import pytest
 from agentflow_agents import make
-from chatting import CONVERSATIONS, asked, begun, post, read, reply, said_so_far, with_tools
-from pydantic import SecretStr, TypeAdapter
+from chatting import CONVERSATIONS, asked, asking, begun, post, read, reply, said_so_far, with_tools
+from pydantic import TypeAdapter
 from served import Caller
-from servers.openai_server import KEY, OpenAIServer, text
+from servers.openai_server import OpenAIServer, text
 
 from cairn.settings import Settings
 
@@ -20,8 +20,7 @@ from cairn.settings import Settings
 @pytest.fixture
 def settings(settings: Settings, server: OpenAIServer) -> Settings:
     """An installation with a model, with each kind of database."""
-    own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
-    return settings.model_copy(update=own)
+    return asking(settings, server)
 
 
 @pytest.fixture

@@ -7,11 +7,10 @@ import json
 
 import pytest
 from agentflow_agents import make
-from chatting import CONVERSATIONS, asked, begun, post, read, reply, said_so_far, shown, told, with_tools
+from chatting import CONVERSATIONS, asked, asking, begun, post, read, reply, said_so_far, shown, told, with_tools
 from installation import Cairn
-from pydantic import SecretStr
 from served import Caller
-from servers.openai_server import KEY, OpenAIServer, gated, text, tool_calls
+from servers.openai_server import OpenAIServer, gated, text, tool_calls
 
 from cairn.contracts.json import JsonObject
 from cairn.settings import Settings
@@ -20,8 +19,7 @@ from cairn.settings import Settings
 @pytest.fixture
 def settings(settings: Settings, server: OpenAIServer) -> Settings:
     """An installation with a model, with each kind of database."""
-    own = {"default_model": "openai:test-model", "openai_base_url": server.url, "openai_api_key": SecretStr(KEY)}
-    return settings.model_copy(update=own)
+    return asking(settings, server)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 from crash.site import Site
 from graphs import node, sequence
+from servers.openai_server import KEY, OpenAIServer
 
 from cairn.contracts.json import JsonObject
 
@@ -29,6 +30,20 @@ async def site(_site: Site) -> Site:
             program.prepare = None
     await _site.up()
     return _site
+
+
+@pytest.fixture
+async def model(site: Site) -> AsyncIterator[OpenAIServer]:
+    """A model that the site's worker asks, also where none is named."""
+    before = site.worker.environment
+    async with OpenAIServer.running() as server:
+        asked = {"CAIRN_OPENAI_BASE_URL": server.url, "CAIRN_OPENAI_API_KEY": KEY}
+        site.worker.environment = {**before, **asked, "CAIRN_DEFAULT_MODEL": "openai:gpt-4o"}
+        await site.worker.stop()
+        site.worker.start()
+        yield server
+        await site.worker.stop()
+        site.worker.environment = before
 
 
 def spending(name: str, seconds: float = 0.0) -> JsonObject:

@@ -3,28 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 
 import pytest
 from crash.site import SOON, Site
 from phone import pizzeria
-from servers.openai_server import KEY, OpenAIServer, gated, text
+from servers.openai_server import OpenAIServer, gated, text
 
 from chaos.programs import until
-
-
-@pytest.fixture
-async def model(site: Site) -> AsyncIterator[OpenAIServer]:
-    """The default model of the site's worker."""
-    before = site.worker.environment
-    async with OpenAIServer.running() as server:
-        asked = {"CAIRN_OPENAI_BASE_URL": server.url, "CAIRN_OPENAI_API_KEY": KEY}
-        site.worker.environment = {**before, **asked, "CAIRN_DEFAULT_MODEL": "openai:gpt-4o"}
-        await site.worker.stop()
-        site.worker.start()
-        yield server
-        await site.worker.stop()
-        site.worker.environment = before
 
 
 @pytest.mark.timeout(180)

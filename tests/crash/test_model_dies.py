@@ -9,24 +9,11 @@ from collections.abc import AsyncIterator
 import pytest
 from crash.site import SOON, Site
 from graphs import node, sequence
-from servers.openai_server import KEY, OpenAIServer, gated, text
+from servers.openai_server import OpenAIServer, gated, text
 
 from cairn.contracts.json import JsonObject
 
 STORY = "Once upon a time there was a rope."
-
-
-@pytest.fixture
-async def model(site: Site) -> AsyncIterator[OpenAIServer]:
-    """A model that the site's worker asks."""
-    before = site.worker.environment
-    async with OpenAIServer.running() as server:
-        site.worker.environment = {**before, "CAIRN_OPENAI_BASE_URL": server.url, "CAIRN_OPENAI_API_KEY": KEY}
-        await site.worker.stop()
-        site.worker.start()
-        yield server
-        await site.worker.stop()
-        site.worker.environment = before
 
 
 async def tokens(site: Site, execution_id: str) -> AsyncIterator[tuple[str, JsonObject]]:

@@ -60,11 +60,11 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
         data |= _of_single_tools(config, asked)
     definition: JsonObject = {
         "nodes": [
-            _node("start", "start", 0, {"name": "Message"}),
-            _node("agent", "agent", 1, data),
-            _node("end", "end", 2, {"name": "Answer", "output": {"content": "outputs.agent"}}),
+            node("start", "start", 0, {"name": "Message"}),
+            node("agent", "agent", 1, data),
+            node("end", "end", 2, {"name": "Answer", "output": {"content": "outputs.agent"}}),
         ],
-        "edges": [_edge("start", "agent", "asked"), _edge("agent", "end", "answered")],
+        "edges": [edge("start", "agent", "asked"), edge("agent", "end", "answered")],
         "input_schema": _INPUT,
     }
     if config.instructions:
@@ -102,9 +102,11 @@ def _path(field: str) -> tuple[str, ...]:
     return tuple(rest) if place == "data" else ()
 
 
-def _node(node_id: str, kind: str, column: int, data: JsonObject) -> JsonObject:
+def node(node_id: str, kind: str, column: int, data: JsonObject) -> JsonObject:
+    """Return a node; those of one graph stand in a row."""
     return {"id": node_id, "type": kind, "position": {"x": 320 * column, "y": 0}, "data": data}
 
 
-def _edge(source: str, target: str, label: str) -> JsonObject:
+def edge(source: str, target: str, label: str) -> JsonObject:
+    """Return an edge."""
     return {"id": f"{source}-{target}", "source": source, "target": target, "data": {"label": label}}

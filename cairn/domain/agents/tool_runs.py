@@ -14,6 +14,7 @@ from temporalio.client import WorkflowFailureError
 from temporalio.service import RPCError
 
 from cairn.contracts.json import Json, JsonObject, digest
+from cairn.domain.agents.compiled import edge, node
 from cairn.domain.agents.model import AgentTool
 from cairn.domain.agents.tools import AgentTools
 from cairn.domain.executions.model import StartExecution, Status
@@ -165,18 +166,10 @@ def definition_of(tool: AgentTool) -> JsonObject:
         data |= {"approvers": tool.approval.approvers} if tool.approval.approvers else {}
     return {
         "nodes": [
-            _node("start", "start", 0, {"name": "Arguments"}),
-            _node("tool", "tool", 1, data),
-            _node("end", "end", 2, {"name": "Result", "output": {"result": "outputs.tool"}}),
+            node("start", "start", 0, {"name": "Arguments"}),
+            node("tool", "tool", 1, data),
+            node("end", "end", 2, {"name": "Result", "output": {"result": "outputs.tool"}}),
         ],
-        "edges": [_edge("start", "tool", "asked"), _edge("tool", "end", "returned")],
+        "edges": [edge("start", "tool", "asked"), edge("tool", "end", "returned")],
         "input_schema": _INPUT,
     }
-
-
-def _node(node_id: str, kind: str, column: int, data: JsonObject) -> JsonObject:
-    return {"id": node_id, "type": kind, "position": {"x": 320 * column, "y": 0}, "data": data}
-
-
-def _edge(source: str, target: str, label: str) -> JsonObject:
-    return {"id": f"{source}-{target}", "source": source, "target": target, "data": {"label": label}}
