@@ -45,6 +45,10 @@ from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
 from cairn.temporal.encryption import EncryptionCodec
 from cairn.temporal.priority import priority_of
 
+BUSY = timedelta(seconds=30)
+"""How long a schedule may take to tell of itself: one that fires for a long period answers between its firings only,
+while Temporal itself answers at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Timetable:
@@ -158,7 +162,7 @@ class ScheduleClient:
         if not await self._create(timetable, wanted):
             handle = self.client.get_schedule_handle(timetable.id)
             with _refusing_times():
-                await answered(handle.update(update, rpc_timeout=RPC_TIMEOUT))
+                await answered(handle.update(update, rpc_timeout=BUSY), within=BUSY)
 
     async def check(self, timetable: Timetable) -> None:
         """Make sure that Temporal would take the schedule; what it has of it stays as it is.
@@ -191,9 +195,10 @@ class ScheduleClient:
         Raises:
             Unavailable: Temporal does not answer.
         """
+        await self.reach()
         try:
             handle = self.client.get_schedule_handle(schedule_id)
-            return _seen(await answered(handle.describe(rpc_timeout=RPC_TIMEOUT)))
+            return _seen(await answered(handle.describe(rpc_timeout=BUSY), within=BUSY))
         except RPCError as error:
             if is_unknown(error):
                 return None

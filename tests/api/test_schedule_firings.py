@@ -190,3 +190,15 @@ async def test_a_firing_that_cannot_start_anything_says_why(caller: Caller, worl
     await post(caller, made, "trigger")
     (run,) = await recent(caller, made, ["failed"])
     assert run["execution_id"] is None and run["error"]["code"] == "invalid_input"
+
+
+async def test_a_schedule_answers_while_it_fires_for_a_long_period(caller: Caller) -> None:
+    every_minute = {"interval": {"every_seconds": 60}, "start_at": "2020-01-01T00:00:00Z"}
+    made = await schedule(caller, sequence(noting("a")), spec=every_minute, overlap="allow_all")
+    await post(caller, made, "backfill", start="2024-01-01T00:00:00Z", end="2024-01-01T01:00:00Z")
+    for _ in range(3):
+        await post(caller, made, "trigger")
+        assert (await get(caller, made))["spec"]["interval"]["every_seconds"] == 60
+    changed = await caller.http.patch(f"{PATH}/{made['id']}", json={"note": "much to do"})
+    assert changed.status_code == 200, changed.text
+    assert (await caller.http.delete(f"{PATH}/{made['id']}")).status_code == 204
