@@ -130,4 +130,5 @@ class Side:
 
     def stored(self) -> int:
         """Return the bytes that its stores hold now; 0 where that cannot be told."""
+        self.wake()  # tables are made compact, which waits for the end of each transaction on them
         return sum(store.bytes() for store in self.stores)
