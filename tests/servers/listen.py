@@ -24,7 +24,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def serve(app: Callable[..., Awaitable[Any]]) -> AsyncGenerator[str]:
     """Serve an ASGI application and yield its base URL."""
-    with socket.socket() as listener:
+    with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # so that asyncio sends what is written at once
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
         server = _Server(config)
