@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,9 +15,6 @@ from chaos.faults import Storm
 from chaos.graphs import GRAPHS, LATER, calling, telling
 from chaos.installation import Installation
 from chaos.records import RESETS, Asked, Shown
-
-SETTLE = 150.0
-"""Seconds after the storm in which everything has to come to rest."""
 
 _API = "/api/v1/executions"
 _AGAIN = ("idempotency_in_flight", "reset_in_progress")
@@ -89,10 +85,6 @@ class Actor:
         finally:
             for client in clients:
                 await client.aclose()
-
-    @property
-    def _late(self) -> bool:
-        return time.monotonic() > self.storm.over + SETTLE
 
     async def _live(self, tag: str) -> None:
         """Start an execution and see it to its rest."""
@@ -187,7 +179,7 @@ class Actor:
 
     async def _rest(self, tag: str, execution_id: str) -> None:
         """Let the execution go on until it has ended, or leave it paused; open what blocks it, or leave it failed."""
-        while not self._late:
+        while not self.storm.is_long_over:
             now, checkpoints = await self._see(execution_id)
             if now is None:
                 continue
@@ -231,7 +223,7 @@ class Actor:
             asked.faults.append(f"a late retry got another answer: {first} and {(reply.status_code, reply.json())}")
 
     async def _answer(self, asked: Asked, path: str, body: JsonObject, key: str) -> httpx2.Response | None:
-        while not self._late:
+        while not self.storm.is_long_over:
             asked.tries += 1
             try:
                 http = self._chance.choice(self._clients)
@@ -256,7 +248,7 @@ class Actor:
 
     async def _see(self, execution_id: str) -> tuple[Shown | None, list[dict[str, Any]]]:
         """Read the execution until that is answered."""
-        while not self._late:
+        while not self.storm.is_long_over:
             try:
                 reply = await self._chance.choice(self._clients).get(f"{_API}/{execution_id}")
             except httpx2.HTTPError:
@@ -274,7 +266,7 @@ class Actor:
         """End the execution as an operator does in the Web UI."""
         self.asked.append(asked)
         handle = self.site.client.get_workflow_handle(execution_id)
-        while not self._late:
+        while not self.storm.is_long_over:
             asked.tries += 1
             try:
                 async with asyncio.timeout(5):

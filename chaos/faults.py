@@ -52,16 +52,18 @@ class Storm:
 
     Attributes:
         over: until when it goes on, by ``time.monotonic``.
+        settle: seconds after it in which everything has to come to rest.
         faults: all that may happen.
         missing: what this machine has no means for, with the reason.
         done: what was done, by target and deed.
         fell: programs that ended by themselves, with how they ended.
     """
 
-    def __init__(self, site: Installation, seed: int, seconds: float) -> None:
+    def __init__(self, site: Installation, seed: int, seconds: float, settle: float) -> None:
         """Make a storm of so many seconds; it begins when it is run."""
         self.site = site
         self.seconds = seconds
+        self.settle = settle
         self.over = time.monotonic() + seconds
         self.done: Counter[tuple[str, str]] = site.outside.done
         self.fell: Counter[tuple[str, int | None]] = Counter()
@@ -74,6 +76,11 @@ class Storm:
     def rages(self) -> bool:
         """Whether it goes on."""
         return time.monotonic() < self.over
+
+    @property
+    def is_long_over(self) -> bool:
+        """Whether everything should have come to rest."""
+        return time.monotonic() > self.over + self.settle
 
     async def run(self) -> None:
         """Rage, then leave everything running."""

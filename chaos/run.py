@@ -26,6 +26,7 @@ class Plan:
         clients: how many work at once, each with one execution at a time.
         cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
         tools: module of the tools that executions use.
+        settle: seconds after the storm in which everything has to come to rest.
         own_disk: PostgreSQL on a disk that can be filled; see ``chaos.postgresql.have_own_mounts``.
     """
 
@@ -35,6 +36,7 @@ class Plan:
     cluster: bool = False
     own_disk: bool = False
     tools: str = "chaos.tools"
+    settle: float = 150.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ async def run(plan: Plan, folder: Path) -> Outcome:
         await site.open(own_disk=plan.own_disk)
         graphs = await publish(site)
         before = site.memory()
-        storm = Storm(site, plan.seed, plan.seconds)
+        storm = Storm(site, plan.seed, plan.seconds, plan.settle)
         actors = [Actor(f"client-{n}", site, storm, graphs, plan.seed) for n in range(1, plan.clients + 1)]
         await asyncio.gather(storm.run(), *(actor.run() for actor in actors))
         settled = time.monotonic() - storm.over

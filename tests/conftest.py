@@ -16,7 +16,7 @@ from cairn.orderly import exit_process
 if TYPE_CHECKING:
     from cairn.temporal.server import DevServer
 
-pytest_plugins = ["database", "installation", "model_server", "side_by_side"]
+pytest_plugins = ["again", "database", "installation", "model_server", "side_by_side"]
 
 
 @pytest.hookimpl(tryfirst=True)

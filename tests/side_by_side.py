@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 AT_MOST = 6
 """Each has a Temporal server and a PostgreSQL server of its own."""
+STORMS = "tests/crash/test_storms.py"
+"""One after the other: each takes what a processor has to give."""
 FIRST = (
+    STORMS,
+    "tests/api/test_openapi.py",  # beside the storms: it waits for nothing that has to come within seconds
     "tests/crash",
     "tests/cli/test_client_commands.py",
     "tests/system/test_programs.py",
     "tests/cli/test_demo.py",
-    "tests/api/test_openapi.py",
     "tests/system/",
     "tests/docs",
     "tests/cli/",
@@ -35,6 +38,8 @@ _DATABASE = re.compile(r"\[(?:.*-)?(sqlite|postgresql)(?:-.*)?\]$")
 def unit_of(test: str) -> str:
     """Return the name of what goes together with a test, by the test's id."""
     file = test.partition("::")[0]
+    if file == STORMS:
+        return file
     for whole in ("tests/crash", "tests/docs"):
         if file.startswith(f"{whole}/"):
             return whole

@@ -13,6 +13,7 @@ from side_by_side import FIRST, place_of, unit_of
     [
         ("tests/graph/test_step.py::test_a[x]", "tests/graph/test_step.py"),
         ("tests/crash/test_undo.py::test_a[x]", "tests/crash"),
+        ("tests/crash/test_storms.py::test_a[x]", "tests/crash/test_storms.py"),
         ("tests/docs/test_people.py::test_a", "tests/docs"),
         ("tests/api/test_codec.py::test_a[sqlite]", "tests/api/test_codec.py[sqlite]"),
         ("tests/api/test_codec.py::TestB::test_a[x-postgresql-1]", "tests/api/test_codec.py[postgresql]"),
