@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 
+from api.kit.links import link
 from api.kit.surface import Surface
 
 Document = dict[str, Any]
@@ -54,6 +55,7 @@ def surface_document(app: FastAPI, surface: Surface) -> Document:
         components.update(schemas["$defs"])
         for method, operation in operations(document):
             _describe(method, operation, surface)
+        link(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -123,7 +125,9 @@ def merged(documents: Mapping[str, Document], title: str, version: str) -> Docum
         local = json.dumps(document).replace('"#/components/schemas/', f'"#/components/schemas/{name}.')
         renamed: Document = json.loads(local)
         for _, operation in operations(renamed):
-            operation["operationId"] = f"{name}.{operation['operationId']}"
+            followed = [each for answer in operation["responses"].values() for each in answer.get("links", {}).values()]
+            for named in (operation, *followed):
+                named["operationId"] = f"{name}.{named['operationId']}"
         for path, item in renamed["paths"].items():
             paths[f"/{name}{path}" if path in paths else path] = item
         for schema, body in renamed["components"].pop("schemas", {}).items():

@@ -25,6 +25,7 @@ from api.agentflow.schemas.tools import (
 )
 from api.kit.auth import may
 from api.kit.deps import Agents, Executions
+from api.kit.links import makes
 from api.kit.paging import PageNumber, PageSize
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -61,7 +62,13 @@ async def list_tools(
     return ToolList.of([*await tools.list(agent_id, which)], page, page_size)
 
 
-@router.post("", status_code=201, dependencies=[WRITE], responses={**TAKEN, **WORKERS})
+@router.post(
+    "",
+    status_code=201,
+    dependencies=[WRITE],
+    responses={**TAKEN, **WORKERS},
+    openapi_extra=makes("tool", "name"),
+)
 async def register_tool(
     agent_id: str, body: CreateTool, tools: ToolsOfAgents, authoring: Authoring, agents: Agents, unit: Unit
 ) -> Tool:
@@ -94,7 +101,7 @@ async def dry_run_tool(agent_id: str, body: DryRunTool, authoring: Authoring, un
     return DryRunResult.of(await authoring.run(trial, unit.operation_key))
 
 
-@router.post("/persist", status_code=201, dependencies=[WRITE], responses=TAKEN)
+@router.post("/persist", status_code=201, dependencies=[WRITE], responses=TAKEN, openapi_extra=makes("tool", "name"))
 async def persist_tool(agent_id: str, body: PersistTool, tools: ToolsOfAgents, authoring: Authoring) -> Tool:
     """Make a draft, or code, a tool of the agent; of a name that the agent has, the next version of that tool."""
     spec = await authoring.spec_to_persist(agent_id, body.given, body.draft_id)

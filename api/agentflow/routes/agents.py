@@ -17,6 +17,7 @@ from api.agentflow.schemas.agents import (
 )
 from api.kit.auth import may
 from api.kit.deps import Agents, AgentsToRemove
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from cairn.domain.agents import AgentFilter, model
@@ -73,7 +74,7 @@ async def list_agents(agents: Agents, which: Filtered, paged: Paged) -> AgentLis
     return AgentList.of(await agents.list(which, paged.page, paged.page_size, paged.anchor))
 
 
-@router.post("/agents", status_code=201, dependencies=[WRITE])
+@router.post("/agents", status_code=201, dependencies=[WRITE], openapi_extra=makes("agent_id"))
 async def create_agent(body: CreateAgent, agents: Agents) -> Agent:
     """Make an agent. Its workflow is published at once, so that it can run."""
     return Agent.of(await agents.create(body.model_dump(exclude_unset=True)))

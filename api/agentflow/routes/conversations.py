@@ -16,6 +16,7 @@ from api.agentflow.schemas import conversations as schemas
 from api.agentflow.schemas.chat import ChatReply
 from api.kit.auth import may
 from api.kit.deps import Agents, Executions, Tokens
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
@@ -53,7 +54,14 @@ async def asked_for(
     return Search(q, agent_id, schemas.in_utc(since), schemas.in_utc(to))
 
 
-@router.post("", status_code=201, response_model=schemas.Conversation, dependencies=[WRITE], responses=UNKNOWN_AGENT)
+@router.post(
+    "",
+    status_code=201,
+    response_model=schemas.Conversation,
+    dependencies=[WRITE],
+    responses=UNKNOWN_AGENT,
+    openapi_extra=makes("conversation_id"),
+)
 async def create_conversation(
     body: schemas.CreateConversation, conversations: Conversations, agents: Agents, executions: Executions
 ) -> model.Conversation:
@@ -213,7 +221,13 @@ async def roll_back_conversation(
     )
 
 
-@router.post("/{conversation_id}/fork", status_code=201, response_model=schemas.Conversation, dependencies=[WRITE])
+@router.post(
+    "/{conversation_id}/fork",
+    status_code=201,
+    response_model=schemas.Conversation,
+    dependencies=[WRITE],
+    openapi_extra=makes("conversation_id"),
+)
 async def fork_conversation(
     conversation_id: str, body: schemas.ToMessage, conversations: Conversations, executions: Executions
 ) -> model.Conversation:

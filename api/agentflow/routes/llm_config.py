@@ -19,6 +19,7 @@ from api.agentflow.schemas.llm_config import (
 )
 from api.agentflow.schemas.models import ModelOptions
 from api.kit.auth import may
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from cairn.domain.llm.offered import offered_models
 from cairn.domain.llm.service import try_key
@@ -34,7 +35,7 @@ async def get_llm_config(configs: LlmConfigs) -> LlmConfig:
     return LlmConfig.of(await configs.get())
 
 
-@router.post("", status_code=201, dependencies=[WRITE])
+@router.post("", status_code=201, dependencies=[WRITE], openapi_extra=makes("config_uuid", "uuid"))
 async def save_llm_provider(body: SaveProvider, configs: LlmConfigs) -> ProviderConfig:
     """Keep a provider's key, encrypted, and the policy for its models. It is used in mode `byok`.
 

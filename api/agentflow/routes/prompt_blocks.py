@@ -18,6 +18,7 @@ from api.agentflow.schemas.prompt_blocks import (
     PromptBlockList,
 )
 from api.kit.auth import may
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from cairn.domain import prompt_blocks as domain
@@ -53,7 +54,14 @@ async def list_prompt_blocks(blocks: PromptBlocks, which: Filtered, paged: Paged
     return PromptBlockList.of(await blocks.list(which, paged.page, paged.page_size, paged.anchor))
 
 
-@router.post("", status_code=201, response_model=PromptBlock, dependencies=[WRITE], responses=_conflict(_TAKEN))
+@router.post(
+    "",
+    status_code=201,
+    response_model=PromptBlock,
+    dependencies=[WRITE],
+    responses=_conflict(_TAKEN),
+    openapi_extra=makes("block_name", "name"),
+)
 async def create_prompt_block(body: CreatePromptBlock, blocks: PromptBlocks) -> domain.PromptBlock:
     """Make a static block: a template that is rendered with the variables of a turn."""
     return await blocks.create(body.name, body.body, body.settings())

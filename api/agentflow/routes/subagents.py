@@ -16,6 +16,7 @@ from api.agentflow.schemas.agents import (
 )
 from api.agentflow.schemas.tools import AllTools, Tool
 from api.kit.deps import Agents, AgentsToRemove
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 
@@ -33,6 +34,7 @@ async def list_subagents(agent_id: str, agents: Agents, paged: Paged) -> Subagen
     status_code=201,
     dependencies=[WRITE],
     responses={409: {"model": Error, "description": "Sub-agents would be more than five levels deep."}},
+    openapi_extra=makes("subagent_id"),
 )
 async def create_subagent(agent_id: str, body: CreateAgent, agents: Agents) -> Agent:
     """Make an agent under another one. One that exists is assigned by `subagents` of the configuration."""
@@ -79,6 +81,7 @@ async def list_subagent_tools(agent_id: str, subagent_id: str, agents: Agents) -
     status_code=201,
     dependencies=[WRITE],
     responses={409: {"model": Error, "description": "It has the tool already."}},
+    openapi_extra=makes("tool", "name"),
 )
 async def assign_subagent_tool(agent_id: str, subagent_id: str, body: AssignTool, agents: Agents) -> Tool:
     """Give a tool to a sub-agent."""

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.kit.auth import may
 from api.kit.deps import Executions
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -38,6 +39,7 @@ async def list_executions(executions: Executions, which: Filtered, paged: Paged)
         404: {"description": "There is no such workflow."},
         409: {"description": "No version of the workflow is published, or the id is taken."},
     },
+    openapi_extra=makes("execution_id"),
 )
 async def create_execution(body: CreateExecution, executions: Executions, unit: Unit) -> model.Execution:
     """Start an execution of a published graph.

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.kit.auth import may
 from api.kit.deps import Executions, Resets
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
 from api.omium.schemas.executions import Execution, Replay, ReplayReply, Rollback, RollbackReply
@@ -29,6 +30,7 @@ router = APIRouter(
         404: {"description": "There is no such execution or checkpoint."},
         409: {"description": "The execution has not started, or the new id is taken."},
     },
+    openapi_extra=makes("execution_id"),
 )
 async def fork_execution(execution_id: str, body: ForkExecution, executions: Executions, unit: Unit) -> model.Execution:
     """Start a new execution from what this one knew at a checkpoint; this one goes on untouched."""

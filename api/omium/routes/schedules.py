@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query
 
 from api.kit.auth import may
 from api.kit.deps import Schedules
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -52,6 +53,7 @@ async def list_schedules(
         404: {"description": "There is no such workflow."},
         409: {"description": "No version of the workflow is published."},
     },
+    openapi_extra=makes("schedule_id"),
 )
 async def create_schedule(body: CreateSchedule, schedules: Schedules, unit: Unit) -> Schedule:
     """Start executions of a published graph at times. Each runs the version that is published then."""

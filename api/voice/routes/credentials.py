@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter
 
 from api.kit.auth import may
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.voice.deps import Credentials
 from api.voice.schemas.credentials import CreateCredential, Credential, DeletedCredential, UpdateCredential
@@ -22,7 +23,12 @@ async def list_credentials(credentials: Credentials) -> list[Credential]:
     return [Credential.of(each) for each in await credentials.list()]
 
 
-@router.post("/", dependencies=[may("credentials:write")], responses=_TAKEN)
+@router.post(
+    "/",
+    dependencies=[may("credentials:write")],
+    responses=_TAKEN,
+    openapi_extra=makes("credential_uuid", "uuid"),
+)
 async def create_credential(body: CreateCredential, credentials: Credentials) -> Credential:
     """Keep a secret, encrypted. It is sent where nodes and tools name its uuid, and never shown again."""
     made = await credentials.create(body.name, body.credential_type, body.credential_data, body.description)

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from api.kit.auth import may
 from api.kit.deps import Folders
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.voice.schemas.folders import Folder, FolderBody
 
@@ -22,7 +23,7 @@ async def list_folders(folders: Folders) -> list[Folder]:
 
 
 @router.post("", dependencies=[WRITE], include_in_schema=False)
-@router.post("/", dependencies=[WRITE], responses={**TAKEN})
+@router.post("/", dependencies=[WRITE], responses={**TAKEN}, openapi_extra=makes("folder_id"))
 async def create_folder(body: FolderBody, folders: Folders) -> Folder:
     """Make a folder."""
     return Folder.model_validate(await folders.create(body.name))

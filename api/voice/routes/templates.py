@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.kit.auth import may
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
 from api.voice.deps import Templates
@@ -25,6 +26,7 @@ async def list_templates() -> list[Template]:
     "/templates/duplicate",
     dependencies=[may("graphs:write")],
     responses={404: {"description": "There is no such template."}},
+    openapi_extra=makes("workflow_id"),
 )
 async def duplicate_template(body: DuplicateTemplate, templates: Templates) -> SavedWorkflow:
     """Make a workflow that is a copy of a template; it is published at once, its triggers get paths of their own."""
@@ -38,6 +40,7 @@ async def duplicate_template(body: DuplicateTemplate, templates: Templates) -> S
         502: {"description": "The model cannot be used or failed; `code` says how."},
         503: {"description": "It takes too long, or something does not answer. Send it again with an Idempotency-Key."},
     },
+    openapi_extra=makes("workflow_id"),
 )
 async def create_from_description(body: CreateFromDescription, templates: Templates, unit: Unit) -> SavedWorkflow:
     """Let the deployment's model write a workflow. What it cannot repair makes a draft, and `errors` say why.

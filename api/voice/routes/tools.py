@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from api.kit.auth import may
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.voice.deps import Tools
 from api.voice.schemas.tools import ArchivedTool, CreateTool, Tool
@@ -33,6 +34,7 @@ async def list_tools(
     "/",
     dependencies=[may("graphs:write")],
     responses={404: {"description": "The credential that it names does not exist."}},
+    openapi_extra=makes("tool_uuid", "tool_uuid"),
 )
 async def create_tool(body: CreateTool, tools: Tools) -> Tool:
     """Make a tool: an HTTP request or a calculator. Nodes name it in `tool_uuids`."""

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 
 from api.kit.auth import may
 from api.kit.deps import Graphs
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.voice.schemas.workflows import (
     CreateWorkflow,
@@ -52,7 +53,7 @@ async def summarize_workflows(graphs: Graphs, status: StatusFilter = "active") -
     return [WorkflowName(id=number, name=name) for number, name in await graphs.names(status)]
 
 
-@router.post("/create/definition", dependencies=[WRITE])
+@router.post("/create/definition", dependencies=[WRITE], openapi_extra=makes("workflow_id"))
 async def create_workflow(body: CreateWorkflow, graphs: Graphs) -> SavedWorkflow:
     """Make a workflow. Valid, its version 1 is published at once; else it is a draft, and `errors` say why."""
     return SavedWorkflow.of(await graphs.create(body.name, body.definition, body.whole_configuration))
@@ -93,7 +94,7 @@ async def move_workflow(workflow_id: str, body: MoveWorkflow, graphs: Graphs) ->
     return Workflow.of(await graphs.move(workflow_id, body.folder_id))
 
 
-@router.post("/{workflow_id}/duplicate", dependencies=[WRITE])
+@router.post("/{workflow_id}/duplicate", dependencies=[WRITE], openapi_extra=makes("workflow_id"))
 async def duplicate_workflow(workflow_id: str, graphs: Graphs) -> SavedWorkflow:
     """Make a copy, which is a draft: of the draft, else of what is published. Its triggers have new paths."""
     return SavedWorkflow.of(await graphs.duplicate(workflow_id))
