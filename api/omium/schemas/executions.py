@@ -177,7 +177,7 @@ class Command(Body):
 class Migration(Command):
     """Go on by another version of the graph."""
 
-    version: Annotated[int, Field(ge=1, le=2**31 - 1, strict=True, description="Number of the version.")]
+    version: Annotated[int, Field(ge=1, le=2**31 - 1, description="Number of the version."), INTEGRAL]
 
 
 class PatchExecution(Command):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from cairn.contracts.json import JsonObject
+from cairn.contracts.json import JsonObject, integral
 from cairn.domain.credentials.model import HeaderName
 
 JsonType = Literal["string", "number", "boolean", "object", "array"]
@@ -57,7 +57,7 @@ class HttpApiConfig(_Part):
     credential_uuid: str | None = Field(default=None, description="A credential whose headers the request carries.")
     parameters: list[ToolParameter] | None = Field(default=None, max_length=64)
     preset_parameters: list[PresetParameter] | None = Field(default=None, max_length=64)
-    timeout_ms: int | None = Field(default=5000, ge=1, le=300_000)
+    timeout_ms: Annotated[int, Field(ge=1, le=300_000), BeforeValidator(integral)] | None = 5000
     customMessage: str | None = Field(default=None, max_length=2000)
     customMessageType: Literal["text", "audio"] | None = None
     customMessageRecordingId: str | None = None
@@ -66,7 +66,7 @@ class HttpApiConfig(_Part):
 class HttpApi(_Part):
     """A tool that sends a request."""
 
-    schema_version: int | None = 1
+    schema_version: Annotated[int, BeforeValidator(integral)] | None = 1
     type: Literal["http_api"]
     config: HttpApiConfig
 
@@ -74,7 +74,7 @@ class HttpApi(_Part):
 class Calculator(_Part):
     """A tool that calculates: the installation's `calculate`, under a name of the author's."""
 
-    schema_version: int | None = 1
+    schema_version: Annotated[int, BeforeValidator(integral)] | None = 1
     type: Literal["calculator"]
 
 
