@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 
+import uvloop
 from temporalio.client import Client
 from temporalio.worker import Worker
 
@@ -90,7 +91,7 @@ def main() -> int:
     configure_logging(settings, "worker")
     configure_tracing(settings, "worker")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(serve(settings))
+        uvloop.run(serve(settings))
     return 0
 
 

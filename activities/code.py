@@ -7,15 +7,15 @@ from temporalio import activity
 from activities.failures import node_error
 from activities.guard import guard, heartbeating
 from cairn.contracts.nodes import RUN_CODE, NodeCall, NodeResult
-from cairn.providers.sandbox import CodeFailure, Program, Sandbox, SandboxMissing, value_of
+from cairn.providers.sandbox import CodeFailure, Program, Sandbox, SandboxMissing, Series, value_of
 
 _TIMEOUT = 300.0
 
 
 class CodeActivities:
-    """Runs code in the sandbox of an installation."""
+    """Runs code in the sandbox of an installation, or in a series of it."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox | Series) -> None:
         self._sandbox = sandbox
 
     @activity.defn(name=RUN_CODE.name)

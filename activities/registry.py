@@ -30,7 +30,7 @@ from activities.segment import SegmentActivities
 from activities.tool_trials import TrialActivities
 from activities.tools import ToolActivities
 from activities.writing import WritingActivities
-from cairn.contracts.nodes import RUN_AGENT, RUN_CODE, RUN_SCORE
+from cairn.contracts.nodes import RUN_AGENT, RUN_SCORE
 from cairn.domain.conversations.turns import TurnMessages
 from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
@@ -86,10 +86,10 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     requests = RequestActivities(deps.settings, deps.database, client, toolbox)
     codes, scores = CodeActivities(sandbox), ScoreActivities(models, ledger)
     trials = TrialActivities(deps.settings, sandbox)
-    inside = {RUN_AGENT.name: agents.run_agent, RUN_CODE.name: codes.run_code, RUN_SCORE.name: scores.run_score}
+    inside = {RUN_AGENT.name: agents.run_agent, RUN_SCORE.name: scores.run_score}
     return [
         mark_checkpoint,
-        SegmentActivities(deps.database, inside).run_segment,
+        SegmentActivities(deps.database, sandbox, inside).run_segment,
         agents.run_agent,
         TurnActivities(models, known, history, tokens, ledger, turns, toolbox).call_model,
         CallActivities(models, toolbox, history, tokens, ledger).speak,

@@ -13,15 +13,17 @@ import orjson
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from activities.code import CodeActivities
 from activities.guard import guard, heartbeating, progress
 from cairn.contracts.executions import DoneWork, GraphRef, NodeFailure
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import OVER_BUDGET, RUN_SEGMENT, NodeCall, NodeResult
+from cairn.contracts.nodes import OVER_BUDGET, RUN_CODE, RUN_SEGMENT, NodeCall, NodeResult
 from cairn.domain.graphs.pinned import load_definition
-from cairn.graph.compiled import Graph, compile_graph
+from cairn.graph.compiled import Graph, compiled
 from cairn.graph.segments import Segment
 from cairn.graph.state import Run
 from cairn.persistence.session import Database
+from cairn.providers.sandbox import Sandbox, Series
 from workflows.failures import node_failure
 
 _PART = 64 * 1024
@@ -35,9 +37,10 @@ Activity: TypeAlias = Callable[[NodeCall], Awaitable[NodeResult]]
 class SegmentActivities:
     """Runs segments with the activities of their nodes."""
 
-    def __init__(self, database: Database, inside: Mapping[str, Activity]) -> None:
-        """Take the activities that may run inside of a segment, by name."""
+    def __init__(self, database: Database, sandbox: Sandbox, inside: Mapping[str, Activity]) -> None:
+        """Take what runs code, and the other activities that may run inside of a segment, by name."""
         self._database = database
+        self._sandbox = sandbox
         self._inside = inside
 
     @activity.defn(name=RUN_SEGMENT.name)
@@ -51,32 +54,34 @@ class SegmentActivities:
         segment = Segment(await self._graph(call), call.data)
         told = Progress(activity.info().heartbeat_details)
         token = progress.set(told.details)
+        code = self._sandbox.series()
         try:
             async with heartbeating():
                 while (run := segment.next()) is not None:
-                    if not await self._step(call, segment, run, told):
+                    if not await self._step(call, segment, run, told, code):
                         break
         except BaseException:
             told.tell()  # the next try, perhaps another worker's, goes on from here
             raise
         finally:
             progress.reset(token)
+            await code.rest()
         done = [work.model_dump(mode="json", exclude_none=True) for work in segment.done]
         return NodeResult(value={"done": done, "checkpoint": segment.checkpoint, "node_id": segment.last})
 
     async def _graph(self, call: NodeCall) -> Graph:
         async with self._database.session() as session:
             ref = GraphRef.model_validate(call.data["graph"])
-            return compile_graph(await load_definition(session, ref.version_id, ref.digest, ref.body))
+            return compiled(await load_definition(session, ref.version_id, ref.digest, ref.body), ref.digest)
 
-    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: Progress) -> bool:
+    async def _step(self, call: NodeCall, segment: Segment, run: Run, told: Progress, code: Series) -> bool:
         """Run one node; return whether to go on: over the monthly budget what is done is kept, and the rest is held."""
         kept = told.find(run)
         if kept is not None:
             segment.complete(run, NodeResult.model_validate(kept.result))
             return True
         try:
-            result = await self._work(call, run)
+            result = await self._work(call, run, code)
         except (ApplicationError, TimeoutError) as error:
             if isinstance(error, ApplicationError) and error.type == OVER_BUDGET:
                 if segment.done:
@@ -91,11 +96,14 @@ class SegmentActivities:
             told.done(segment.done[-1])
         return True
 
-    async def _work(self, call: NodeCall, run: Run) -> NodeResult:
+    async def _work(self, call: NodeCall, run: Run, code: Series) -> NodeResult:
         inner = call.model_copy(
             update={"node_id": run.node_id, "visit": run.visit, "data": run.data, "timeout": run.timeout}
         )
         async with asyncio.timeout(run.timeout):
+            if run.activity == RUN_CODE.name:
+                return await CodeActivities(code).run_code(inner)
+            await code.rest()  # its process is of no use meanwhile
             return await self._inside[run.activity](inner)
 
     def _final(self, run: Run, error: ApplicationError | TimeoutError, attempts: int) -> NodeFailure | None:

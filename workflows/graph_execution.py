@@ -44,7 +44,7 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.json import digest
 from cairn.graph.commands import check_command
-from cairn.graph.compiled import GraphNotExecutable, compile_graph
+from cairn.graph.compiled import GraphNotExecutable, compiled
 from cairn.graph.engine import Engine
 from cairn.graph.state import Wait
 from workflows.clock import TaskClock
@@ -279,7 +279,7 @@ class GraphExecution:
             if landing.definition is None or digest(landing.definition) != start.graph.digest:
                 raise ApplicationError("the graph's definition does not match its digest", type="graph_digest")
             try:
-                self._engine.begin(compile_graph(landing.definition), landing)
+                self._engine.begin(compiled(landing.definition, start.graph.digest), landing)
             except GraphNotExecutable as error:
                 raise ApplicationError(str(error), type="graph_not_executable", non_retryable=True) from error
         if self._wake and self._resetting and not first:

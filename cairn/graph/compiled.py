@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -13,6 +14,9 @@ from cairn.graph.meeting import Joins
 from cairn.graph.model import Definition, Edge, EdgeData, Limits, StateKey
 from cairn.graph.nodes import KINDS, NodeData, NodeKind
 from cairn.graph.nodes.voice import START_CALL
+
+_KEPT = 128
+"""Graphs that a process keeps ready."""
 
 
 class GraphNotExecutable(ValueError):
@@ -75,6 +79,28 @@ class Graph:
     output_schema: JsonObject | None = None
     initial_state: JsonObject = field(default_factory=dict[str, Json])
     segmented: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A definition, which is the same as another one when its digest is."""
+
+    digest: str
+    definition: JsonObject = field(compare=False)
+
+
+def compiled(definition: JsonObject, digest: str) -> Graph:
+    """Return the runnable form of a valid definition whose digest was verified; executions in a process share it.
+
+    Raises:
+        GraphNotExecutable: as of ``compile_graph``.
+    """
+    return _compiled(_Known(digest, definition))
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(known: _Known) -> Graph:
+    return compile_graph(known.definition)
 
 
 def compile_graph(definition: JsonObject) -> Graph:

@@ -25,6 +25,7 @@ from cairn.providers.sandbox import (
     Program,
     Sandbox,
     SandboxMissing,
+    Series,
     find_problem,
     open_sandbox,
 )
@@ -42,12 +43,12 @@ async def sandbox(request: pytest.FixtureRequest) -> Sandbox:
     return open_sandbox(Settings(sandbox=request.param))
 
 
-async def run(sandbox: Sandbox, code: str, *, seconds: float = LONG, **arguments: Any) -> Any:
+async def run(sandbox: Sandbox | Series, code: str, *, seconds: float = LONG, **arguments: Any) -> Any:
     program = Program(code, [{"text": "grüß", "n": 3}, {"seen": [1]}], arguments)
     return json.loads(await sandbox.run(program, seconds))
 
 
-async def fail(sandbox: Sandbox, code: str, *, seconds: float = LONG) -> CodeFailure:
+async def fail(sandbox: Sandbox | Series, code: str, *, seconds: float = LONG) -> CodeFailure:
     with pytest.raises(CodeFailure) as caught:
         await run(sandbox, code, seconds=seconds)
     return caught.value
@@ -223,6 +224,70 @@ async def test_a_run_sees_nothing_of_another(sandbox: Sandbox, leaves: str, take
     with contextlib.suppress(CodeFailure):
         await run(sandbox, leaves)
     assert (await fail(sandbox, takes)).code == "code_error"
+
+
+@pytest.mark.parametrize(
+    ("leaves", "takes"),
+    [
+        ("import json\ndef run(input, state):\n    json.left = 'x'",
+         "import json\ndef run(input, state): return json.left"),
+        ("import builtins\ndef run(input, state):\n    builtins.left = 'x'", "def run(input, state): return left"),
+        ("left = 'x'\ndef run(input, state): pass", "def run(input, state): return left"),
+        ("def run(input, state): open('/tmp/left', 'w').write('x')",
+         "def run(input, state): return open('/tmp/left').read()"),
+    ],
+)  # fmt: skip
+async def test_what_is_run_in_a_series_sees_nothing_of_another(sandbox: Sandbox, leaves: str, takes: str) -> None:
+    series = sandbox.series()
+    try:
+        with contextlib.suppress(CodeFailure):
+            await run(series, leaves)
+        assert (await fail(series, takes)).code == "code_error"
+        assert await run(series, "def run(input, state): return 1") == 1
+    finally:
+        await series.rest()
+
+
+async def test_a_series_has_one_process_at_a_time_and_lets_go_of_it(sandbox: Sandbox) -> None:
+    await run(sandbox, "def run(input, state): pass")  # starts what there is one of a worker
+    before = set(psutil.Process().children(recursive=True))
+
+    def processes() -> list[psutil.Process]:
+        return [each for each in psutil.Process().children(recursive=True) if each not in before]
+
+    series = sandbox.series()
+    code = "def run(input, state, i): return i"
+    for i in range(3):
+        assert await run(series, code, i=i) == i
+        assert len(processes()) <= 1
+    await series.rest()
+    await until(lambda: not processes())
+    assert await run(series, code, i=4) == 4
+    with pytest.raises(CodeFailure):
+        await run(series, "def run(input, state):\n    while True: pass", seconds=SHORT)
+    await until(lambda: not processes())
+    assert await run(series, code, i=5) == 5
+    await series.rest()
+    await until(lambda: not processes())
+
+
+async def test_series_take_turns_when_there_are_more_of_them_than_places(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cairn.providers.sandbox.monty.processes_at_once", lambda: 1)
+    monkeypatch.setattr("cairn.providers.sandbox.eryx.processes_at_once", lambda: 1)
+    monkeypatch.setattr("cairn.providers.sandbox.monty._TURN", 0.0)
+    ended: list[int] = []
+
+    async def some(number: int) -> None:
+        series = sandbox.series()
+        for _ in range(3):
+            await run(series, "def run(input, state): return 1")
+            ended.append(number)
+        await series.rest()
+
+    await asyncio.gather(some(1), some(2))
+    assert sorted(ended) == [1, 1, 1, 2, 2, 2] and ended != sorted(ended)
 
 
 async def test_code_cannot_lie_about_its_end(sandbox: Sandbox) -> None:

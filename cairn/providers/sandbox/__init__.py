@@ -8,6 +8,7 @@ from cairn.providers.sandbox.model import (
     Program,
     Sandbox,
     SandboxMissing,
+    Series,
     value_of,
 )
 from cairn.providers.sandbox.registry import SandboxInForce, default_sandbox, find_problem, open_sandbox
@@ -21,6 +22,7 @@ __all__ = [
     "Sandbox",
     "SandboxInForce",
     "SandboxMissing",
+    "Series",
     "default_sandbox",
     "find_problem",
     "open_sandbox",

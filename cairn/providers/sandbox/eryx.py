@@ -14,7 +14,7 @@ import sys
 from functools import cached_property
 from pathlib import Path
 
-from cairn.providers.sandbox.model import Observed, Program, Sandbox
+from cairn.providers.sandbox.model import Observed, Program, Sandbox, Series
 from cairn.providers.sandbox.process import exchange, processes_at_once
 
 _CHILD = Path(__file__).with_name("eryx_child.py")
@@ -48,3 +48,10 @@ class Eryx:
             return await exchange(
                 [sys.executable, "-I", str(_CHILD), str(os.getpid())], program.to_json().encode(), seconds, observed
             )
+
+    def series(self) -> Series:
+        """See :class:`Sandbox`. Each program has a process of its own in a series, too."""
+        return self
+
+    async def rest(self) -> None:
+        """See :class:`Series`."""

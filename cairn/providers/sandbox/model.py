@@ -113,6 +113,22 @@ class Sandbox(Protocol):
         """
         ...
 
+    def series(self) -> Series:
+        """Return what runs programs of one owner, one after the other: they may share a process, and nothing else."""
+        ...
+
+
+class Series(Protocol):
+    """Runs programs one after the other. Whoever has it calls ``rest`` in the end."""
+
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
+        """See :meth:`Sandbox.run`."""
+        ...
+
+    async def rest(self) -> None:
+        """Let go of the process until the next program, if there is one."""
+        ...
+
 
 class SandboxModule(Protocol):
     """What the module of a sandbox has."""

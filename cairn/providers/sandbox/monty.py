@@ -1,7 +1,8 @@
 """The sandbox ``monty``: an interpreter of its own for the core of Python, which has no way to the machine at all.
 
 It has no files, network, environment or processes to be reached, and a part of the standard library (``json``, ``re``,
-``math``, ``datetime``, ``collections``, ``itertools``, …). Each program has a process of its own.
+``math``, ``datetime``, ``collections``, ``itertools``, …). Each program, or
+each series of them, has a process of its own.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ import asyncio
 import importlib
 import importlib.util
 import json
+import time
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cairn.providers.sandbox.model import (
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
     from pydantic_monty import AsyncMonty, AsyncMontySession, MontyRuntimeError
 
 _OUTPUT_LIMIT = 1024 * 1024
+_TURN = 1.0
+"""Seconds after which a series lets go of its process between two programs, when others wait for one."""
 _LIMITS: dict[str, FailureCode] = {"memory limit exceeded": "memory_limit", "feed time limit exceeded": "timeout"}
 # Follows the code, so that the lines of the code keep their numbers.
 _CALL = """
@@ -59,41 +65,88 @@ def open_sandbox() -> Sandbox:
 
 
 class Monty:
-    """Runs each program in a fresh process of a pool."""
+    """Runs programs in processes that end with them, or with a series of them."""
 
     def __init__(self) -> None:
-        self._pool: AsyncMonty | None = None
+        self._binary: Path | None = None
         self._opening = asyncio.Lock()
+
+    @cached_property
+    def places(self) -> asyncio.Semaphore:
+        """As many as processes may be there."""
+        return asyncio.Semaphore(processes_at_once())
 
     async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
         """See :class:`Sandbox`."""
-        pool = await self._open()
-        limits = {"max_memory": MEMORY_LIMIT, "max_feed_duration_secs": seconds, "max_total_sleep_secs": seconds}
-        async with pool.checkout(script_name="code", limits=limits) as session:  # pyright: ignore[reportArgumentType]
-            try:
-                # A cancellation kills the process, whatever it is at.
-                async with asyncio.timeout(seconds):
-                    return await _feed(session, program, observed or Observed())
-            except TimeoutError:
-                raise CodeFailure("timeout", f"The code did not end within {seconds:g} seconds") from None
+        alone = self.series()
+        try:
+            return await alone.run(program, seconds, observed)
+        finally:
+            await alone.rest()
 
-    async def _open(self) -> AsyncMonty:
+    def series(self) -> _Series:
+        """See :class:`Sandbox`."""
+        return _Series(self)
+
+    async def process(self) -> AsyncMonty:
+        """Start a process; it has an interpreter of its own for each program."""
         async with self._opening:
-            if self._pool is None:
+            if self._binary is None:
                 await asyncio.to_thread(importlib.import_module, "pydantic_monty")
-                from pydantic_monty import AsyncMonty
                 from pydantic_monty._binary import find_monty_binary
 
-                binary = find_monty_binary()
-                end_with_worker(binary)
-                pool = AsyncMonty(
-                    binary_path=binary,
-                    min_processes=0,
-                    max_processes=processes_at_once(),
-                    max_checkouts_per_worker=1,
-                )
-                self._pool = await pool.__aenter__()
-            return self._pool
+                self._binary = Path(find_monty_binary())
+                end_with_worker(str(self._binary))
+        from pydantic_monty import AsyncMonty
+
+        return await AsyncMonty(binary_path=self._binary, min_processes=0, max_processes=1).__aenter__()
+
+
+class _Series:
+    def __init__(self, monty: Monty) -> None:
+        self._monty = monty
+        self._process: AsyncMonty | None = None
+        self._since = 0.0
+
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
+        process = self._process or await self._start()
+        try:
+            result = await _run(process, program, seconds, observed or Observed())
+        except BaseException:
+            await self.rest()
+            raise
+        if self._monty.places.locked() and time.monotonic() - self._since > _TURN:
+            await self.rest()
+        return result
+
+    async def rest(self) -> None:
+        process, self._process = self._process, None
+        if process is not None:
+            try:
+                await process.__aexit__(None, None, None)
+            finally:
+                self._monty.places.release()
+
+    async def _start(self) -> AsyncMonty:
+        await self._monty.places.acquire()
+        try:
+            self._process = await self._monty.process()
+        except BaseException:
+            self._monty.places.release()
+            raise
+        self._since = time.monotonic()
+        return self._process
+
+
+async def _run(process: AsyncMonty, program: Program, seconds: float, observed: Observed) -> str:
+    limits = {"max_memory": MEMORY_LIMIT, "max_feed_duration_secs": seconds, "max_total_sleep_secs": seconds}
+    async with process.checkout(script_name="code", limits=limits) as session:  # pyright: ignore[reportArgumentType]
+        try:
+            # A cancellation kills the process, whatever it is at.
+            async with asyncio.timeout(seconds):
+                return await _feed(session, program, observed)
+        except TimeoutError:
+            raise CodeFailure("timeout", f"The code did not end within {seconds:g} seconds") from None
 
 
 async def _feed(session: AsyncMontySession, program: Program, observed: Observed) -> str:

@@ -7,7 +7,7 @@ import importlib
 import sys
 from typing import cast
 
-from cairn.providers.sandbox.model import Observed, Program, Sandbox, SandboxMissing, SandboxModule
+from cairn.providers.sandbox.model import Observed, Program, Sandbox, SandboxMissing, SandboxModule, Series
 from cairn.settings import SandboxName, Settings
 
 
@@ -49,10 +49,37 @@ class SandboxInForce:
             SandboxMissing: it cannot be used on this machine.
             CodeFailure: there is no result.
         """
+        return await (await self.opened()).run(program, seconds, observed)
+
+    def series(self) -> Series:
+        """See :class:`Sandbox`."""
+        return _SeriesInForce(self)
+
+    async def opened(self) -> Sandbox:
+        """Return the sandbox itself.
+
+        Raises:
+            SandboxMissing: it cannot be used on this machine.
+        """
         async with self._opening:
             if self._sandbox is None:
                 self._sandbox = await asyncio.to_thread(open_sandbox, self._settings)
-        return await self._sandbox.run(program, seconds, observed)
+        return self._sandbox
+
+
+class _SeriesInForce:
+    def __init__(self, force: SandboxInForce) -> None:
+        self._force = force
+        self._series: Series | None = None
+
+    async def run(self, program: Program, seconds: float, observed: Observed | None = None) -> str:
+        if self._series is None:
+            self._series = (await self._force.opened()).series()
+        return await self._series.run(program, seconds, observed)
+
+    async def rest(self) -> None:
+        if self._series is not None:
+            await self._series.rest()
 
 
 def _module(settings: Settings) -> SandboxModule:
