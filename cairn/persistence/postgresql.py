@@ -8,13 +8,19 @@ from typing import Any
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import event, exc
+from sqlalchemy import event, exc, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from cairn.persistence.first_write import before_first_write
 
 TRUSTED_FOR = 60.0
 """Seconds that a connection may lie unused and still count as alive as long as its server says nothing."""
+
+UNHURRIED = func.set_config("synchronous_commit", "off", True) == "off"
+"""A condition, always true, of a statement that is a transaction of its own and may be lost in an accident.
+
+What it wrote is seen at once by everybody; nobody waits until it is on the disk, where it is a moment later.
+"""
 
 _USED_AT = "used_at"
 

@@ -51,8 +51,9 @@ def _json(value: Json) -> str:
 
 _OPTIONS: dict[str, Any] = {
     "json_serializer": _json,
-    "pool_size": 10,
-    "max_overflow": 20,
+    # None beyond: what comes on top is closed when it is given back, and to open one costs more than most requests.
+    "pool_size": 30,
+    "max_overflow": 0,
     "pool_timeout": BUSY_TIMEOUT,
 }
 

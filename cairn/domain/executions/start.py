@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import re
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col
 
 from cairn import errors
 from cairn.contracts.executions import ExecutionInput, GraphRef
-from cairn.contracts.json import canonical
+from cairn.contracts.json import JsonObject, canonical
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.graphs.model import GraphVersion
 from cairn.persistence.first_write import ALONE
+from cairn.persistence.postgresql import UNHURRIED
 from cairn.persistence.tables import ExecutionRow, GraphRow, GraphVersionRow
 from cairn.temporal.executions import ExecutionClient
 
 METADATA_LIMIT = 16 * 1024
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+_STARTED: JsonObject = {"status": "running", "started": True, "seed": None}
+_ROWS = ExecutionRow.metadata.tables["executions"]
+# Made once, and of the table: to make it, and to have the session evaluate it, costs more than to carry it out.
+_NOTE = (
+    update(_ROWS)
+    .where(_ROWS.c.temporal_id == bindparam("of"), _ROWS.c.status == "pending")
+    .values(**_STARTED, run_id=bindparam("run"))
+)
+# An accident of the database that loses it is no harm: the reconciler starts again what is pending, which is one start.
+_NOTES = {"sqlite": _NOTE, "postgresql": _NOTE.where(UNHURRIED)}
 
 SEED_BODY = "body"
 """Key in the seed of a fork: ids of the map nodes that lead to the inline definition that its source, an item, runs."""
@@ -66,7 +79,9 @@ async def start_workflow(
         await session.commit()  # the connection is free while Temporal is asked
     run_id = await temporal.start(row.temporal_id, start, name=name)
     if not await note_start(session, row.temporal_id, run_id):
-        await session.refresh(row)
+        return await session.refresh(row)
+    for name, value in {**_STARTED, "run_id": run_id}.items():
+        set_committed_value(row, name, value)
 
 
 async def execution_input(session: AsyncSession, row: ExecutionRow) -> tuple[ExecutionInput, str]:
@@ -109,11 +124,10 @@ def input_of(row: ExecutionRow, digest: str) -> ExecutionInput:
 
 
 async def note_start(session: AsyncSession, temporal_id: str, run_id: str) -> bool:
-    """Note in the row, and in its copy within the session, that its workflow has been started.
+    """Note in the row that its workflow has been started.
 
     In no transaction, this is one of its own. Returns False when a quick workflow has told already how it ended.
     """
-    pending = col(ExecutionRow.temporal_id) == temporal_id, col(ExecutionRow.status) == "pending"
-    told = {"status": "running", "run_id": run_id, "started": True, "seed": None}
-    noted = await session.execute(update(ExecutionRow).where(*pending).values(**told), execution_options=ALONE)
+    note = _NOTES[session.get_bind().dialect.name]
+    noted = await session.execute(note, {"of": temporal_id, "run": run_id}, execution_options=ALONE)
     return isinstance(noted, CursorResult) and noted.rowcount > 0

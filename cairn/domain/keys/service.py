@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -22,6 +22,10 @@ from cairn.persistence.types import utc_now
 # No dot: a Temporal workflow id is tenant, dot, id.
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCOPE = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
+# The one look-up without a tenant: the key is what says whose the request is. Made once, since every request asks it.
+_BY_PUBLIC_PART = (
+    select(ApiKeyRow).where(col(ApiKeyRow.prefix) == bindparam("public")).execution_options(populate_existing=True)
+)
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -102,9 +106,7 @@ class KeyService:
         public = public_part(token)
         if public is None:
             return None
-        # The one look-up without a tenant: the key is what says whose the request is.
-        query = select(ApiKeyRow).where(col(ApiKeyRow.prefix) == public).execution_options(populate_existing=True)
-        return (await self._session.execute(query)).scalar_one_or_none()
+        return (await self._session.execute(_BY_PUBLIC_PART, {"public": public})).scalar_one_or_none()
 
     async def note_use(self, key_id: str) -> None:
         """Keep when the key was used, to the minute; for a transaction after the reply."""

@@ -53,7 +53,8 @@ async def cancel_requests(session: AsyncSession, temporal_id: str, keep: str | N
     pending = [col(RequestRow.temporal_id) == temporal_id, col(RequestRow.status) == "pending"]
     if keep is not None:
         pending.append(col(RequestRow.lineage) != keep)
-    await session.execute(update(RequestRow).where(*pending).values(status="cancelled", resolved_at=utc_now()))
+    query = update(RequestRow).where(*pending).values(status="cancelled", resolved_at=utc_now())
+    await session.execute(query.execution_options(synchronize_session=False))
 
 
 async def cancel_request(session: AsyncSession, request_id: str) -> None:

@@ -8,9 +8,12 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 from domain.graphs.authoring import Author, valid
+from sqlalchemy import select
+from sqlmodel import col
 
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
+from cairn.domain.executions.start import note_start
 from cairn.domain.principal import Principal
 from cairn.errors import Unavailable
 from cairn.persistence.session import Database, create_engine
@@ -59,3 +62,20 @@ async def test_that_the_database_does_not_answer_is_told(sqlite_url: str) -> Non
         with pytest.raises(Unavailable, match="database") as told:
             await service.start(row)
         assert told.value.retry_after
+
+
+async def test_that_temporal_has_it_is_noted_once_and_seen_at_once(database_url: str) -> None:
+    class Taking(ExecutionClient):
+        async def start(self, *_args: object, **_more: object) -> str:
+            return "run_1"
+
+    async with written(database_url, Taking) as (service, row):
+        started = await service.start(row)
+        assert (started.status, started.status_detail, started.temporal.run_id) == ("running", None, "run_1")
+        database = Database(create_engine(database_url))
+        async with database.session() as other:
+            seen = (await other.execute(select(ExecutionRow).where(col(ExecutionRow.id) == row.id))).scalar_one()
+            assert (seen.status, seen.run_id, seen.started, seen.seed) == ("running", "run_1", True, None)
+            assert not await note_start(other, row.temporal_id, "run_2")
+            assert service.session.is_modified(row) is False
+        await database.dispose()
