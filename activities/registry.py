@@ -14,6 +14,7 @@ from activities.calls import CallRecords
 from activities.checkpoint import mark_checkpoint
 from activities.children import ChildActivities
 from activities.code import CodeActivities
+from activities.context import ContextActivities
 from activities.executions import ExecutionActivities
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
@@ -93,6 +94,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         agents.run_agent,
         TurnActivities(models, known, history, tokens, ledger, turns, toolbox).call_model,
         CallActivities(models, toolbox, history, tokens, ledger).speak,
+        ContextActivities(deps.database, known).build_context,
         CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,

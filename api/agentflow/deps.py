@@ -14,6 +14,7 @@ from cairn.domain.agents.tool_runs import ToolRuns
 from cairn.domain.agents.tools import AgentTools
 from cairn.domain.chat import ChatService
 from cairn.domain.chat.runs import Runs as TurnRuns
+from cairn.domain.context import AgentContext
 from cairn.domain.conversations import ConversationService
 from cairn.domain.conversations.summaries import Summaries
 from cairn.domain.llm import LlmConfigService
@@ -71,6 +72,16 @@ async def conversation_service(request: Request, unit: Unit) -> ConversationServ
 
 
 Conversations = Annotated[ConversationService, Depends(conversation_service)]
+
+
+async def agent_context(request: Request, unit: Unit) -> AgentContext:
+    """Return what the turns of the caller's agents are given."""
+    context: Context = request.app.state.context
+    caller: Principal = request.state.principal
+    return AgentContext(unit.session, caller.scope, context.tools, caller.author)
+
+
+ContextOfAgents = Annotated[AgentContext, Depends(agent_context)]
 
 
 async def chat_service(executions: Executions, conversations: Conversations, configs: LlmConfigs) -> ChatService:

@@ -100,6 +100,10 @@ conversation? (``ConversationTurn``), history (reference of the turns so far, No
 value? or error?}] of the calls that the last turn asked for). Result: {history, calls: [{id, tool, arguments}]} or
 {history, answer}."""
 
+BUILD_CONTEXT = ActivityRef("build_context", NodeCall, NodeResult)
+"""``data``: agent (uuid of the graph that runs), blocks (names), conversation (``ConversationTurn`` or None), variables.
+Result: {system, user (texts), blocks: [{name, message, tokens, cached}], tokens}."""
+
 RUN_CODE = ActivityRef("run_code", NodeCall, NodeResult)
 """``data``: code, input, state, arguments."""
 

@@ -278,21 +278,6 @@ async def test_a_subagent_takes_a_turn_by_itself(author: Caller, server: OpenAIS
     assert (await author.http.post(f"{AGENT}{agent}/subagents/{agent}/run", json={"message": "x"})).status_code == 404
 
 
-async def test_blocks_are_ready_before_a_turn(author: Caller) -> None:
-    agent = (await make(author, prompt_blocks=["shop", "nowhere", "now"]))["id"]
-    for name, mode in (("shop", "cached"), ("now", "real_time")):
-        block = {"name": name, "body": "We sell stones.", "mode": mode}
-        assert (await author.http.post("/api/v1/prompt-blocks", json=block)).status_code == 201
-    path = f"{AGENT}{agent}/context/preload"
-    first, again = [(await author.http.post(path)).json()["loaded"] for _ in range(2)]
-    assert [(each["name"], each["cached"]) for each in first] == [("shop", False)] and first[0]["tokens"] > 3
-    assert again == [{**first[0], "cached": True}]
-    for blocks, status in ((["shop"], 200), (["now"], 422), (["nowhere"], 404)):
-        assert (await author.http.post(path, json={"blocks": blocks})).status_code == status
-    assert (await author.http.post(path, json={"conversation_id": "nothing"})).status_code == 404
-    assert (await author.http.post(f"{AGENT}none/context/preload")).status_code == 404
-
-
 @pytest.mark.parametrize(
     ("body", "status", "code"),
     [

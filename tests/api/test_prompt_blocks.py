@@ -14,7 +14,7 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.tokens import count_tokens
 
 BLOCKS = "/api/v1/prompt-blocks"
-BUILT_IN = ["current_time", "user_profile", "memory_core", "agent_roster", "tool_list"]
+BUILT_IN = ["current_time", "conversation", "user_profile", "memory_core", "agent_roster", "tool_list"]
 STYLE = {"name": "house-style", "body": "Write to {{ customer | the customer }} in plain words."}
 
 
@@ -175,7 +175,7 @@ async def test_lists_are_filtered_and_paged_in_the_order_of_prompts(caller: Call
     await make(caller, name="a", order=5, tags=["x"], agents=["two"])
     await make(caller, name="c", order=45)
     everything = names(await caller.http.get(BLOCKS))
-    assert everything == ["a", "b", *BUILT_IN[:4], "c", "tool_list"]
+    assert everything == ["a", "b", *BUILT_IN[:-1], "c", "tool_list"]
     for query, found in (
         ("type=static", ["a", "b", "c"]),
         ("type=dynamic", BUILT_IN),
@@ -189,7 +189,7 @@ async def test_lists_are_filtered_and_paged_in_the_order_of_prompts(caller: Call
         reply = await caller.http.get(f"{BLOCKS}?{query}")
         assert (names(reply), reply.json()["total"]) == (found, len(found)), query
     first = (await caller.http.get(f"{BLOCKS}?page_size=3")).json()
-    assert (first["page"], first["page_size"], first["total"]) == (1, 3, 8)
+    assert (first["page"], first["page_size"], first["total"]) == (1, 3, 9)
     await make(caller, name="aa", order=5)
     pages = [
         names(await caller.http.get(f"{BLOCKS}?page_size=3&page={page}&anchor={first['anchor']}"))

@@ -37,6 +37,8 @@ AGENTFLOW = {
     ("POST", "/api/v1/agent/{}/chat"),
     ("POST", "/api/v1/agent/{}/subagents/{}/run"),
     ("POST", "/api/v1/agent/{}/context/preload"),
+    ("GET", "/api/v1/agent/{}/context/blocks"),
+    ("POST", "/api/v1/agent/{}/context/blocks/build"),
     ("POST", "/api/v1/conversations"),
     ("GET", "/api/v1/conversations"),
     ("GET", "/api/v1/conversations/search"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import pytest
 from agentflow_agents import make
@@ -39,6 +40,32 @@ async def test_the_turn_of_a_dead_worker_goes_on(site: Site, model: OpenAIServer
     conversation = found[0]["content"]["conversation_id"]
     await reply(site.caller, agent, "And then?", conversation_id=conversation)
     assert [m["role"] for m in model.requests[-1]["messages"]] == ["user", "assistant", "user"], "it was said once"
+
+
+@pytest.mark.timeout(240)
+async def test_the_turn_of_a_dead_worker_keeps_what_it_was_given(site: Site, model: OpenAIServer) -> None:
+    block = {"name": f"now-{uuid.uuid4().hex[:8]}", "body": "It is {{ when }}.", "scope": "turn"}
+    assert (await site.post("/prompt-blocks", block)).status_code == 201
+    agent = (await make(site.caller, model="openai:gpt-4o", prompt_blocks=[block["name"], "current_time"]))["id"]
+    gate = asyncio.Event()
+    model.will(gated(STORY, gate, after=4), text(STORY))
+    body: JsonObject = {"message": "Tell a story", "message_id": f"m-{agent}", "metadata": {"when": "early"}}
+    found: list[JsonObject] = []
+    async with asyncio.timeout(2 * SOON):
+        async for event in events(site.caller, agent, body):
+            found.append(event)
+            if shown(found) == "Once upon a " and not gate.is_set():
+                await site.worker.kill()
+                changed = await site.caller.http.patch(
+                    f"/api/v1/prompt-blocks/{block['name']}", json={"body": "It is late."}
+                )
+                assert changed.status_code == 200
+                gate.set()
+                await site.restart(site.worker)
+    assert shown(found) == STORY and found[-1]["type"] == "end"
+    first, again = (request["messages"] for request in model.requests)
+    assert first == again and "It is early." in first[0]["content"]
+    assert first[1]["content"].startswith("<current_time>")
 
 
 @pytest.mark.timeout(240)

@@ -70,6 +70,7 @@ WRONG = {
     "http": ({"method": "GET", "url": "{{ a"}, "data.url"),
     "code": ({"code": "def run(input, state): return 1", "arguments": {"x": "1 +"}}, "data.arguments.x"),
     "mcp": ({"server": "s", "tool": "t", "arguments": {"x": "1 +"}}, "data.arguments.x"),
+    "context": ({"variables": "1 +"}, "data.variables"),
     "transform": ({"set": {"x": "1 +"}}, "data.set.x"),
     "map": ({"items": "1 +", "workflow_id": "w"}, "data.items"),
     "subgraph": ({"workflow_id": "w", "input": {"x": "1 +"}}, "data.input.x"),

@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, TypeAlias
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from sse_starlette import EventSourceResponse
 
 from api.agentflow.conventions import Error
-from api.agentflow.deps import Chat, Conversations, Renderer
+from api.agentflow.deps import Chat
 from api.agentflow.schemas.chat import (
     ChatReply,
     ChatWithAgent,
-    LoadedContext,
-    PreloadContext,
     RunSubagent,
     TurnEvent,
     server_sent,
 )
 from api.kit.auth import may
-from api.kit.deps import Agents, Tokens
+from api.kit.deps import Tokens
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
 from api.kit.unit_of_work import Unit
 from cairn.domain.chat import ChatService, Turn
 from cairn.domain.executions.stream import TokenFeed
-from cairn.domain.prompt_blocks import RenderFor
 
 router = APIRouter(prefix="/api/v1/agent/{agent_id}", tags=["agent execution"], route_class=SurfaceRoute)
 RUN = may("agents:run")
@@ -79,24 +76,6 @@ async def run_subagent(
     """Have a sub-agent take a turn by itself, as `chat` has an agent."""
     turn = await chat.begin(agent_id, body.said(unit.operation_key), subagent_id)
     return await followed(chat, turn, feed, unit, Followed(body.stream, body.verbose, last_event_id))
-
-
-@router.post("/context/preload", dependencies=[RUN])
-async def preload_context(
-    agent_id: str,
-    agents: Agents,
-    conversations: Conversations,
-    renderer: Renderer,
-    request: Request,
-    body: PreloadContext | None = None,
-) -> LoadedContext:
-    """Render the agent's blocks that are kept, or those that are named, so that a turn finds them ready."""
-    config, asked = (await agents.get(agent_id)).config, body or PreloadContext()
-    if asked.conversation_id is not None:
-        await conversations.find(asked.conversation_id)
-    whom = RenderFor(request.state.principal.user_id, asked.conversation_id, {})
-    assigned = [*config.prompt_blocks, *config.context_blocks]
-    return LoadedContext.of(await renderer.preload(asked.blocks, assigned, whom))
 
 
 async def followed(chat: ChatService, turn: Turn, feed: TokenFeed, unit: Unit, how: Followed) -> Answer:

@@ -49,7 +49,7 @@ Filtered = Annotated[BlockFilter, Depends(block_filter)]
 async def list_prompt_blocks(blocks: PromptBlocks, which: Filtered, paged: Paged) -> PromptBlockList:
     """List the tenant's own blocks and those of the installation, as prompts have them: by order, then name.
 
-    `agent` finds those that an agent gets: its own and those that are for all.
+    `agent` finds those that an agent may be given: those that are for it, and those for all.
     """
     return PromptBlockList.of(await blocks.list(which, paged.page, paged.page_size, paged.anchor))
 

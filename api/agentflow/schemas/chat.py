@@ -18,7 +18,6 @@ from cairn.domain import chat
 from cairn.domain.chat.model import EventType
 from cairn.domain.conversations.model import MAX_MESSAGE
 from cairn.domain.conversations.model import text_of as value_text
-from cairn.domain.prompt_blocks.rendering import Loaded
 from cairn.errors import FieldError, InvalidInput
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
@@ -187,35 +186,3 @@ async def server_sent(events: AsyncIterator[chat.ChatEvent]) -> AsyncIterator[Se
     """Turn what is told of a turn into server-sent events."""
     async for event in events:
         yield ServerSentEvent(TurnEvent.model_validate(event).model_dump_json(), id=str(event.seq))
-
-
-class PreloadContext(Body):
-    """Which blocks are to be ready."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"blocks": ["shop"]}]})
-
-    blocks: Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=128)] | None = Field(
-        default=None, description="Names of prompt blocks that are kept; without them all of the agent's."
-    )
-    conversation_id: str | None = Field(default=None, min_length=1, max_length=255)
-
-
-class LoadedBlock(BaseModel):
-    """A block that is ready."""
-
-    model_config = ConfigDict(from_attributes=True)
-
-    name: str
-    cached: bool = Field(description="It was so before.")
-    tokens: int
-
-
-class LoadedContext(BaseModel):
-    """Blocks that are ready."""
-
-    loaded: list[LoadedBlock]
-
-    @classmethod
-    def of(cls, loaded: Iterable[Loaded]) -> LoadedContext:
-        """Make it of what the domain says."""
-        return cls(loaded=[LoadedBlock.model_validate(each) for each in loaded])

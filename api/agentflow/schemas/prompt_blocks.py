@@ -28,7 +28,7 @@ Description = Annotated[str, Field(max_length=2000)]
 Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=50)]
 Agents = Annotated[
     list[Annotated[str, Field(min_length=1, max_length=255)]],
-    Field(max_length=1000, description="The agents that it is for; empty: all."),
+    Field(max_length=1000, description="The only agents that may be given it; empty: all."),
 ]
 Order = Annotated[
     int, Field(ge=-1_000_000, le=1_000_000, description="Blocks stand in a prompt in ascending order."), INTEGRAL

@@ -58,20 +58,35 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
         data["require_approval"] = list(asked)
         data["approval_timeout"] = config.approval_defaults.timeout_seconds
         data |= _of_single_tools(config, asked)
-    definition: JsonObject = {
-        "nodes": [
-            node("start", "start", 0, {"name": "Message"}),
-            node("agent", "agent", 1, data),
-            node("end", "end", 2, {"name": "Answer", "output": {"content": "outputs.agent"}}),
-        ],
-        "edges": [edge("start", "agent", "asked"), edge("agent", "end", "answered")],
-        "input_schema": _INPUT,
-    }
+    begun = [node("start", "start", 0, {"name": "Message"})]
+    led = [edge("start", "agent", "asked")]
+    system: list[str] = []
+    definition: JsonObject = {"input_schema": _INPUT}
     if config.instructions:
         # A value, which is inserted as it is: what an author writes may hold the marks of templates.
-        data["system"] = "{{ state.instructions }}"
+        system.append("{{ state.instructions }}")
         definition["state"] = {"instructions": {"default": config.instructions}}
+    if blocks := config.blocks:
+        begun.append(node("context", "context", 1, _context(blocks)))
+        led = [edge("start", "context", "asked"), edge("context", "agent", "given")]
+        system.append("{{ outputs.context.system }}")
+        data["prompt"] = "{{ outputs.context.user }}{{ input.message }}"
+    if system:
+        data["system"] = "\n\n".join(system)
+    end: JsonObject = {"name": "Answer", "output": {"content": "outputs.agent"}}
+    definition["nodes"] = [*begun, node("agent", "agent", len(begun), data), node("end", "end", len(begun) + 1, end)]
+    definition["edges"] = [*led, edge("agent", "end", "answered")]
     return definition
+
+
+def _context(blocks: Sequence[str]) -> JsonObject:
+    """Return the data of the node that renders what the agent is given besides what is said."""
+    return {
+        "name": "Context",
+        "blocks": list(blocks),
+        "conversation": _CONVERSATION,
+        "variables": "execution.metadata",
+    }
 
 
 def _of_single_tools(config: AgentConfig, asked: Sequence[str]) -> JsonObject:

@@ -111,6 +111,11 @@ class AgentConfig(BaseModel):
     approvals: Approvals = Field(default_factory=dict, description=_APPROVALS)
     metadata: Metadata = Field(default_factory=dict, description="The author's own; 16 KiB at most.")
 
+    @property
+    def blocks(self) -> Sequence[str]:
+        """The names of all blocks that its prompts have, each once."""
+        return list(dict.fromkeys([*self.prompt_blocks, *self.context_blocks]))
+
     def need_approval(self, guarded: Collection[str] = ()) -> Sequence[str]:
         """Return the tools whose calls a person has to approve.
 

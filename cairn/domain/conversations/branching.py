@@ -6,6 +6,7 @@ from sqlalchemy import update
 from sqlmodel import col
 
 from cairn.contracts.json import Json
+from cairn.domain.conversations.blocks import BlocksOfConversation
 from cairn.domain.conversations.model import Conversation, Marker, new_id
 from cairn.domain.conversations.rows import compression_of, find_message, messages_of, touch
 from cairn.domain.conversations.service import ConversationService
@@ -52,6 +53,7 @@ async def fork(service: ConversationService, conversation: str, message: str, us
     title = f"{source.title[:240]} (fork)" if source.title else None
     made = await service.create(source.agent_id, user_id, title=title, metadata=source.metadata_, forked_from=source.id)
     keys = await _copy(service, source, made, target)
+    await BlocksOfConversation(service.session, service.scope, source).copy_to(made)
     marker = await compression_of(service.session, service.scope, source, (target.key or 0) + 1)
     if marker is not None and marker.message_key in keys:
         data: dict[str, Json] = dict(marker.data)

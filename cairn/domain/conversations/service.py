@@ -29,7 +29,7 @@ from cairn.domain.names import checked_name
 from cairn.errors import Conflict, FieldError, InvalidInput
 from cairn.persistence.paging import Page
 from cairn.persistence.repository import Repository, Scope
-from cairn.persistence.tables import ConversationRow, ExecutionRow, MarkerRow, MessageRow
+from cairn.persistence.tables import ConversationBlockRow, ConversationRow, ExecutionRow, MarkerRow, MessageRow
 from cairn.persistence.types import utc_now
 
 OPEN = ("pending", "running", "paused")
@@ -147,7 +147,7 @@ class ConversationService:
         """
         row = await self.lock(conversation)
         await self.refuse_running(row)
-        for table in (MarkerRow, MessageRow):
+        for table in (ConversationBlockRow, MarkerRow, MessageRow):
             await self.session.execute(delete(table).where(col(table.conversation_key) == row.key))
         await self.session.delete(row)
         await self.session.flush()

@@ -73,6 +73,14 @@ class RenderCache:
         good = [col(row.version) == block.version, col(row.expires_at) > utc_now()]
         return await self._rows.count(self._scope, col(row.block) == block.name, *good)
 
+    async def tokens(self, block: PromptBlock) -> int | None:
+        """Return how many tokens the newest output of a block has that is still good."""
+        row = PromptBlockRenderRow
+        good = [col(row.block) == block.name, col(row.version) == block.version, col(row.expires_at) > utc_now()]
+        newest = self._rows.select(self._scope, *good).order_by(col(row.id).desc()).limit(1)
+        found = (await self._session.execute(newest)).scalar_one_or_none()
+        return None if found is None else found.tokens
+
 
 async def purge_renders(session: AsyncSession) -> None:
     """Remove the outputs of all tenants that are not read any more."""

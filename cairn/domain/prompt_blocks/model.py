@@ -15,6 +15,8 @@ BlockType = Literal["static", "dynamic"]
 BlockMessage = Literal["system", "user"]
 BlockMode = Literal["cached", "real_time"]
 BlockScope = Literal["conversation", "turn"]
+Source = Literal["prompt_block", "memory", "knowledge_base", "conversation"]
+"""What the text of a block is made of; a prompt block's comes from its author or from the installation."""
 
 DEFAULT_TTL = 300
 
@@ -31,7 +33,7 @@ class BlockSettings(BaseModel):
         tags: for people and filters.
         order: blocks stand in a prompt in ascending order, those of the same by name.
         ttl: seconds that a cached output is kept.
-        agents: those that it is for; none: all.
+        agents: the only ones that may be given it; none: all may.
         enabled: whether prompts have it.
     """
 

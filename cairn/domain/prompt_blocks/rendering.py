@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cairn.contracts.json import digest
-from cairn.domain.prompt_blocks.built_in import BUILT_IN, RenderFor
+from cairn.domain.prompt_blocks.built_in import BUILT_IN, Known, RenderFor
 from cairn.domain.prompt_blocks.cache import RenderCache
 from cairn.domain.prompt_blocks.model import PromptBlock
 from cairn.domain.prompt_blocks.service import PromptBlockService
 from cairn.domain.tokens import count_tokens
 from cairn.domain.tools.authored import ToolService
-from cairn.errors import FieldError, InvalidInput, NotFound
+from cairn.errors import FieldError, InvalidInput
 from cairn.graph.templates import TemplateError, compile_text
 
 
@@ -31,14 +30,10 @@ class Rendered:
     tokens: int
     cached: bool
 
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """A block that is ready; ``cached``: it was so before."""
-
-    name: str
-    cached: bool
-    tokens: int
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing within."""
+        return not self.rendered.partition(">")[2].rpartition("</")[0].strip()
 
 
 class BlockRenderer:
@@ -48,7 +43,7 @@ class BlockRenderer:
         """Take the blocks, what they were rendered to, and the tools of which there is a block."""
         self._blocks = blocks
         self._cache = cache
-        self._tools = tools
+        self._known = Known(blocks.session, blocks.scope, tools)
 
     async def render(self, name: str, asked: RenderFor) -> Rendered:
         """Render a block, or take what it was rendered to before.
@@ -57,7 +52,11 @@ class BlockRenderer:
             NotFound: there is no such block.
             InvalidInput: it cannot be rendered with these variables.
         """
-        block = await self._blocks.get(name)
+        return await self.render_block(await self._blocks.get(name), asked)
+
+    async def render_block(self, block: PromptBlock, asked: RenderFor) -> Rendered:
+        """Render a block that was read, or take what it was rendered to before; raises ``InvalidInput`` as above."""
+        name = block.name
         if block.mode == "real_time":
             return await asyncio.to_thread(_wrap, name, await self._text(block, asked))
         key = await asyncio.to_thread(_key, block, asked)  # variables may be large
@@ -66,34 +65,6 @@ class BlockRenderer:
         made = await asyncio.to_thread(_wrap, name, await self._text(block, asked))
         await self._cache.keep(block, key, made.rendered, made.tokens)
         return made
-
-    async def preload(self, names: Sequence[str] | None, assigned: Sequence[str], asked: RenderFor) -> list[Loaded]:
-        """Render blocks whose output is kept, so that a turn finds them.
-
-        Args:
-            names: of the blocks; None: of those assigned, all that are kept.
-            assigned: names of an agent's blocks; of some there may be none.
-            asked: for whom.
-
-        Raises:
-            NotFound: there is no block of one of the names.
-            InvalidInput: the output of one of them is not kept, or it cannot be rendered.
-        """
-        loaded: list[Loaded] = []
-        for index, name in enumerate(dict.fromkeys(assigned if names is None else names)):
-            try:
-                block = await self._blocks.get(name)
-            except NotFound:
-                if names is None:
-                    continue
-                raise
-            if block.mode == "cached":
-                made = await self.render(name, asked)
-                loaded.append(Loaded(name, made.cached, made.tokens))
-            elif names is not None:
-                said = "is rendered each time: nothing of it is kept"
-                raise InvalidInput(f"The block {name!r} {said}.", errors=[FieldError(f"/blocks/{index}", said)])
-        return loaded
 
     async def invalidate(self, name: str) -> int:
         """Forget what a block was rendered to, and return how many outputs that were.
@@ -108,11 +79,11 @@ class BlockRenderer:
 
     async def _text(self, block: PromptBlock, asked: RenderFor) -> str:
         if block.body is None:
-            return await BUILT_IN[block.name].text(asked, self._tools)
+            return await BUILT_IN[block.name].text(asked, self._known)
         try:
             return await asyncio.to_thread(_fill, block.body, asked)
         except TemplateError as error:
-            message = f"The block cannot be rendered with these variables: {error.message}."
+            message = f"The block {block.name!r} cannot be rendered with these variables: {error.message}."
             raise InvalidInput(message, errors=[FieldError("/variables", error.message)]) from None
 
 
@@ -129,11 +100,15 @@ def _wrap(name: str, text: str) -> Rendered:
 
 def _key(block: PromptBlock, asked: RenderFor) -> str:
     """Return a digest of all that the output depends on."""
-    of_user = block.body is None and BUILT_IN[block.name].of_user
+    built_in = BUILT_IN[block.name] if block.body is None else None
+    of_user = built_in is not None and built_in.of_user
+    of_conversation = block.scope == "conversation" or (built_in is not None and built_in.of_conversation)
+    read = built_in.reads if built_in is not None else frozenset(block.variables)
     return digest(
         {
-            "variables": asked.variables,
-            "conversation": asked.conversation_id if block.scope == "conversation" else None,
+            # `input` stands for all of them.
+            "variables": {name: value for name, value in asked.variables.items() if name in read or "input" in read},
+            "conversation": asked.conversation_id if of_conversation else None,
             "user": asked.user_id if of_user else None,
         }
     )

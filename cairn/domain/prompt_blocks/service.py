@@ -31,8 +31,8 @@ class PromptBlockService:
 
     def __init__(self, session: AsyncSession, scope: Scope) -> None:
         """Take the session and whose blocks."""
-        self._session = session
-        self._scope = scope
+        self.session = session
+        self.scope = scope
         self._rows = Repository(session, PromptBlockRow)
 
     async def list(
@@ -47,10 +47,10 @@ class PromptBlockService:
             anchor: of the first page of the same reading, so that blocks made since then do not shift the others.
         """
         if anchor is None:
-            newest = select(func.max(PromptBlockRow.id)).where(*self._rows.owned(self._scope))
-            anchor = (await self._session.execute(newest)).scalar_one()
-        query = self._rows.select(self._scope, col(PromptBlockRow.id) <= (anchor or 0))
-        rows = await self._session.execute(query.options(defer(PromptBlockRow.body, raiseload=True)))  # pyright: ignore[reportArgumentType]
+            newest = select(func.max(PromptBlockRow.id)).where(*self._rows.owned(self.scope))
+            anchor = (await self.session.execute(newest)).scalar_one()
+        query = self._rows.select(self.scope, col(PromptBlockRow.id) <= (anchor or 0))
+        rows = await self.session.execute(query.options(defer(PromptBlockRow.body, raiseload=True)))  # pyright: ignore[reportArgumentType]
         found = [block for block in _blocks(rows.scalars().all()) if which.passes(block)]
         found.sort(key=lambda block: (block.order, block.name))
         first = (page - 1) * page_size
@@ -77,7 +77,7 @@ class PromptBlockService:
             raise Conflict(f"The block {name!r} is built in.", code="prompt_block_exists")
         row = self._new(name, "static", body=body, settings=_told(settings))
         try:
-            async with self._session.begin_nested():
+            async with self.session.begin_nested():
                 await self._rows.add(row)
         except IntegrityError:
             raise Conflict(f"There is a prompt block {name!r}.", code="prompt_block_exists") from None
@@ -114,7 +114,7 @@ class PromptBlockService:
         """
         row = await self._row(name, lock=True)
         if row is not None and row.type == "static":
-            await self._session.delete(row)
+            await self.session.delete(row)
             await self.forget(name)
         elif row is not None and row.settings:
             # The row stays: what was cached before must not be read again under the version of an untouched block.
@@ -129,7 +129,7 @@ class PromptBlockService:
         row = await self._row(name, lock=True)
         if row is None:
             try:
-                async with self._session.begin_nested():
+                async with self.session.begin_nested():
                     # Its version is still that of an untouched block, under which things may have been cached.
                     row = await self._rows.add(self._new(name, "dynamic", body=None, settings={}, version=""))
             except IntegrityError:  # somebody else was faster
@@ -139,18 +139,18 @@ class PromptBlockService:
     async def renew(self, row: PromptBlockRow) -> None:
         """Give a block a new version, so that nothing is read that was cached of it, nor what is being rendered now."""
         row.version = uuid.uuid4().hex
-        await self._session.flush()
+        await self.session.flush()
         await self.forget(row.name)
 
     async def forget(self, name: str) -> None:
         """Remove all that was cached of a block."""
-        theirs = Repository(self._session, PromptBlockRenderRow).owned(self._scope)
-        await self._session.execute(
+        theirs = Repository(self.session, PromptBlockRenderRow).owned(self.scope)
+        await self.session.execute(
             delete(PromptBlockRenderRow)
             .where(*theirs, col(PromptBlockRenderRow.block) == name)
             .execution_options(synchronize_session=False)
         )
-        await self._session.flush()
+        await self.session.flush()
 
     async def _row(self, name: str, *, lock: bool = False) -> PromptBlockRow | None:
         """Return the row of a block, None for a built-in one that has none.
@@ -159,7 +159,7 @@ class PromptBlockService:
             NotFound: there is no block of this name.
         """
         named = name if name.isascii() and name.isprintable() else ""
-        row = await self._rows.get(self._scope, col(PromptBlockRow.name) == named, lock=lock)
+        row = await self._rows.get(self.scope, col(PromptBlockRow.name) == named, lock=lock)
         if row is None and name not in BUILT_IN:
             raise NotFound("No such prompt block.", code="prompt_block_not_found")
         return row
@@ -168,8 +168,8 @@ class PromptBlockService:
         self, name: str, kind: str, *, body: str | None, settings: JsonObject, version: str | None = None
     ) -> PromptBlockRow:
         return PromptBlockRow(
-            tenant=self._scope.tenant,
-            live=self._scope.live is not False,
+            tenant=self.scope.tenant,
+            live=self.scope.live is not False,
             name=name,
             type=kind,
             body=body,

@@ -9,6 +9,7 @@ from cairn.graph.nodes import (
     approval,
     code,
     condition,
+    context,
     end,
     http,
     join,
@@ -31,7 +32,7 @@ KINDS: dict[str, NodeKind[Any]] = {
     for kind in (
         *(module.KIND for module in (start, agent, tool, http, condition, transform, parallel, join, end)),
         *(module.KIND for module in (approval, question, wait, subgraph, map_)),
-        *(module.KIND for module in (code, mcp, score)),
+        *(module.KIND for module in (code, mcp, score, context)),
         *VOICE_KINDS,
     )
 }

@@ -7,6 +7,7 @@ from cairn.persistence.tables.base import METADATA, TenantRow
 from cairn.persistence.tables.budgets import BudgetReserveRow, BudgetRow
 from cairn.persistence.tables.calls import CallRow
 from cairn.persistence.tables.compensations import CompensationRow
+from cairn.persistence.tables.conversation_blocks import ConversationBlockRow
 from cairn.persistence.tables.conversation_markers import MarkerRow
 from cairn.persistence.tables.conversations import ConversationRow
 from cairn.persistence.tables.credentials import CredentialRow
@@ -40,6 +41,7 @@ __all__ = [
     "BudgetRow",
     "CallRow",
     "CompensationRow",
+    "ConversationBlockRow",
     "ConversationRow",
     "CredentialRow",
     "DraftDefinitionRow",

@@ -47,6 +47,22 @@ def test_it_is_a_valid_graph(values: dict[str, Any]) -> None:
             assert getattr(data, name) == values[name]
 
 
+def test_blocks_are_rendered_before_the_model_is_asked() -> None:
+    said = {"prompt_blocks": ["shop", "style"], "context_blocks": ["style", "conversation"]}
+    definition = Definition.model_validate(definition_of(read_config({"name": "Clerk", "instructions": "Be.", **said})))
+    assert validate(definition, KNOWN) == []
+    assert [each.type for each in definition.nodes] == ["start", "context", "agent", "end"]
+    assert definition.nodes[1].data["blocks"] == ["shop", "style", "conversation"]
+    scope = {
+        "input": {"message": "m"},
+        "state": {"instructions": "Be."},
+        "outputs": {"context": {"system": "<a/>", "user": "<b/>\n\n"}},
+    }
+    texts = [compile_text(definition.nodes[2].data[name]).render(scope) for name in ("system", "prompt")]
+    assert texts == ["Be.\n\n<a/>", "<b/>\n\nm"]
+    assert len(definition_of(read_config({"name": "Clerk"}))["nodes"]) == 3
+
+
 def test_instructions_reach_the_model_as_they_stand() -> None:
     said = "Answer {{ state.secret }} {% if %} {# never #} \\ \N{GREEK SMALL LETTER ALPHA}"
     definition, data = compiled(instructions=said)
