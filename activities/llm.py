@@ -13,7 +13,7 @@ from temporalio import activity
 
 from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import Output, find_model, find_tools, make_agent, shown, usage_limits, used
-from activities.llm_conversation import ConversationTurns, turn_of
+from activities.llm_conversation import ConversationTurns, asks_tenants_model
 from activities.llm_errors import agent_error
 from activities.llm_own import opened, own_model
 from activities.llm_tokens import telling
@@ -64,7 +64,7 @@ class AgentActivities:
                 ``model_config``, ``unknown_tool``, ``invalid_agent``, ``price_unknown``, ``credential_damaged``.
         """
         guard(call)
-        turns = self._turns if turn_of(call) is not None else None
+        turns = self._turns if asks_tenants_model(call) else None
         async with heartbeating(PROMPT if turns is not None else HEARTBEAT_INTERVAL):
             if turns is not None:
                 return await self._take_turn(call, turns)

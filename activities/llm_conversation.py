@@ -38,7 +38,8 @@ class ConversationTurns:
         Raises:
             ApplicationError: ``model_config``, or a code of ``cairn.domain.llm.policy.choose``.
         """
-        async with open_model(self._models, scope_of(call), USE_CASE, call.data.get("model")) as opened:
+        use_case = str(call.data.get("use_case") or USE_CASE)
+        async with open_model(self._models, scope_of(call), use_case, call.data.get("model")) as opened:
             yield OpenedModel(metered(self._ledger, call, opened.model), opened.secret)
 
     async def earlier(self, call: NodeCall) -> list[ModelMessage]:
@@ -102,6 +103,15 @@ def turn_of(call: NodeCall) -> ConversationTurn | None:
     except ValidationError as error:
         message = f"conversation is no turn of one: {error.errors()[0]['msg']}"
         raise node_error("invalid_agent", message, retryable=False) from error
+
+
+def asks_tenants_model(call: NodeCall) -> bool:
+    """Whether a call asks the tenant's model: in turns of conversations, and where it says what for.
+
+    Raises:
+        ApplicationError: as of ``turn_of``.
+    """
+    return turn_of(call) is not None or call.data.get("use_case") is not None
 
 
 def scope_of(call: NodeCall) -> Scope:

@@ -15,7 +15,7 @@ from temporalio import activity
 from activities.failures import node_error
 from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, make_agent, shown, usage_limits, used
-from activities.llm_conversation import ConversationTurns, turn_of
+from activities.llm_conversation import ConversationTurns, asks_tenants_model
 from activities.llm_errors import agent_error
 from activities.llm_tokens import telling
 from activities.tools import tool_error
@@ -73,7 +73,7 @@ class TurnActivities:
                 (retryable unless a turn is gone or damaged).
         """
         guard(call)
-        turns = self._turns if turn_of(call) is not None else None
+        turns = self._turns if asks_tenants_model(call) else None
         async with heartbeating(PROMPT if turns is not None else HEARTBEAT_INTERVAL):
             if turns is None:
                 return await self._turn(call, await find_model(self._models, call, self._ledger))

@@ -25,6 +25,7 @@ from activities.llm_turn import TurnActivities
 from activities.mcp import McpActivities
 from activities.requests import RequestActivities
 from activities.resets import ResetActivities
+from activities.retrieval import RetrievalActivities
 from activities.schedules import ScheduleActivities
 from activities.score import ScoreActivities
 from activities.segment import SegmentActivities
@@ -32,11 +33,13 @@ from activities.tool_trials import TrialActivities
 from activities.tools import ToolActivities
 from activities.writing import WritingActivities
 from cairn.contracts.nodes import RUN_AGENT, RUN_SCORE
+from cairn.domain.capabilities import Passages
 from cairn.domain.conversations.turns import TurnMessages
 from cairn.domain.credentials import CredentialHeaders, Sealer
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.llm.tenant_models import TenantModels
 from cairn.domain.model_history import ModelHistory
+from cairn.domain.skills import SkillLibrary
 from cairn.domain.tools.authored import Toolbox
 from cairn.domain.tools.registry import ToolRegistry, load_tools
 from cairn.domain.usage import Ledger
@@ -95,6 +98,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         TurnActivities(models, known, history, tokens, ledger, turns, toolbox).call_model,
         CallActivities(models, toolbox, history, tokens, ledger).speak,
         ContextActivities(deps.database, known).build_context,
+        RetrievalActivities(Passages(deps.database, SkillLibrary(deps.settings.skills))).retrieve,
         CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,

@@ -12,6 +12,7 @@ from api.kit.unit_of_work import Unit
 from cairn.domain.agents.tool_authoring import ToolAuthoring
 from cairn.domain.agents.tool_runs import ToolRuns
 from cairn.domain.agents.tools import AgentTools
+from cairn.domain.capabilities import Capabilities
 from cairn.domain.chat import ChatService
 from cairn.domain.chat.runs import Runs as TurnRuns
 from cairn.domain.context import AgentContext
@@ -90,6 +91,14 @@ async def chat_service(executions: Executions, conversations: Conversations, con
 
 
 Chat = Annotated[ChatService, Depends(chat_service)]
+
+
+async def agent_capabilities(agents: Agents, executions: Executions, configs: LlmConfigs) -> Capabilities:
+    """Return what has the caller's agents retrieve, plan and reflect."""
+    return Capabilities(agents, executions, configs)
+
+
+CapabilitiesOfAgents = Annotated[Capabilities, Depends(agent_capabilities)]
 
 
 async def conversation_runs(executions: Executions, conversations: Conversations) -> TurnRuns:

@@ -82,7 +82,8 @@ class NodeResult(BaseModel):
 
 RUN_AGENT = ActivityRef("run_agent", NodeCall, NodeResult)
 """``data``: prompt, system?, model?, own? ({api_key?, endpoint?} of the author, the key encrypted), tools,
-output_schema?, max_turns, max_cost?, temperature?, conversation? (``ConversationTurn``)."""
+output_schema?, max_turns, max_cost?, temperature?, conversation? (``ConversationTurn``), use_case? (whose model of the
+tenant's is asked)."""
 
 RUN_TOOL = ActivityRef("run_tool", NodeCall, NodeResult)
 """``data``: tool, arguments, approved? (a person has agreed to the call), given? (what the texts of a call see of the
@@ -96,13 +97,17 @@ MARK_CHECKPOINT = ActivityRef("mark_checkpoint", NodeCall, NodeResult)
 
 CALL_MODEL = ActivityRef("call_model", NodeCall, NodeResult)
 """One turn of an agent with tools. ``data``: prompt, system?, model?, tools, output_schema?, temperature?,
-conversation? (``ConversationTurn``), history (reference of the turns so far, None at first), results ([{id, tool,
-value? or error?}] of the calls that the last turn asked for). Result: {history, calls: [{id, tool, arguments}]} or
-{history, answer}."""
+conversation? (``ConversationTurn``), use_case?, history (reference of the turns so far, None at first), results
+([{id, tool, value? or error?}] of the calls that the last turn asked for). Result: {history, calls: [{id, tool,
+arguments}]} or {history, answer}."""
 
 BUILD_CONTEXT = ActivityRef("build_context", NodeCall, NodeResult)
 """``data``: agent (uuid of the graph that runs), blocks (names), conversation (``ConversationTurn`` or None), variables.
 Result: {system, user (texts), blocks: [{name, message, tokens, cached}], tokens}."""
+
+RETRIEVE = ActivityRef("retrieve", NodeCall, NodeResult)
+"""``data``: agent (uuid of the graph that runs), query, skills (names), blocks (names), top_k. Result: [{id,
+source, title, content, score, metadata}]."""
 
 RUN_CODE = ActivityRef("run_code", NodeCall, NodeResult)
 """``data``: code, input, state, arguments."""

@@ -192,12 +192,13 @@ async def test_the_options_are_the_models_that_can_be_used(caller: Caller) -> No
         ("autocomplete", None),
         ("recommend", None),
         ("tools", None),
+        ("capabilities", None),
     ]
     await save(caller, models=["gpt-4o", "gpt-of-ours"], defaults={"autocomplete": "gpt-of-ours"})
     await caller.http.put(MODE, json={"mode": "byok"})
     mine = (await caller.http.get(OPTIONS)).json()
     assert [each["id"] for each in mine["models"]] == ["openai:gpt-4o", "openai:gpt-of-ours"]
-    assert [each["default"] for each in mine["use_cases"]] == [None, "openai:gpt-of-ours", None, None]
+    assert [each["default"] for each in mine["use_cases"]] == [None, "openai:gpt-of-ours", None, None, None]
 
 
 async def test_a_key_is_tried_at_its_provider(caller: Caller, server: OpenAIServer) -> None:

@@ -9,9 +9,10 @@ import pytest
 from agentflow_agents import make
 from chatting import events, reply, shown, told
 from crash.site import SOON, Site
-from servers.openai_server import OpenAIServer, gated, text
+from servers.openai_server import OpenAIServer, answer, gated, text
 
 from cairn.contracts.json import JsonObject
+from chaos.programs import until
 
 STORY = "Once upon a time there was a rope."
 
@@ -83,3 +84,23 @@ async def test_the_api_dies_and_its_reader_goes_on(site: Site, model: OpenAIServ
         rest = await told(site.caller, agent, body, found[-1]["seq"])
     assert shown(found + rest) == STORY and "restart" not in {event["type"] for event in rest}
     assert len(model.requests) == 1
+
+
+@pytest.mark.timeout(240)
+async def test_the_plan_of_a_dead_worker_is_made(site: Site, model: OpenAIServer) -> None:
+    agent = (await make(site.caller, model="openai:gpt-4o"))["id"]
+    gate = asyncio.Event()
+    steps = {"steps": [{"title": "Go", "description": "Go there.", "depends_on": []}]}
+    model.will(gated(STORY, gate, after=4), answer(steps))
+    path = f"/api/v1/agent/{agent}/capability/plan"
+    asked = asyncio.create_task(site.caller.http.post(path, json={"goal": "Go"}, timeout=3 * SOON))
+    async with asyncio.timeout(3 * SOON):
+        await until(lambda: model.requests, SOON, "a request to the model")
+        await site.worker.kill()
+        gate.set()
+        await site.restart(site.worker)
+        made = await asked
+    assert made.status_code == 200, made.text
+    assert [each["id"] for each in made.json()["steps"]] == ["step_1"] and len(model.requests) == 2
+    found = await site.caller.http.get("/api/v1/executions", params={"workflow_id": agent})
+    assert [each["id"] for each in found.json()["items"]] == [made.json()["execution_id"]]

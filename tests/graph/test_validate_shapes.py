@@ -71,6 +71,7 @@ WRONG = {
     "code": ({"code": "def run(input, state): return 1", "arguments": {"x": "1 +"}}, "data.arguments.x"),
     "mcp": ({"server": "s", "tool": "t", "arguments": {"x": "1 +"}}, "data.arguments.x"),
     "context": ({"variables": "1 +"}, "data.variables"),
+    "retrieve": ({"query": "{{ a"}, "data.query"),
     "transform": ({"set": {"x": "1 +"}}, "data.set.x"),
     "map": ({"items": "1 +", "workflow_id": "w"}, "data.items"),
     "subgraph": ({"workflow_id": "w", "input": {"x": "1 +"}}, "data.input.x"),

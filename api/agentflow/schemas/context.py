@@ -14,7 +14,9 @@ from cairn.domain.prompt_blocks.model import BlockMessage, BlockScope, Source
 Names = Annotated[list[Annotated[str, Field(min_length=1, max_length=64)]], Field(max_length=256)]
 ConversationId = Annotated[
     str | None,
-    Field(min_length=1, max_length=255, description="The conversation whose turn is meant; its metadata are variables."),
+    Field(
+        min_length=1, max_length=255, description="The conversation whose turn is meant; its metadata are variables."
+    ),
 ]
 
 
@@ -89,7 +91,9 @@ class BuiltBlock(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     name: str
-    content: str = Field(description="Within `<name>…</name>`; empty where there is nothing to say: turns leave it out.")
+    content: str = Field(
+        description="Within `<name>…</name>`; empty where there is nothing to say: turns leave it out."
+    )
     tokens: int
     cached: bool = Field(description="It was rendered before.")
     message: BlockMessage

@@ -58,25 +58,38 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
         data["require_approval"] = list(asked)
         data["approval_timeout"] = config.approval_defaults.timeout_seconds
         data |= _of_single_tools(config, asked)
-    begun = [node("start", "start", 0, {"name": "Message"})]
-    led = [edge("start", "agent", "asked")]
-    system: list[str] = []
-    definition: JsonObject = {"input_schema": _INPUT}
-    if config.instructions:
-        # A value, which is inserted as it is: what an author writes may hold the marks of templates.
-        system.append("{{ state.instructions }}")
-        definition["state"] = {"instructions": {"default": config.instructions}}
-    if blocks := config.blocks:
-        begun.append(node("context", "context", 1, _context(blocks)))
-        led = [edge("start", "context", "asked"), edge("context", "agent", "given")]
-        system.append("{{ outputs.context.system }}")
+    if config.blocks:
         data["prompt"] = "{{ outputs.context.user }}{{ input.message }}"
-    if system:
-        data["system"] = "\n\n".join(system)
+    if system := _system(config):
+        data["system"] = system
+    nodes, edges = _begin(config)
     end: JsonObject = {"name": "Answer", "output": {"content": "outputs.agent"}}
-    definition["nodes"] = [*begun, node("agent", "agent", len(begun), data), node("end", "end", len(begun) + 1, end)]
-    definition["edges"] = [*led, edge("agent", "end", "answered")]
+    definition: JsonObject = {
+        "nodes": [*nodes, node("agent", "agent", len(nodes), data), node("end", "end", len(nodes) + 1, end)],
+        "edges": [*edges, edge("agent", "end", "answered")],
+        "input_schema": _INPUT,
+    }
+    if config.instructions:
+        definition["state"] = {"instructions": {"default": config.instructions}}
     return definition
+
+
+def _system(config: AgentConfig) -> str:
+    # Instructions are a value, which is inserted as it is: what an author writes may hold the marks of templates.
+    instructions = "{{ state.instructions }}" if config.instructions else ""
+    if not config.blocks:
+        return instructions
+    gap = "\n\n" if instructions else ""
+    return f"{instructions}{{% if outputs.context.system %}}{gap}{{{{ outputs.context.system }}}}{{% endif %}}"
+
+
+def _begin(config: AgentConfig) -> tuple[list[JsonObject], list[JsonObject]]:
+    """Return the nodes before the agent, and the edges that lead to it."""
+    start = node("start", "start", 0, {"name": "Message"})
+    if not config.blocks:
+        return [start], [edge("start", "agent", "asked")]
+    context = node("context", "context", 1, _context(config.blocks))
+    return [start, context], [edge("start", "context", "asked"), edge("context", "agent", "given")]
 
 
 def _context(blocks: Sequence[str]) -> JsonObject:

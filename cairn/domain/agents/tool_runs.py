@@ -10,13 +10,12 @@ from typing import Literal
 
 from sqlalchemy import select
 from sqlmodel import col
-from temporalio.client import WorkflowFailureError
-from temporalio.service import RPCError
 
 from cairn.contracts.json import Json, JsonObject, digest
 from cairn.domain.agents.compiled import edge, node
 from cairn.domain.agents.model import AgentTool
 from cairn.domain.agents.tools import AgentTools
+from cairn.domain.executions.ending import until_ended
 from cairn.domain.executions.model import StartExecution, Status
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.graphs.pinned import keep_definition, published_version
@@ -112,7 +111,7 @@ class ToolRuns:
         began = perf_counter()
         temporal_id, execution_id = row.temporal_id, row.id
         await self._executions.session.commit()  # nothing is held while it runs
-        ended = asyncio.ensure_future(self._ended(temporal_id))
+        ended = asyncio.ensure_future(until_ended(self._executions, temporal_id))
         asked: str | None = None
         pause = _POLL
         try:
@@ -134,13 +133,6 @@ class ToolRuns:
         result = None if now.output_data is None else now.output_data["result"]
         error = None if now.error is None else {name: now.error.get(name) for name in ("code", "message")}
         return replace(run, status=now.status, result=result, error=error)
-
-    async def _ended(self, temporal_id: str) -> None:
-        """Wait for the end of an execution, whatever it is, or of Temporal's answering."""
-        handle = self._executions.temporal.client.get_workflow_handle(temporal_id)
-        # The last is what the SDK raises when its lazy connection does not come about.
-        with contextlib.suppress(WorkflowFailureError, RPCError, RuntimeError):
-            await handle.result()
 
     async def _asked(self, execution_id: str) -> str | None:
         """Return the id of the approval that an execution waits for."""

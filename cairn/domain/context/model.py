@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cairn.domain.prompt_blocks.model import BlockMessage, BlockScope, Source
+from cairn.domain.prompt_blocks.model import BlockMessage, BlockScope, PromptBlock, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,10 @@ class AgentBlocks:
 
     agent_id: str
     names: Sequence[str]
+
+    def may_have(self, block: PromptBlock) -> bool:
+        """Tell whether a block is for the agent."""
+        return not block.agents or self.agent_id in block.agents
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -26,7 +26,7 @@ from cairn.domain.tools.authored import ToolService
 from cairn.domain.tools.registry import ToolRegistry
 from cairn.errors import FieldError, InvalidInput, NotFound
 from cairn.persistence.repository import Scope
-from cairn.persistence.tables import ConversationRow
+from cairn.persistence.tables import ConversationBlockRow, ConversationRow
 
 LARGEST = 500_000
 """Characters of all blocks of a turn."""
@@ -120,7 +120,9 @@ class AgentContext:
         self, blocks: Sequence[PromptBlock], conversation: ConversationRow | None, variables: JsonObject
     ) -> builtins.list[tuple[PromptBlock, BuiltBlock]]:
         asked = self._asked(conversation, variables)
-        there = await self._within(conversation).all() if conversation is not None else {}
+        there: Mapping[str, ConversationBlockRow] = {}
+        if conversation is not None:
+            there = await self._within(conversation).all()
         built: builtins.list[tuple[PromptBlock, BuiltBlock]] = []
         for block in blocks:
             kept = there.get(block.name) if block.scope == "conversation" else None
@@ -159,7 +161,7 @@ class AgentContext:
             except NotFound:
                 skipped.append(Skipped(name, "there is no such block"))
                 continue
-            if not _may_have(agent, block):
+            if not agent.may_have(block):
                 skipped.append(Skipped(name, "it is for other agents"))
             elif not block.enabled:
                 skipped.append(Skipped(name, "it is not enabled"))
@@ -170,7 +172,7 @@ class AgentContext:
     async def _named(self, agent: AgentBlocks, names: Sequence[str]) -> builtins.list[PromptBlock]:
         found = [await self._blocks.get(name) for name in dict.fromkeys(names)]
         for block in found:
-            if not _may_have(agent, block):
+            if not agent.may_have(block):
                 raise _wrong(names, block.name, "is for other agents")
         return found
 
@@ -187,10 +189,6 @@ class AgentContext:
             scope=block.scope,
             order=block.order,
         )
-
-
-def _may_have(agent: AgentBlocks, block: PromptBlock) -> bool:
-    return not block.agents or agent.agent_id in block.agents
 
 
 def _wrong(names: Sequence[str], name: str, said: str) -> InvalidInput:

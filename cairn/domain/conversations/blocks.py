@@ -8,6 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from cairn.contracts.json import JsonObject
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import ConversationBlockRow, ConversationRow
 
@@ -32,7 +33,7 @@ class BlocksOfConversation:
         assert self._conversation.key is not None
         is_it = col(ConversationBlockRow.block) == block
         own = col(ConversationBlockRow.conversation_key) == self._conversation.key, is_it
-        made = {"version": version, "rendered": rendered.replace("\0", ""), "tokens": tokens}
+        made: JsonObject = {"version": version, "rendered": rendered.replace("\0", ""), "tokens": tokens}
         row = await self._rows.get(self._scope, *own, lock=True)
         if row is not None:
             if row.version != version:

@@ -18,6 +18,7 @@ USE_CASES = {
     "autocomplete": "POST /api/v1/llm/autocomplete",
     "recommend": "POST /api/v1/llm/recommend",
     "tools": "POST /api/v1/agent/{agent_id}/tools/generate",
+    "capabilities": "POST /api/v1/agent/{agent_id}/capability/plan, and …/reflect",
 }
 """What a default model can be set for, and where it is used."""
 

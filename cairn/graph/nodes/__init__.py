@@ -16,6 +16,7 @@ from cairn.graph.nodes import (
     mcp,
     parallel,
     question,
+    retrieve,
     score,
     start,
     subgraph,
@@ -32,7 +33,7 @@ KINDS: dict[str, NodeKind[Any]] = {
     for kind in (
         *(module.KIND for module in (start, agent, tool, http, condition, transform, parallel, join, end)),
         *(module.KIND for module in (approval, question, wait, subgraph, map_)),
-        *(module.KIND for module in (code, mcp, score, context)),
+        *(module.KIND for module in (code, mcp, score, context, retrieve)),
         *VOICE_KINDS,
     )
 }

@@ -33,6 +33,8 @@ class AgentData(NodeData):
         conversation: expression that gives the turn of a conversation which the agent takes: ``{id, message_id}``, and
             ``model`` to ask another one in it; null for none. What was said before is told to the model, and what the
             agent says is kept as a message.
+        use_case: the tenant's model for this use case is asked, with the tenant's keys; None: the installation's, but
+            for turns of conversations.
     """
 
     prompt: Name
@@ -48,6 +50,7 @@ class AgentData(NodeData):
     approval_timeouts: dict[Name, Seconds] = Field(default_factory=dict)
     approvers: dict[Name, list[Name]] = Field(default_factory=dict)
     conversation: Name | None = None
+    use_case: Name | None = None
 
 
 class Agent(NodeKind[AgentData]):
@@ -57,6 +60,7 @@ class Agent(NodeKind[AgentData]):
         """Render prompt and system; members that the author did not ask for are left out of histories."""
         turn = evaluate(data.conversation, scope) if data.conversation is not None else None
         given: JsonObject = {"conversation": turn} if isinstance(turn, dict) else {}
+        given |= {"use_case": data.use_case} if data.use_case is not None else {}
         return {
             "prompt": render(data.prompt, scope),
             "system": render(data.system, scope) if data.system else None,

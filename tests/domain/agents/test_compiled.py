@@ -53,13 +53,16 @@ def test_blocks_are_rendered_before_the_model_is_asked() -> None:
     assert validate(definition, KNOWN) == []
     assert [each.type for each in definition.nodes] == ["start", "context", "agent", "end"]
     assert definition.nodes[1].data["blocks"] == ["shop", "style", "conversation"]
-    scope = {
+    scope: dict[str, Any] = {
         "input": {"message": "m"},
         "state": {"instructions": "Be."},
         "outputs": {"context": {"system": "<a/>", "user": "<b/>\n\n"}},
     }
     texts = [compile_text(definition.nodes[2].data[name]).render(scope) for name in ("system", "prompt")]
     assert texts == ["Be.\n\n<a/>", "<b/>\n\nm"]
+    scope["outputs"] = {"context": {"system": "", "user": ""}}
+    texts = [compile_text(definition.nodes[2].data[name]).render(scope) for name in ("system", "prompt")]
+    assert texts == ["Be.", "m"]
     assert len(definition_of(read_config({"name": "Clerk"}))["nodes"]) == 3
 
 

@@ -29,9 +29,7 @@ def upgrade() -> None:
             ["conversation_key"], ["conversations.key"], name=op.f("fk_conversation_blocks_conversation_key")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_conversation_blocks")),
-        sa.UniqueConstraint(
-            "conversation_key", "block", name=op.f("uq_conversation_blocks_conversation_key_block")
-        ),
+        sa.UniqueConstraint("conversation_key", "block", name=op.f("uq_conversation_blocks_conversation_key_block")),
     )
 
 
