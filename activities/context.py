@@ -9,6 +9,9 @@ from activities.guard import guard, heartbeating
 from activities.llm_conversation import scope_of, turn_of
 from cairn.contracts.nodes import BUILD_CONTEXT, NodeCall, NodeResult
 from cairn.domain.context import AgentBlocks, AgentContext, Given
+from cairn.domain.skills import SkillLibrary
+from cairn.domain.skills.reading import told
+from cairn.domain.tokens import count_tokens
 from cairn.domain.tools import ToolRegistry
 from cairn.errors import CairnError, InvalidInput, Unavailable
 from cairn.persistence.session import Database
@@ -17,9 +20,10 @@ from cairn.persistence.session import Database
 class ContextActivities:
     """Renders context blocks for turns."""
 
-    def __init__(self, database: Database, tools: ToolRegistry) -> None:
-        """Take where blocks are kept, and the tools of the installation, of which there is a block."""
+    def __init__(self, database: Database, tools: ToolRegistry, skills: SkillLibrary) -> None:
+        """Take where blocks are kept, the tools of the installation, of which there is a block, and its skills."""
         self._database = database
+        self._skills = skills
         self._tools = tools
 
     @activity.defn(name=BUILD_CONTEXT.name)
@@ -37,14 +41,19 @@ class ContextActivities:
             except CairnError as error:
                 code = "invalid_context" if error.code == InvalidInput.code else error.code
                 raise node_error(code, error.message, retryable=isinstance(error, Unavailable)) from error
+        skills = (await self._skills.assigned(call.data.get("skills") or [])).skills
         blocks = [
             {"name": each.name, "message": each.message, "tokens": each.tokens, "cached": each.cached}
             for each in given.blocks
         ]
-        tokens = sum(each.tokens for each in given.blocks)
+        offered = told(skills)
+        tokens = sum(each.tokens for each in given.blocks) + (count_tokens(offered) if offered else 0)
+        system = "\n\n".join(each for each in (given.system, offered) if each)
         # Both stand before something else in a prompt, when there is anything.
-        texts = {"system": given.system, "user": f"{given.user}\n\n" if given.user else ""}
-        return NodeResult(value={**texts, "blocks": blocks, "tokens": tokens})
+        texts = {"system": system, "user": f"{given.user}\n\n" if given.user else ""}
+        return NodeResult(
+            value={**texts, "blocks": blocks, "skills": [each.about.name for each in skills], "tokens": tokens}
+        )
 
     async def _given(self, call: NodeCall) -> Given:
         turn, scope = turn_of(call), scope_of(call)

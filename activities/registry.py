@@ -89,6 +89,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     children = ChildActivities(deps.database, deps.client)
     requests = RequestActivities(deps.settings, deps.database, client, toolbox)
     codes, scores = CodeActivities(sandbox), ScoreActivities(models, ledger)
+    skills = SkillLibrary(deps.settings.skills)
     trials = TrialActivities(deps.settings, sandbox)
     inside = {RUN_AGENT.name: agents.run_agent, RUN_SCORE.name: scores.run_score}
     return [
@@ -97,8 +98,8 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
         agents.run_agent,
         TurnActivities(models, known, history, tokens, ledger, turns, toolbox).call_model,
         CallActivities(models, toolbox, history, tokens, ledger).speak,
-        ContextActivities(deps.database, known).build_context,
-        RetrievalActivities(Passages(deps.database, SkillLibrary(deps.settings.skills))).retrieve,
+        ContextActivities(deps.database, known, skills).build_context,
+        RetrievalActivities(Passages(deps.database, skills)).retrieve,
         CallRecords(deps.database).record_call,
         tools.run_tool,
         HttpActivities(deps.settings, credentials).http_request,

@@ -102,8 +102,8 @@ conversation? (``ConversationTurn``), use_case?, history (reference of the turns
 arguments}]} or {history, answer}."""
 
 BUILD_CONTEXT = ActivityRef("build_context", NodeCall, NodeResult)
-"""``data``: agent (uuid of the graph that runs), blocks (names), conversation (``ConversationTurn`` or None), variables.
-Result: {system, user (texts), blocks: [{name, message, tokens, cached}], tokens}."""
+"""``data``: agent (uuid of the graph that runs), blocks and skills (names), conversation (``ConversationTurn`` or
+None), variables. Result: {system, user (texts), blocks: [{name, message, tokens, cached}], skills (names), tokens}."""
 
 RETRIEVE = ActivityRef("retrieve", NodeCall, NodeResult)
 """``data``: agent (uuid of the graph that runs), query, skills (names), blocks (names), top_k. Result: [{id,

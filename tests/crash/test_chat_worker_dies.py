@@ -9,7 +9,7 @@ import pytest
 from agentflow_agents import make
 from chatting import events, reply, shown, told
 from crash.site import SOON, Site
-from servers.openai_server import OpenAIServer, answer, gated, text
+from servers.openai_server import OpenAIServer, answer, gated, text, tool_calls
 
 from cairn.contracts.json import JsonObject
 from chaos.programs import until
@@ -104,3 +104,26 @@ async def test_the_plan_of_a_dead_worker_is_made(site: Site, model: OpenAIServer
     assert [each["id"] for each in made.json()["steps"]] == ["step_1"] and len(model.requests) == 2
     found = await site.caller.http.get("/api/v1/executions", params={"workflow_id": agent})
     assert [each["id"] for each in found.json()["items"]] == [made.json()["execution_id"]]
+
+
+@pytest.mark.timeout(240)
+async def test_a_skill_that_a_dead_worker_has_read_is_not_read_again(site: Site, model: OpenAIServer) -> None:
+    folder = site.settings.skills / "refunds"
+    folder.mkdir(parents=True)
+    (folder / "SKILL.md").write_text("---\nname: refunds\ndescription: Gives money back.\n---\nBe kind.")
+    agent = (await make(site.caller, model="openai:gpt-4o", skills=["refunds"]))["id"]
+    gate = asyncio.Event()
+    model.will(tool_calls(("read_skill", {"skill": "refunds"})), gated(STORY, gate, after=4), text(STORY))
+    body: JsonObject = {"message": "Money back!", "message_id": f"m-{agent}"}
+    found: list[JsonObject] = []
+    async with asyncio.timeout(2 * SOON):
+        async for event in events(site.caller, agent, body):
+            found.append(event)
+            if shown(found) == "Once upon a " and not gate.is_set():
+                await site.worker.kill()
+                (folder / "SKILL.md").write_text("---\nname: refunds\ndescription: Takes it.\n---\nBe stern.")
+                gate.set()
+                await site.restart(site.worker)
+    assert shown(found) == STORY and found[-1]["type"] == "end"
+    _, second, third = (request["messages"] for request in model.requests)
+    assert second == third and "Gives money back." in third[0]["content"] and "Be kind." in third[-1]["content"]

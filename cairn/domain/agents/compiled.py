@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.agents.config import AgentConfig, invalid
+from cairn.domain.skills.reading import READ_SKILL
 from cairn.domain.tools.authored import ToolSpec
 from cairn.graph.model import GraphIssue
 from cairn.graph.validate import is_valid
@@ -46,7 +47,7 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
         "prompt": "{{ input.message }}",
         "model": config.model,
         "temperature": config.temperature,
-        "tools": config.tools,
+        "tools": [*config.tools, *([READ_SKILL] if config.skills and READ_SKILL not in config.tools else [])],
         "output_schema": config.output_schema,
         "max_turns": config.max_turns,
         "max_cost": config.max_cost,
@@ -58,7 +59,7 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
         data["require_approval"] = list(asked)
         data["approval_timeout"] = config.approval_defaults.timeout_seconds
         data |= _of_single_tools(config, asked)
-    if config.blocks:
+    if config.has_context:
         data["prompt"] = "{{ outputs.context.user }}{{ input.message }}"
     if system := _system(config):
         data["system"] = system
@@ -77,7 +78,7 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
 def _system(config: AgentConfig) -> str:
     # Instructions are a value, which is inserted as it is: what an author writes may hold the marks of templates.
     instructions = "{{ state.instructions }}" if config.instructions else ""
-    if not config.blocks:
+    if not config.has_context:
         return instructions
     gap = "\n\n" if instructions else ""
     return f"{instructions}{{% if outputs.context.system %}}{gap}{{{{ outputs.context.system }}}}{{% endif %}}"
@@ -86,17 +87,18 @@ def _system(config: AgentConfig) -> str:
 def _begin(config: AgentConfig) -> tuple[list[JsonObject], list[JsonObject]]:
     """Return the nodes before the agent, and the edges that lead to it."""
     start = node("start", "start", 0, {"name": "Message"})
-    if not config.blocks:
+    if not config.has_context:
         return [start], [edge("start", "agent", "asked")]
-    context = node("context", "context", 1, _context(config.blocks))
+    context = node("context", "context", 1, _context(config))
     return [start, context], [edge("start", "context", "asked"), edge("context", "agent", "given")]
 
 
-def _context(blocks: Sequence[str]) -> JsonObject:
+def _context(config: AgentConfig) -> JsonObject:
     """Return the data of the node that renders what the agent is given besides what is said."""
     return {
         "name": "Context",
-        "blocks": list(blocks),
+        "blocks": list(config.blocks),
+        **({"skills": config.skills} if config.skills else {}),
         "conversation": _CONVERSATION,
         "variables": "execution.metadata",
     }

@@ -116,6 +116,11 @@ class AgentConfig(BaseModel):
         """The names of all blocks that its prompts have, each once."""
         return list(dict.fromkeys([*self.prompt_blocks, *self.context_blocks]))
 
+    @property
+    def has_context(self) -> bool:
+        """Whether its turns are given anything besides what is said."""
+        return bool(self.blocks or self.skills)
+
     def need_approval(self, guarded: Collection[str] = ()) -> Sequence[str]:
         """Return the tools whose calls a person has to approve.
 

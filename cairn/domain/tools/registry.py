@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Iterator
 
+from cairn.domain.skills import SkillLibrary
 from cairn.domain.tools import builtin
+from cairn.domain.tools.skills import skill_reader
 from cairn.domain.tools.tool import Tool, ToolError
 from cairn.settings import Settings
 
@@ -83,4 +85,5 @@ def load_tools(settings: Settings) -> ToolRegistry:
     registry = ToolRegistry()
     for module in (builtin.__name__, *settings.tool_modules):
         registry.load(module)
+    registry.register(skill_reader(SkillLibrary(settings.skills)))
     return registry

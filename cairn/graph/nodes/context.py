@@ -1,4 +1,4 @@
-"""context: blocks of the tenant are rendered, to stand in the prompt of an agent."""
+"""context: blocks of the tenant are rendered, and skills named, to stand in the prompt of an agent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ class ContextData(NodeData):
     Attributes:
         blocks: names of prompt blocks; those that there are not, that are switched off, or that are for other agents
             only, are left out.
+        skills: names of skills, of which the model is told what they are for; those that there are not are left out.
         conversation: expression that gives the turn of a conversation for which they are rendered: ``{id,
             message_id}``; null for none. What is put into a conversation once stays in it as it is.
         variables: expression that gives what the blocks read by name, besides the conversation's metadata.
     """
 
     blocks: list[str] = Field(default_factory=list)
+    skills: list[str] = Field(default_factory=list)
     conversation: Name | None = None
     variables: Name | None = None
 
@@ -36,6 +38,7 @@ class Context(NodeKind[ContextData]):
         return {
             "agent": execution.get("workflow_id") if isinstance(execution, dict) else None,
             "blocks": list(data.blocks),
+            "skills": list(data.skills),
             "conversation": turn if isinstance(turn, dict) else None,
             "variables": variables if isinstance(variables, dict) else {},
         }

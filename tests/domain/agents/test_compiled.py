@@ -66,6 +66,19 @@ def test_blocks_are_rendered_before_the_model_is_asked() -> None:
     assert len(definition_of(read_config({"name": "Clerk"}))["nodes"]) == 3
 
 
+def test_an_agent_with_skills_can_read_them() -> None:
+    config = read_config(
+        {"name": "Clerk", "skills": ["refunds"], "tools": ["echo"], "approval_defaults": {"enabled": True}}
+    )
+    definition = Definition.model_validate(definition_of(config))
+    known = ValidationContext(known_tools=frozenset({"echo", "read_skill"}))
+    assert validate(definition, known) == []
+    assert [each.type for each in definition.nodes] == ["start", "context", "agent", "end"]
+    assert definition.nodes[1].data["skills"] == ["refunds"]
+    data = AgentData.model_validate(definition.nodes[2].data)
+    assert (data.tools, data.require_approval) == (["echo", "read_skill"], ["echo"])
+
+
 def test_instructions_reach_the_model_as_they_stand() -> None:
     said = "Answer {{ state.secret }} {% if %} {# never #} \\ \N{GREEK SMALL LETTER ALPHA}"
     definition, data = compiled(instructions=said)

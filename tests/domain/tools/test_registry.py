@@ -23,7 +23,7 @@ def test_the_tools_of_a_module_join_the_built_in_ones(module: str) -> None:
     registry = load_tools(Settings(tool_modules=[module]))
     assert registry.get("refund").description == "Refund."
     assert registry.names() == sorted(
-        ["calculate", "current_time", "echo", "refund", "search_library", "text_statistics"]
+        ["calculate", "current_time", "echo", "read_skill", "refund", "search_library", "text_statistics"]
     )
 
 
