@@ -211,6 +211,8 @@ async def test_tools_are_told_and_known_in_the_next_turn(author: Caller, server:
     assert ended["content"]["result"] == 42 and ended["call_id"] == started["call_id"]
     assert started["parent_call_id"] == found[1]["call_id"]
     assert found[2]["metadata"]["node_id"] == "agent"
+    late = await told(author, agent, {"message": "How much?", "message_id": "m-1", "verbose": True})
+    assert types(late) == types(found) and shown(late) == shown(found) == "Let me see.It is 42."
     whole = await reply(author, agent, "How much?", message_id="m-1")
     (called,) = whole["tool_calls"]
     assert (called["tool"], called["arguments"], called["result"]) == ("calculate", {"expression": "6*7"}, 42)

@@ -107,14 +107,15 @@ class Writing:
 
     Attributes:
         apart: as of ``follow``.
-        open: visits in which a model may be writing.
+        open: visits in which a model may be writing, with the call that does: what the next one writes is told
+            after it, though it may be there already.
     """
 
     tokens: TokenFeed | None
     temporal_id: str
     run_id: str
     apart: tuple[int, int] | None = None
-    open: set[_Key] = field(default_factory=set[_Key])
+    open: dict[_Key, str] = field(default_factory=dict[_Key, str])
     _readers: dict[_Key, VisitReader] = field(default_factory=dict[_Key, VisitReader])
 
     def note(self, event: ExecutionEvent, narrator: Narrator) -> None:
@@ -123,21 +124,21 @@ class Writing:
         if event.type == _STARTED and self.tokens is not None and narrator.is_agent(key[0]):
             visit = Visit(self.temporal_id, self.run_id, *key)
             self._readers.setdefault(key, VisitReader(self.tokens.database, visit, self.apart))
-            self.open.add(key)
+            self.open[key] = event.data.get("call", "")
         elif event.type in _ENDED and key in self._readers:
             self._readers[key].skip(event.at)
-            self.open.discard(key)
+            self.open.pop(key, None)
 
     async def rest(self, event: ExecutionEvent) -> AsyncGenerator[tuple[Visit, Told]]:
         """Yield what a model wrote before its work ended with this event."""
         if event.type in _ENDED and _key(event) in self.open:
-            async for told in _all(self._readers[_key(event)]):
+            async for told in _all(self._readers[_key(event)], self.open[_key(event)]):
                 yield told
 
     async def news(self) -> AsyncGenerator[tuple[Visit, Told]]:
         """Yield what models have written since the last time."""
         for key in sorted(self.open):
-            async for told in _all(self._readers[key]):
+            async for told in _all(self._readers[key], self.open[key]):
                 yield told
 
 
@@ -145,10 +146,10 @@ def _key(event: ExecutionEvent) -> _Key:
     return event.node_id or "", event.data.get("visit", 0)
 
 
-async def _all(reader: VisitReader) -> AsyncGenerator[tuple[Visit, Told]]:
+async def _all(reader: VisitReader, call: str) -> AsyncGenerator[tuple[Visit, Told]]:
     more = True
     while more:
-        told, more = await reader.read()
+        told, more = await reader.read(call)
         for each in told:
             yield reader.visit, each
 

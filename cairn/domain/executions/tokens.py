@@ -189,8 +189,8 @@ class VisitReader:
         """Leave out what belongs to tries that were scheduled before a time."""
         self._position = max(self._position, (until, 0, -1))
 
-    async def read(self) -> tuple[list[Told], bool]:
-        """Return what is new, oldest first, and whether there may be more already.
+    async def read(self, call: str | None = None) -> tuple[list[Told], bool]:
+        """Return what is new, of one call of the visit or of all, oldest first, and whether there may be more already.
 
         Raises:
             Unavailable: the database does not answer.
@@ -200,7 +200,8 @@ class VisitReader:
         query = (
             select(row)
             .where(col(row.temporal_id) == at.temporal_id, col(row.run_id) == at.run_id)
-            .where(col(row.node_id) == at.node_id, col(row.visit) == at.visit, position > self._position)
+            .where(col(row.node_id) == at.node_id, col(row.visit) == at.visit)
+            .where(position > self._position, *([] if call is None else [col(row.call) == call]))
             .order_by(col(row.scheduled_at), col(row.attempt), col(row.number))
             .limit(PAGE)
         )
