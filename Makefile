@@ -15,7 +15,7 @@ EXTRA = import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 
-.PHONY: help setup demo serve test check format lock local audit fuzz bench chaos clean
+.PHONY: help setup demo serve test frontends check format lock local audit fuzz bench chaos clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
@@ -30,6 +30,10 @@ serve: setup ## Temporal, API and worker, with one log stream
 
 test: setup ## every test, some side by side (ARGS="-k name" for some, ARGS="-n 0" one after another)
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+frontends: setup ## the chat of AG-UI's own npm client with the API, as `make test` has it once this was called
+	@$(BIN)/python tests/frontends/install.py
+	@$(BIN)/python -m pytest tests/api/test_ag_ui_client.py $(ARGS)
 
 check: setup ## formatting, lint, types, imports
 	@$(BIN)/ruff format --check .

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Tag
 
 from cairn.contracts.json import integral
 
@@ -13,6 +13,14 @@ class Body(BaseModel):
     """A request body: values must have the documented type (no text for a number), unknown members are ignored."""
 
     model_config = ConfigDict(strict=True)
+
+
+FORM = "form of the body: "
+
+
+def form(name: str) -> Tag:
+    """Return the tag of one form of a body that may have several; the errors of a request leave it out."""
+    return Tag(FORM + name)
 
 
 def leave_out_default(schema: dict[str, Any]) -> None:

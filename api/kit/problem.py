@@ -14,6 +14,7 @@ from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from api.kit.body import FORM
 from cairn.errors import CairnError, FieldError, plain_message
 
 Location = Literal["body", "query", "path", "header", "cookie"]
@@ -130,6 +131,8 @@ def _from_pointer(error: FieldError) -> InputError:
 def _input_errors(errors: Iterable[Mapping[str, Any]]) -> Iterable[InputError]:
     for error in errors:
         location, *path = error["loc"]
+        if path and str(path[0]).startswith(FORM):
+            del path[0]
         yield InputError(cast(Location, location), tuple(path), plain_message(error), str(error["type"]))
 
 

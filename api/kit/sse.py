@@ -22,8 +22,9 @@ LastEventId = Annotated[
 ]
 
 
-def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str, Any]]:
-    """Return the OpenAPI responses of a route whose events carry ``data`` as JSON."""
+def streams(data: type[BaseModel], description: str, *others: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    """Return the OpenAPI responses of a route whose events carry ``data``, or one of the others, as JSON."""
+    schemas = [each.model_json_schema(mode="serialization") for each in (data, *others)]
     event = {
         "type": "object",
         "required": ["data"],
@@ -32,7 +33,7 @@ def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str
             "data": {
                 "type": "string",
                 "contentMediaType": "application/json",
-                "contentSchema": data.model_json_schema(mode="serialization"),
+                "contentSchema": {"anyOf": schemas} if others else schemas[0],
             },
         },
     }
@@ -40,11 +41,11 @@ def streams(data: type[BaseModel], description: str) -> dict[int | str, dict[str
     return {200: {"description": text, "content": {"text/event-stream": {"itemSchema": event}}}}
 
 
-async def _until_it_breaks(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[ServerSentEvent]:
+async def _until_it_breaks(events: AsyncIterator[ServerSentEvent]) -> AsyncIterator[bytes]:
     """End the stream when it cannot go on: the client comes back with ``Last-Event-ID`` and loses nothing."""
     try:
         async for event in events:
-            yield event
+            yield event.encode().replace(b"\r\n", b"\n")  # some clients take nothing else for the end of an event
     except CairnError as error:
         _log.warning("event stream was cut", code=error.code)
 

@@ -20,7 +20,8 @@ from cairn.domain.conversations.model import MAX_MESSAGE
 from cairn.domain.conversations.model import text_of as value_text
 from cairn.errors import FieldError, InvalidInput
 
-Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$")]
+MESSAGE_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
+Id = Annotated[str, Field(pattern=MESSAGE_ID)]
 Model = Annotated[str, Field(min_length=1, max_length=255)]
 
 _MESSAGE_ID = "Of the caller's choice: the same message sent again attaches to the turn that it has begun."

@@ -35,6 +35,8 @@ class Ask:
         message_id: of the caller's choice: sent again, it attaches to the turn that it has begun.
         model: asked in this turn in place of the agent's own.
         metadata: of the turn's execution.
+        thread_id: in place of a conversation's id the caller's own name for it: a conversation of this name goes on,
+            or begins.
     """
 
     content: str
@@ -42,6 +44,7 @@ class Ask:
     conversation_id: str | None = None
     model: str | None = None
     metadata: JsonObject = field(default_factory=dict[str, Json])
+    thread_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

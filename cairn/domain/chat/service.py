@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import AsyncGenerator
 from typing import Any
 
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.agents.rows import find_agent, find_subagent
+from cairn.domain.chat.asked import Asked, until_asked
 from cairn.domain.chat.model import Ask, ChatEvent, Reply, Turn
 from cairn.domain.chat.telling import TurnTeller
 from cairn.domain.conversations import ConversationService
@@ -23,15 +26,12 @@ from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.stream import TokenFeed
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.usage.model import user_of
-from cairn.errors import Conflict, Unavailable
+from cairn.errors import Conflict, NotFound, Unavailable
 from cairn.persistence.tables import AgentRow, ConversationRow, ExecutionRow, MessageRow
 from cairn.temporal.direct_calls import model_failure
 
 PATIENCE = 300.0
 """Seconds that a request waits for a whole turn."""
-
-_QUIET = 1.0
-"""Seconds without news after which a turn that has asked people is taken to wait for them."""
 
 
 class ChatService:
@@ -61,7 +61,7 @@ class ChatService:
             RateLimited: the monthly budget is used up.
         """
         row = await self._agent(agent, subagent)
-        conversation = None if ask.conversation_id is None else await self._conversations.lock(ask.conversation_id)
+        conversation = await self._conversation(ask)
         said = await self._conversations.named(ask.message_id)
         if said is not None:
             return await self._attach(said, row, ask)
@@ -69,7 +69,8 @@ class ChatService:
             async with self._executions.session.begin_nested():
                 return await self._begin(row, conversation, ask)
         except Conflict as error:
-            said = await self._conversations.named(ask.message_id) if error.code == "message_exists" else None
+            known = error.code in ("message_exists", "turn_running")
+            said = await self._conversations.named(ask.message_id) if known else None
             if said is None:
                 raise
             return await self._attach(said, row, ask)  # the same request was quicker
@@ -152,21 +153,19 @@ class ChatService:
             Unavailable: it takes longer (``turn_running``); the same message, sent again, goes on waiting.
             CairnError: it failed; ``code`` says how.
         """
-        events, reply = await self.events(turn, feed), _Gathering(Reply(turn))
+        reply = _Gathering(Reply(turn))
         try:
-            async with asyncio.timeout(patience):
-                while not reply.complete:
-                    async with asyncio.timeout(_QUIET if reply.asked else None):
-                        reply.take(await anext(events))
+            async with (
+                asyncio.timeout(patience),
+                contextlib.aclosing(until_asked(await self.events(turn, feed))) as told,
+            ):
+                async for each in told:
+                    reply.take(each)
+                    if reply.complete:
+                        return reply.reply
         except TimeoutError:
-            if not reply.asked:
-                raise _too_long(turn) from None
-            reply.wait()
-        except StopAsyncIteration:
-            raise _too_long(turn) from None
-        finally:
-            await events.aclose()
-        return reply.reply
+            pass
+        raise _too_long(turn)
 
     async def _agent(self, agent: str, subagent: str | None) -> AgentRow:
         session, scope = self._executions.session, self._executions.principal.scope
@@ -174,11 +173,31 @@ class ChatService:
             return await find_agent(session, scope, agent)
         return (await find_subagent(session, scope, agent, subagent))[1]
 
+    async def _conversation(self, ask: Ask) -> ConversationRow | None:
+        """Return the conversation that is to go on, locked; None when one begins."""
+        if ask.conversation_id is not None:
+            return await self._conversations.lock(ask.conversation_id)
+        for name in self._names(ask):
+            with contextlib.suppress(NotFound):
+                return await self._conversations.lock(name)
+        return None
+
+    def _names(self, ask: Ask) -> tuple[str, ...]:
+        """Return the ids that the conversation of a thread may have: the thread's own, and the one made of it."""
+        if ask.thread_id is None:
+            return ()
+        scope = self._conversations.scope
+        told = f"{scope.tenant}\0{scope.live}\0{ask.thread_id}"
+        return ask.thread_id, f"conv_{hashlib.sha256(told.encode()).hexdigest()[:32]}"
+
     async def _begin(self, agent: AgentRow, conversation: ConversationRow | None, ask: Ask) -> Turn:
         choice = await self._configs.choose("chat", ask.model or agent.model)
         if conversation is None:
             user = user_of(self._executions.principal, ask.metadata)
-            conversation = await self._conversations.create(agent.uuid, user)
+            try:
+                conversation = await self._conversations.create(agent.uuid, user, id=(None, *self._names(ask))[-1])
+            except IntegrityError as error:
+                raise Conflict("Another message begins this thread.", code="turn_running", retry_after=1) from error
         elif conversation.status == "archived":
             raise Conflict("The conversation is archived.", code="conversation_archived")
         await self._conversations.refuse_running(conversation)
@@ -204,7 +223,8 @@ class ChatService:
 
     async def _attach(self, said: MessageRow, agent: AgentRow, ask: Ask) -> Turn:
         conversation = await self._conversations.of_message(said)
-        elsewhere = ask.conversation_id is not None and ask.conversation_id != conversation.id
+        names = self._names(ask) if ask.conversation_id is None else (ask.conversation_id,)
+        elsewhere = bool(names) and conversation.id not in names
         if elsewhere or said.role != "user" or said.content != ask.content or said.execution_id is None:
             raise Conflict(f"The message id {ask.message_id!r} is another message's.", code="message_exists")
         if said.discarded:
@@ -221,10 +241,13 @@ class _Gathering:
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         self.complete = False
-        self.asked: dict[str, JsonObject] = {}
         self._tools: dict[str, JsonObject] = {}
 
-    def take(self, event: ChatEvent) -> None:
+    def take(self, event: ChatEvent | Asked) -> None:
+        if isinstance(event, Asked):
+            self.reply.waits_for, self.reply.finish_reason = event.requests, event.requests[0]["type"]
+            self.complete = True
+            return
         content: Any = event.content
         match event.type:
             case "tool_start":
@@ -232,10 +255,6 @@ class _Gathering:
                 self.reply.tool_calls.append(self._tools[event.call_id])
             case "tool_end":
                 self._tools[event.call_id] |= content
-            case "approval_required" | "question_asked":
-                self.asked[event.call_id] = {"type": event.type, **content}
-            case "approval_resolved" | "question_answered":
-                self.asked.pop(event.call_id, None)
             case "usage" if event.parent_call_id is None:
                 self.reply.usage = content
             case "error":
@@ -245,11 +264,6 @@ class _Gathering:
                 self.complete = True
             case _:
                 pass
-
-    def wait(self) -> None:
-        """Say that the turn waits for people."""
-        self.reply.waits_for = list(self.asked.values())
-        self.reply.finish_reason = self.reply.waits_for[0]["type"]
 
 
 def _turn(execution: ExecutionRow, agent_id: str, conversation: ConversationRow, message_id: str) -> Turn:

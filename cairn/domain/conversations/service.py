@@ -57,6 +57,7 @@ class ConversationService:
         title: str | None = None,
         metadata: JsonObject | None = None,
         forked_from: str | None = None,
+        id: str | None = None,
     ) -> ConversationRow:
         """Make a conversation.
 
@@ -66,14 +67,16 @@ class ConversationService:
             title: None: it gets one with its first message.
             metadata: the caller's own.
             forked_from: id of the conversation that it is a copy of.
+            id: its id, that nothing else has; None: a new one.
 
         Raises:
+            IntegrityError: it has an id that is another's; as of ``Repository.add``.
             InvalidInput: the title or the metadata break their limits.
         """
         row = ConversationRow(
             tenant=self.scope.tenant,
             live=self.scope.live is not False,
-            id=new_id("conv"),
+            id=id or new_id("conv"),
             agent_id=agent_id,
             user_id=user_id,
             title="" if title is None else checked_name(title, MAX_TITLE, "title"),

@@ -1,0 +1,239 @@
+"""A turn told by AG-UI's events: https://docs.ag-ui.com, its version 1.
+
+The protocol has no place to go on from: a front end that was cut off, or whose run was interrupted for a person's
+answer, runs again with the same message. Then it is told by a snapshot which messages there are, without what it has of
+the turn's own, and after that the whole turn; after an interrupt the snapshot has what came before it. So nothing is
+lost and nothing doubled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
+from typing import Any, cast
+
+from ag_ui.core import (
+    AssistantMessage,
+    BaseEvent,
+    CustomEvent,
+    FunctionCall,
+    Interrupt,
+    Message,
+    MessagesSnapshotEvent,
+    RunErrorEvent,
+    RunFinishedCancelledOutcome,
+    RunFinishedEvent,
+    RunFinishedInterruptOutcome,
+    RunFinishedSuccessOutcome,
+    RunStartedEvent,
+    TextMessageContentEvent,
+    TextMessageEndEvent,
+    TextMessageStartEvent,
+    ToolCall,
+    ToolCallArgsEvent,
+    ToolCallEndEvent,
+    ToolCallResultEvent,
+    ToolCallStartEvent,
+    ToolMessage,
+)
+from ag_ui.core.version import PROTOCOL_VERSION
+from sse_starlette import ServerSentEvent
+
+from api.agentflow.schemas.ag_ui import RunAgent
+from cairn.contracts.json import JsonObject, canonical
+from cairn.domain.chat import ChatEvent, Turn
+from cairn.domain.chat.asked import Asked, until_asked
+from cairn.errors import CairnError
+from cairn.observability import get_logger
+
+_log = get_logger("cairn.api")
+
+APPROVAL: JsonObject = {
+    "type": "object",
+    "required": ["approved"],
+    "properties": {
+        "approved": {"type": "boolean"},
+        "editedArgs": {"type": "object", "description": "In place of the tool's arguments."},
+        "reason": {"type": "string"},
+    },
+}
+"""JSON Schema of the answer to an approval."""
+
+
+async def run_events(teller: RunTeller, events: AsyncGenerator[ChatEvent]) -> AsyncIterator[ServerSentEvent]:
+    """Turn what is told of a turn, from its beginning, into server-sent events of a run."""
+    async for event in teller.run(events):
+        yield ServerSentEvent(event.model_dump_json(by_alias=True))
+
+
+class RunTeller:
+    """Tells one run."""
+
+    def __init__(self, asked: RunAgent, turn: Turn, answered: Collection[str] = ()) -> None:
+        """Take what the front end has sent, the turn that it follows, and the interrupts that it has answered."""
+        self._asked = asked
+        self._turn = turn
+        self._answered = answered
+        # What comes before these were asked is told by a snapshot.
+        self._awaited = {each.interrupt_id for each in asked.resume or ()}
+        self._messages: list[Message] = []
+        self._open: str | None = None
+
+    async def run(self, events: AsyncGenerator[ChatEvent]) -> AsyncGenerator[BaseEvent]:
+        """Yield the run's events."""
+        yield self._started()
+        if len(self._asked.messages) > len(self._asked.before) and not self._awaited:
+            yield self._snapshot()
+        try:
+            async for event in until_asked(events, self._answered):
+                told = list(self._tell(event))
+                for each in self._from_there(event, told) if self._awaited else told:
+                    yield each
+        except CairnError as error:  # the turn goes on, and may be followed by another run
+            _log.warning("event stream was cut", code=error.code)
+            yield RunErrorEvent(message=error.message, code=error.code)
+
+    def _from_there(self, event: ChatEvent | Asked, told: list[BaseEvent]) -> Iterator[BaseEvent]:
+        """Yield a snapshot once all interrupts were reached that the run resumes, or when nothing comes any more."""
+        if not isinstance(event, Asked):
+            self._awaited.discard(event.call_id)
+        last = isinstance(event, Asked) or event.type in ("end", "error")
+        if last or not self._awaited:
+            self._awaited.clear()
+            self._open = None
+            yield self._snapshot()
+            if last:
+                yield told[-1]
+
+    def _tell(self, event: ChatEvent | Asked) -> Iterator[BaseEvent]:
+        if isinstance(event, Asked):
+            yield from self._interrupted(event)
+            return
+        match event.type:
+            case "start" | "restart":
+                yield from self._anew(event)
+            case "delta":
+                yield from self._delta(event)
+            case "tool_start":
+                yield from self._called(event)
+            case "tool_end":
+                yield self._brought(event)
+            case "end" | "error":
+                yield from self._ended(event)
+            case _:
+                yield from self._close()
+                yield CustomEvent(name=event.type, value=event.content, timestamp=_milliseconds(event))
+
+    # The run.
+
+    def _started(self) -> RunStartedEvent:
+        turn: dict[str, Any] = {"execution_id": self._turn.execution_id, "conversation_id": self._turn.conversation_id}
+        return RunStartedEvent(**self._named, protocol_version=PROTOCOL_VERSION, metadata=turn)
+
+    def _interrupted(self, event: Asked) -> Iterator[BaseEvent]:
+        yield from self._close()
+        yield self._snapshot()
+        outcome = RunFinishedInterruptOutcome(interrupts=[_interrupt(each) for each in event.requests])
+        yield RunFinishedEvent(**self._named, outcome=outcome)
+
+    def _ended(self, event: ChatEvent) -> Iterator[BaseEvent]:
+        yield from self._close()
+        content: Any = event.content
+        at = _milliseconds(event)
+        if event.type == "error":
+            yield RunErrorEvent(message=content["message"], code=content["code"], timestamp=at)
+            return
+        cancelled = content["finish_reason"] == "cancelled"
+        outcome = RunFinishedCancelledOutcome() if cancelled else RunFinishedSuccessOutcome()
+        yield RunFinishedEvent(**self._named, result=content["content"], outcome=outcome, timestamp=at)
+
+    @property
+    def _named(self) -> dict[str, Any]:
+        return {"thread_id": self._asked.thread_id, "run_id": self._asked.run_id}
+
+    def _snapshot(self) -> MessagesSnapshotEvent:
+        told = [each.model_copy(deep=True) for each in self._messages]  # they grow
+        return MessagesSnapshotEvent(messages=[*self._asked.before, *told])
+
+    # What the model writes.
+
+    def _anew(self, event: ChatEvent) -> Iterator[BaseEvent]:
+        """Take back what a request to the model has told, and all that followed from it."""
+        yield from self._close()
+        place = next((i for i, each in enumerate(self._messages) if each.id == event.call_id), None)
+        if place is not None:
+            del self._messages[place:]
+            yield self._snapshot()
+
+    def _delta(self, event: ChatEvent) -> Iterator[BaseEvent]:
+        message, text, at = self._message(event.call_id), str(event.content), _milliseconds(event)
+        if self._open != message.id:
+            yield from self._close()
+            self._open = message.id
+            yield TextMessageStartEvent(message_id=message.id, role="assistant", timestamp=at)
+        message.content = (message.content or "") + text
+        yield TextMessageContentEvent(message_id=message.id, delta=text, timestamp=at)
+
+    def _close(self) -> Iterator[BaseEvent]:
+        if self._open is not None:
+            yield TextMessageEndEvent(message_id=self._open)
+            self._open = None
+
+    def _message(self, id: str) -> AssistantMessage:
+        for each in self._messages:
+            if each.id == id and isinstance(each, AssistantMessage):
+                return each
+        self._messages.append(made := AssistantMessage(id=id))
+        return made
+
+    # Tools.
+
+    def _called(self, event: ChatEvent) -> Iterator[BaseEvent]:
+        content: Any = event.content
+        id, name, arguments = event.call_id, content["tool"], canonical(content["arguments"])
+        yield from self._close()
+        message = self._message(event.parent_call_id or self._turn.execution_id)
+        call = next((each for each in message.tool_calls or () if each.id == id), None)
+        if call is not None:  # a reset has it called anew
+            call.function = FunctionCall(name=name, arguments=arguments)
+            self._messages = [each for each in self._messages if getattr(each, "tool_call_id", None) != id]
+            yield self._snapshot()
+            return
+        made = ToolCall(id=id, function=FunctionCall(name=name, arguments=arguments))
+        message.tool_calls = [*(message.tool_calls or ()), made]
+        at = _milliseconds(event)
+        yield ToolCallStartEvent(tool_call_id=id, tool_call_name=name, parent_message_id=message.id, timestamp=at)
+        yield ToolCallArgsEvent(tool_call_id=id, delta=arguments, timestamp=at)
+        yield ToolCallEndEvent(tool_call_id=id, timestamp=at)
+
+    def _brought(self, event: ChatEvent) -> ToolCallResultEvent:
+        told: Any = event.content
+        result = told.get("result")
+        text = result if isinstance(result, str) else canonical(result)
+        for name in ("error", "cache_id"):
+            if name in told:
+                text = canonical({name: told[name]})
+        id, call, at = f"{event.call_id}:result", event.call_id, _milliseconds(event)
+        self._messages.append(ToolMessage(id=id, tool_call_id=call, content=text))
+        return ToolCallResultEvent(message_id=id, tool_call_id=call, content=text, role="tool", timestamp=at)
+
+
+def _interrupt(asked: JsonObject) -> Interrupt:
+    """Return what a person is asked, as front ends show it."""
+    told = {"message": asked["prompt"], "expires_at": asked["expires_at"]}
+    if asked["type"] == "approval_required":
+        more = {"tool": asked["tool"], "arguments": asked["arguments"]}
+        return Interrupt(
+            id=asked["approval_id"], reason="confirmation", response_schema=APPROVAL, metadata=more, **told
+        )
+    schema = cast("JsonObject", asked["schema"]) if isinstance(asked["schema"], dict) else None
+    return Interrupt(
+        id=asked["question_id"],
+        reason="input_required",
+        response_schema=schema,
+        metadata={"options": asked["options"]},
+        **told,
+    )
+
+
+def _milliseconds(event: ChatEvent) -> int:
+    return int(event.timestamp.timestamp() * 1000)
