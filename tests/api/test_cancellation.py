@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 from agentflow_agents import make
 from chatting import asking, events, reply, told
 from graphs import node, sequence
-from installation import until
+from installation import soon, until
 from served import Caller
 from servers.openai_server import OpenAIServer, gated, text
 
@@ -49,7 +48,7 @@ async def test_a_turn_is_stopped_while_its_model_writes(author: Caller, server: 
     gate = asyncio.Event()
     server.will(gated("one two three", gate, after=3), text("Next."))
     found: list[JsonObject] = []
-    stopped = 0.0
+    stopped = False
     async for event in events(author, agent, {"message": "Count", "message_id": "m-1"}):
         found.append(event)
         if event["type"] == "delta" and not stopped:
@@ -57,9 +56,8 @@ async def test_a_turn_is_stopped_while_its_model_writes(author: Caller, server: 
             done = await author.http.post(f"{CANCEL}/{call['call_id']}")
             assert done.status_code == 200, done.text
             assert done.json()["call_id"] == call["call_id"] and done.json()["status"] in ("cancelling", "cancelled")
-            stopped = time.monotonic()
+            stopped = True
     assert found[-1]["type"] == "end" and found[-1]["content"]["finish_reason"] == "cancelled"
-    assert time.monotonic() - stopped < 4  # two seconds are promised; a busy machine may be slow
     started = found[0]["content"]
     assert (call["kind"], call["agent_id"], call["message_id"]) == ("turn", agent, "m-1")
     assert (call["conversation_id"], call["execution_id"]) == (started["conversation_id"], started["execution_id"])
@@ -71,6 +69,25 @@ async def test_a_turn_is_stopped_while_its_model_writes(author: Caller, server: 
     assert said["content"] == "Next."
     ended = await author.http.post(f"{CANCEL}/{said['execution_id']}")
     assert (ended.status_code, ended.json()["code"]) == (409, "execution_closed")
+    gate.set()
+
+
+async def test_a_model_that_writes_is_stopped_within_two_seconds(
+    author: Caller, server: OpenAIServer, agent: str
+) -> None:
+    gate = asyncio.Event()
+    tries = [{"message": "Count", "message_id": f"m-{number}"} for number in range(3)]
+    server.will(*(gated("one two three", gate, after=3) for _ in tries))
+    begun = [await told(author, agent, body, until=lambda f: f[-1]["type"] == "delta") for body in tries]
+
+    async def stop() -> list[JsonObject]:
+        before, body = begun.pop(), tries.pop()
+        done = await author.http.post(f"{CANCEL}/{before[0]['call_id']}")
+        assert done.status_code == 200, done.text
+        return await told(author, agent, body, before[-1]["seq"])
+
+    rest = await soon(stop, within=2)
+    assert rest[-1]["type"] == "end" and rest[-1]["content"]["finish_reason"] == "cancelled"
     gate.set()
 
 
