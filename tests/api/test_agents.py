@@ -121,8 +121,8 @@ async def test_a_patch_is_merged_and_publishes_what_runs(caller: Caller) -> None
     assert changed.headers["ETag"] == '"2"'
     # What it does is another thing now (max_cost); what is only said of it is not.
     assert (await caller.http.get(AGENT + made["id"])).json()["workflow"]["version"] == 2
-    said = (await caller.http.patch(path, json={"description": "Other.", "skills": []})).json()
-    assert (said["description"], said["skills"], said["revision"]) == ("Other.", [], 3)
+    said = (await caller.http.patch(path, json={"description": "Other.", "knowledge_bases": []})).json()
+    assert (said["description"], said["knowledge_bases"], said["revision"]) == ("Other.", [], 3)
     now = (await caller.http.get(AGENT + made["id"])).json()
     assert (now["workflow"]["version"], now["description"]) == (2, "Other.")
     graph = (await caller.http.get(f"/api/v1/workflow/fetch/{made['id']}")).json()

@@ -116,7 +116,7 @@ async def test_a_skill_that_a_dead_worker_has_read_is_not_read_again(site: Site,
     model.will(tool_calls(("read_skill", {"skill": "refunds"})), gated(STORY, gate, after=4), text(STORY))
     body: JsonObject = {"message": "Money back!", "message_id": f"m-{agent}"}
     found: list[JsonObject] = []
-    async with asyncio.timeout(2 * SOON):
+    async with asyncio.timeout(3 * SOON):
         async for event in events(site.caller, agent, body):
             found.append(event)
             if shown(found) == "Once upon a " and not gate.is_set():
