@@ -18,8 +18,12 @@ from cairn.persistence.tables import ConversationRow, MessageRow
 MATCHES = 3
 """Messages of a conversation that are shown."""
 
+_NEWEST = 10_000
+"""Newest messages, and conversations, with the words that are ranked: a common word may stand in a million."""
+
 _MOST = 2000
-"""Best messages that are looked at."""
+"""Best ones of them that are looked at."""
+
 _Query: TypeAlias = "Select[*tuple[Any, ...]]"
 _WORD = re.compile(r"\w+")
 _MARKS = "<mark>", "</mark>"
@@ -63,17 +67,31 @@ async def search(
     on = _PostgreSQL(words) if session.get_bind().dialect.name == "postgresql" else _Sqlite(words)
     found: dict[str, Found] = {}
     own = [*Repository(session, ConversationRow).owned(scope), *_conditions(asked)]
-    for name, title, score in await session.execute(on.titles().where(*own).limit(_MOST)):
+    for name, title, score, _ in await session.execute(_best(on.titles().where(*own))):
         found[name] = Found(name, title, round(2 * score, 6))  # a title says what a conversation is about
     counted = [*own, *Repository(session, MessageRow).owned(scope), col(MessageRow.discarded).is_(False)]
-    for name, title, score, message, snippet in await session.execute(on.messages().where(*counted).limit(_MOST)):
-        known = found.get(name) or Found(name, title, 0.0)
-        best = known if known.matches else replace(known, score=round(known.score + score, 6), matches=[])
-        if len(best.matches) < MATCHES:
-            best.matches.append(Match(message, snippet))
-        found[name] = best
+    messages: dict[str, list[int]] = {}
+    for name, title, score, message in await session.execute(_best(on.messages().where(*counted))):
+        known, best = found.get(name) or Found(name, title, 0.0), messages.setdefault(name, [])
+        found[name] = known if best else replace(known, score=round(known.score + score, 6))
+        best.append(message)
     ranked = sorted(found.values(), key=lambda each: (-each.score, each.conversation_id))
-    return ranked[(page - 1) * page_size : page * page_size], len(ranked)
+    shown = ranked[(page - 1) * page_size : page * page_size]
+    wanted = {each.conversation_id: messages.get(each.conversation_id, [])[:MATCHES] for each in shown}
+    rows = await session.execute(on.snippets([key for keys in wanted.values() for key in keys]))
+    matches = {key: Match(message, snippet) for key, message, snippet in rows}
+    # What was deleted meanwhile is not shown.
+    whole = [
+        replace(each, matches=[matches[key] for key in wanted[each.conversation_id] if key in matches])
+        for each in shown
+    ]
+    return whole, len(ranked)
+
+
+def _best(query: _Query) -> _Query:
+    """Return the best of the newest that a query of (conversation, title, score, key) finds, newest first."""
+    newest = query.limit(_NEWEST).subquery()
+    return select(newest).order_by(newest.c.score.desc(), newest.c.key.desc()).limit(_MOST)
 
 
 def _conditions(asked: Search) -> list[ColumnElement[bool]]:
@@ -92,6 +110,10 @@ def _sql(source: str) -> Any:
     return cast("Any", literal_column(source))
 
 
+def _key(key: Any) -> Any:
+    return cast("Any", col(key).label("key"))
+
+
 class _Sqlite:
     """Asks the tables of FTS5 that the migration has made."""
 
@@ -99,16 +121,20 @@ class _Sqlite:
         self._match = " ".join(f'"{word}"' for word in words)
 
     def titles(self) -> _Query:
-        rank = _sql("-bm25(words_conversations)")
-        query = select(col(ConversationRow.id), col(ConversationRow.title), rank)
-        return self._of(query, "words_conversations", ConversationRow.key).order_by(rank.desc())
+        score, key = _sql("-bm25(words_conversations)").label("score"), _key(ConversationRow.key)
+        query = select(col(ConversationRow.id), col(ConversationRow.title), score, key)
+        return self._of(query, "words_conversations", key).order_by(_sql("words_conversations.rowid").desc())
 
     def messages(self) -> _Query:
-        rank = _sql("-bm25(words_messages)")
-        snippet = _sql(f"snippet(words_messages, 0, '{_MARKS[0]}', '{_MARKS[1]}', '…', 24)")
-        query = select(col(ConversationRow.id), col(ConversationRow.title), rank, col(MessageRow.id), snippet)
+        score, key = _sql("-bm25(words_messages)").label("score"), _key(MessageRow.key)
+        query = select(col(ConversationRow.id), col(ConversationRow.title), score, key)
         joined = query.where(col(MessageRow.conversation_key) == ConversationRow.key)
-        return self._of(joined, "words_messages", MessageRow.key).order_by(rank.desc())
+        return self._of(joined, "words_messages", key).order_by(_sql("words_messages.rowid").desc())
+
+    def snippets(self, keys: Sequence[int]) -> _Query:
+        snippet = _sql(f"snippet(words_messages, 0, '{_MARKS[0]}', '{_MARKS[1]}', '…', 24)")
+        query = select(col(MessageRow.key), col(MessageRow.id), snippet).where(_sql("words_messages.rowid").in_(keys))
+        return self._of(query, "words_messages", col(MessageRow.key))
 
     def _of(self, query: _Query, words: str, key: Any) -> _Query:
         matching = text(f"{words} MATCH :match").bindparams(match=self._match)
@@ -124,19 +150,22 @@ class _PostgreSQL:
 
     def titles(self) -> _Query:
         vector = self._vector("conversations.title")
-        rank = func.ts_rank(vector, self._query)
-        query = select(col(ConversationRow.id), col(ConversationRow.title), rank)
-        return query.where(vector.op("@@")(self._query)).order_by(rank.desc())
+        score, key = func.ts_rank(vector, self._query).label("score"), _key(ConversationRow.key)
+        query = select(col(ConversationRow.id), col(ConversationRow.title), score, key)
+        return query.where(vector.op("@@")(self._query)).order_by(key.desc())
 
     def messages(self) -> _Query:
         vector = self._vector("messages.content")
-        rank = func.ts_rank(vector, self._query)
+        score, key = func.ts_rank(vector, self._query).label("score"), _key(MessageRow.key)
+        query = select(col(ConversationRow.id), col(ConversationRow.title), score, key)
+        joined = query.where(col(MessageRow.conversation_key) == ConversationRow.key)
+        return joined.where(vector.op("@@")(self._query)).order_by(key.desc())
+
+    def snippets(self, keys: Sequence[int]) -> _Query:
         options = f"StartSel={_MARKS[0]}, StopSel={_MARKS[1]}, MaxWords=24, MinWords=8, MaxFragments=1"
         shown = func.left(MessageRow.content, 20_000)
         snippet = func.ts_headline(literal_column("'simple'"), shown, self._query, options)
-        query = select(col(ConversationRow.id), col(ConversationRow.title), rank, col(MessageRow.id), snippet)
-        joined = query.where(col(MessageRow.conversation_key) == ConversationRow.key)
-        return joined.where(vector.op("@@")(self._query)).order_by(rank.desc())
+        return select(col(MessageRow.key), col(MessageRow.id), snippet).where(col(MessageRow.key).in_(keys))
 
     def _vector(self, column: str) -> Any:
         return _sql(f"to_tsvector('simple', left({column}, 200000))")
