@@ -17,7 +17,7 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 KEPT = {"HYPOTHESIS_STORAGE_DIRECTORY": str(Path(__file__).parents[2] / ".hypothesis")}
 
 
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session")  # the stricter of both
 @pytest.mark.parametrize(
     ("surface", "examples"),
