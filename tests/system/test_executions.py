@@ -213,6 +213,8 @@ async def test_history_reads_like_the_graph(cairn: Cairn, world) -> None:
         "mcp": {"server": "none", "tool": "none", "retry": once},
         "code": {"code": "def run(input, state): return 1"},
         "score": {"of": "1", "rubric": "good"},
+        "context": {},
+        "retrieve": {"query": "hi"},
         "agent": {"prompt": "hi"},
         "subgraph": {"workflow_id": below},
         "map": {"items": "[1]", "workflow_id": below},
@@ -234,7 +236,9 @@ async def test_history_reads_like_the_graph(cairn: Cairn, world) -> None:
             of_event = said.setdefault(event.WhichOneof("attributes") or "", [])
             of_event.append(json.loads(event.user_metadata.summary.data))
     work = said["activity_task_scheduled_event_attributes"]
-    assert {"The tool", "The http", "The mcp", "The code", "The score", "The agent"} <= set(work)
+    assert {f"The {name}" for name in ("tool", "http", "mcp", "code", "score", "context", "retrieve", "agent")} <= set(
+        work
+    )
     assert {"open The approval", "open The question"} <= set(work)
     assert said["start_child_workflow_execution_initiated_event_attributes"] == ["The subgraph", "The map"]
     assert said["timer_started_event_attributes"] == ["The wait", "The approval", "The question"]
