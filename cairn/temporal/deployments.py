@@ -169,24 +169,23 @@ class DeploymentClient:
         own = own_version(self.settings)
         if own is None or await self._decided():
             return False
-        await self._known(own.build_id, within)
+        known = await self._known(own.build_id, within)
+        if known.routing_config.HasField("current_version_changed_time"):
+            return False  # the task queue hears of it a moment after the deployment
         await self.set_current(own.build_id)
         return True
 
-    async def _known(self, build_id: str, within: timedelta) -> None:
+    async def _known(self, build_id: str, within: timedelta) -> WorkerDeploymentInfo:
         """Wait until the server knows a version: from the first poll of one of its workers on."""
         try:
             async with asyncio.timeout(within.total_seconds()):
                 while True:
-                    if build_id in await self._build_ids():
-                        return
+                    found = await self._describe()
+                    if found and build_id in {each.deployment_version.build_id for each in found.version_summaries}:
+                        return found
                     await asyncio.sleep(0.1)
         except TimeoutError as error:
             raise errors.Conflict(f"Temporal has not heard of version {build_id!r} of {self.name!r}") from error
-
-    async def _build_ids(self) -> set[str]:
-        found = await self._describe()
-        return {each.deployment_version.build_id for each in found.version_summaries} if found else set()
 
     async def _decided(self) -> bool:
         """Whether somebody ever said which version the task queue's new executions go to."""

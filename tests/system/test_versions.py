@@ -124,6 +124,18 @@ async def test_only_a_first_version_makes_itself_current(deployment: Deployment)
         assert refused.value.code == "deployment_refused"
 
 
+async def test_a_first_version_counts_before_the_task_queue_has_heard_of_it(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unheard(client: DeploymentClient) -> bool:
+        return False
+
+    async with deployment.at("v1").worker(), deployment.at("v2").worker():
+        assert await deployment.client("v1").ensure_current()
+        monkeypatch.setattr(DeploymentClient, "_decided", unheard)
+        assert not await deployment.client("v2").ensure_current()
+
+
 async def _polled(deployment: Deployment, build_id: str) -> bool:
     config = worker_config(deployment.at(build_id).settings)
     assert config
