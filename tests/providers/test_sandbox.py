@@ -209,7 +209,7 @@ async def test_the_environment_holds_nothing_of_the_machine(sandbox: Sandbox, pl
     assert seen.keys() <= {"PYTHONHOME", "PYTHONPATH", "PYTHONUNBUFFERED"}
 
 
-@pytest.mark.parametrize(
+LEAVING = pytest.mark.parametrize(
     ("leaves", "takes"),
     [
         ("import json\ndef run(input, state):\n    json.left = 'x'",
@@ -220,23 +220,16 @@ async def test_the_environment_holds_nothing_of_the_machine(sandbox: Sandbox, pl
          "def run(input, state): return open('/tmp/left').read()"),
     ],
 )  # fmt: skip
+
+
+@LEAVING
 async def test_a_run_sees_nothing_of_another(sandbox: Sandbox, leaves: str, takes: str) -> None:
     with contextlib.suppress(CodeFailure):
         await run(sandbox, leaves)
     assert (await fail(sandbox, takes)).code == "code_error"
 
 
-@pytest.mark.parametrize(
-    ("leaves", "takes"),
-    [
-        ("import json\ndef run(input, state):\n    json.left = 'x'",
-         "import json\ndef run(input, state): return json.left"),
-        ("import builtins\ndef run(input, state):\n    builtins.left = 'x'", "def run(input, state): return left"),
-        ("left = 'x'\ndef run(input, state): pass", "def run(input, state): return left"),
-        ("def run(input, state): open('/tmp/left', 'w').write('x')",
-         "def run(input, state): return open('/tmp/left').read()"),
-    ],
-)  # fmt: skip
+@LEAVING
 async def test_what_is_run_in_a_series_sees_nothing_of_another(sandbox: Sandbox, leaves: str, takes: str) -> None:
     series = sandbox.series()
     try:

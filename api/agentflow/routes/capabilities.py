@@ -13,6 +13,9 @@ from api.kit.auth import may
 from api.kit.deps import Executions
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
+from cairn.domain.capabilities import Capabilities, Outcome
+from cairn.domain.executions.service import ExecutionService
+from cairn.persistence.tables import ExecutionRow
 
 router = APIRouter(prefix="/api/v1/agent/{agent_id}/capability", tags=["capabilities"], route_class=SurfaceRoute)
 RUN = may("agents:run")
@@ -40,9 +43,7 @@ async def retrieve(
 ) -> Retrieved:
     """Search what the agent is given to read, the files of its skills and its prompt blocks, for words of a query."""
     row = await capabilities.create(agent_id, body.asked(), unit.resource_id)
-    await unit.commit(resource_id=row.id)
-    await executions.start(row)
-    return Retrieved.of(await capabilities.outcome(row))
+    return Retrieved.of(await executed(row, capabilities, executions, unit))
 
 
 @router.post("/plan", dependencies=[RUN], responses=ASKS)
@@ -51,9 +52,7 @@ async def plan(
 ) -> Plan:
     """Have the agent's model break a goal down into steps, which the agent's tools can do where they can."""
     row = await capabilities.create(agent_id, body.asked(), unit.resource_id)
-    await unit.commit(resource_id=row.id)
-    await executions.start(row)
-    return Plan.of(await capabilities.outcome(row))
+    return Plan.of(await executed(row, capabilities, executions, unit))
 
 
 @router.post("/reflect", dependencies=[RUN], responses=ASKS)
@@ -62,6 +61,11 @@ async def reflect(
 ) -> Reflection:
     """Have the agent's model judge a content by criteria, and say what is wrong with it and how to mend it."""
     row = await capabilities.create(agent_id, body.asked(), unit.resource_id)
+    return Reflection.of(await executed(row, capabilities, executions, unit))
+
+
+async def executed(row: ExecutionRow, capabilities: Capabilities, executions: ExecutionService, unit: Unit) -> Outcome:
+    """Have the execution run, and return what comes of it."""
     await unit.commit(resource_id=row.id)
     await executions.start(row)
-    return Reflection.of(await capabilities.outcome(row))
+    return await capabilities.outcome(row)
