@@ -64,7 +64,11 @@ class Dependencies:
 
 
 def _authoring(settings: Settings, tools: ToolRegistry) -> ValidationContext:
-    return ValidationContext(known_tools=frozenset(tools.names()), known_mcp_servers=server_names(settings))
+    return ValidationContext(
+        known_tools=frozenset(tools.names()),
+        repeatable_tools=tools.repeatable(),
+        known_mcp_servers=server_names(settings),
+    )
 
 
 def activities(deps: Dependencies) -> list[Callable[..., Any]]:
@@ -94,7 +98,7 @@ def activities(deps: Dependencies) -> list[Callable[..., Any]]:
     inside = {RUN_AGENT.name: agents.run_agent, RUN_SCORE.name: scores.run_score}
     return [
         mark_checkpoint,
-        SegmentActivities(deps.database, sandbox, inside).run_segment,
+        SegmentActivities(deps.database, sandbox, tools, inside).run_segment,
         agents.run_agent,
         TurnActivities(models, known, history, tokens, ledger, turns, toolbox).call_model,
         CallActivities(models, toolbox, history, tokens, ledger).speak,

@@ -1,9 +1,8 @@
-"""The activity that runs a segment: several nodes without outside effect, one after the other."""
+"""The activity that runs a segment: several nodes whose work may be done again, one after the other."""
 
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
@@ -14,10 +13,11 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
 from activities.code import CodeActivities
-from activities.guard import guard, heartbeating, progress
+from activities.guard import HEARTBEAT_INTERVAL, guard, heartbeating, progress
+from activities.tools import ToolActivities
 from cairn.contracts.executions import DoneWork, GraphRef, NodeFailure
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import OVER_BUDGET, RUN_CODE, RUN_SEGMENT, NodeCall, NodeResult
+from cairn.contracts.nodes import OVER_BUDGET, RUN_CODE, RUN_SEGMENT, RUN_TOOL, NodeCall, NodeResult
 from cairn.domain.graphs.pinned import load_definition
 from cairn.graph.compiled import Graph, compiled
 from cairn.graph.segments import Segment
@@ -28,8 +28,11 @@ from workflows.failures import node_failure
 
 _PART = 64 * 1024
 """Bytes of work that ended after which a heartbeat's part is full."""
-_OFTEN = 1.0
-"""Seconds between heartbeats for work that ended: the SDK sends only the last of those within five."""
+_OFTEN = HEARTBEAT_INTERVAL.total_seconds()
+"""Seconds of quick work that ended after which a heartbeat tells of it: each is a write at Temporal's database, so
+that a segment of quick nodes has none, and a crash repeats no more than these seconds."""
+_DEAR = 1.0
+"""Seconds that a node has to take so that a heartbeat tells of it at once: a model's answer is not to be paid twice."""
 
 Activity: TypeAlias = Callable[[NodeCall], Awaitable[NodeResult]]
 
@@ -37,10 +40,13 @@ Activity: TypeAlias = Callable[[NodeCall], Awaitable[NodeResult]]
 class SegmentActivities:
     """Runs segments with the activities of their nodes."""
 
-    def __init__(self, database: Database, sandbox: Sandbox, inside: Mapping[str, Activity]) -> None:
-        """Take what runs code, and the other activities that may run inside of a segment, by name."""
+    def __init__(
+        self, database: Database, sandbox: Sandbox, tools: ToolActivities, inside: Mapping[str, Activity]
+    ) -> None:
+        """Take what runs code and tools, and the other activities that may run inside of a segment, by name."""
         self._database = database
         self._sandbox = sandbox
+        self._tools = tools
         self._inside = inside
 
     @activity.defn(name=RUN_SEGMENT.name)
@@ -81,7 +87,7 @@ class SegmentActivities:
             segment.complete(run, NodeResult.model_validate(kept.result))
             return True
         try:
-            result = await self._work(call, run, code)
+            result = await self._work(call, run, told.attempts.get(run.key, 0) + 1, code)
         except (ApplicationError, TimeoutError) as error:
             if isinstance(error, ApplicationError) and error.type == OVER_BUDGET:
                 if segment.done:
@@ -96,7 +102,7 @@ class SegmentActivities:
             told.done(segment.done[-1])
         return True
 
-    async def _work(self, call: NodeCall, run: Run, code: Series) -> NodeResult:
+    async def _work(self, call: NodeCall, run: Run, attempt: int, code: Series) -> NodeResult:
         inner = call.model_copy(
             update={"node_id": run.node_id, "visit": run.visit, "data": run.data, "timeout": run.timeout}
         )
@@ -104,6 +110,8 @@ class SegmentActivities:
             if run.activity == RUN_CODE.name:
                 return await CodeActivities(code).run_code(inner)
             await code.rest()  # its process is of no use meanwhile
+            if run.activity == RUN_TOOL.name:
+                return await self._tools.run_repeatable(inner, attempt)
             return await self._inside[run.activity](inner)
 
     def _final(self, run: Run, error: ApplicationError | TimeoutError, attempts: int) -> NodeFailure | None:
@@ -138,7 +146,8 @@ class Progress:
         self._newest: list[JsonObject] = newest.get("done", [])
         self._size = sum(map(_size, self._newest))
         self.details: list[JsonObject] = [{"done": self._newest, "attempts": self.attempts}, *before[1:]]
-        self._now, self._told_at = now, -math.inf
+        self._now = now
+        self._told_at = self._ended_at = now()
 
     def find(self, run: Run) -> DoneWork | None:
         """Return the work if it ended in a try before."""
@@ -149,7 +158,7 @@ class Progress:
         return None
 
     def done(self, work: DoneWork) -> None:
-        """Take work that ended, and tell of it unless a heartbeat has just been sent."""
+        """Take work that ended, and tell of it when it took long, or when nothing has been told for long."""
         made = work.model_dump(mode="json", exclude_none=True)
         self._newest.append(made)
         self._size += _size(made)
@@ -158,7 +167,8 @@ class Progress:
             self.details.append({"done": self._newest})
             self._newest, self._size = [], 0
             self.details[0] = {"done": self._newest, "attempts": self.attempts}
-        if self._now() - self._told_at >= _OFTEN:
+        began, self._ended_at = self._ended_at, self._now()
+        if self._ended_at - began >= _DEAR or self._ended_at - self._told_at >= _OFTEN:
             self.tell()
 
     def failed(self, run: Run) -> int:

@@ -13,12 +13,13 @@ from cairn.domain.tools import ToolContext, ToolError, ToolRegistry
 from cairn.domain.tools.authored import Toolbox
 
 
-def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext:
+def tool_context(call: NodeCall, *, idempotency_suffix: str = "", attempt: int | None = None) -> ToolContext:
     """Return what a tool may know of the call.
 
     Args:
         call: the node's call.
         idempotency_suffix: tells apart the several calls that one node makes.
+        attempt: which try it is; None: the activity's own.
     """
     return ToolContext(
         idempotency_key=call.idempotency_key + idempotency_suffix,
@@ -28,7 +29,7 @@ def tool_context(call: NodeCall, *, idempotency_suffix: str = "") -> ToolContext
         node_id=call.node_id,
         visit=call.visit,
         lineage=call.lineage,
-        attempt=activity.info().attempt,
+        attempt=attempt or activity.info().attempt,
         given=call.data.get("given"),
         approved=bool(call.data.get("approved")),
     )
@@ -52,10 +53,27 @@ class ToolActivities:
         """
         guard(call)
         async with heartbeating():
-            arguments: JsonObject = call.data.get("arguments") or {}
             name = str(call.data["tool"])
             tools = await self._toolbox.registry_for(call.tenant, call.live, name) if self._toolbox else self._tools
-            return NodeResult(value=await run_tool(tools, call.data["tool"], arguments, tool_context(call)))
+            return await _call(tools, call, tool_context(call))
+
+    async def run_repeatable(self, call: NodeCall, attempt: int) -> NodeResult:
+        """Run one of the installation's tools inside of a segment, which heartbeats for it.
+
+        Raises:
+            ApplicationError: as of ``run_tool``; ``not_repeatable``: the tool may not be called again, whatever its
+                node says.
+        """
+        name = str(call.data["tool"])
+        if name in self._tools and not self._tools.get(name).repeatable:
+            message = f"Tool {name!r} does not declare that it may be called again, so no segment may hold it"
+            raise node_error("not_repeatable", message, retryable=False)
+        return await _call(self._tools, call, tool_context(call, attempt=attempt))
+
+
+async def _call(tools: ToolRegistry, call: NodeCall, context: ToolContext) -> NodeResult:
+    arguments: JsonObject = call.data.get("arguments") or {}
+    return NodeResult(value=await run_tool(tools, call.data["tool"], arguments, context))
 
 
 async def run_tool(tools: ToolRegistry, name: str, arguments: JsonObject, context: ToolContext) -> Json:

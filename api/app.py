@@ -168,7 +168,9 @@ async def _context(settings: Settings) -> AsyncGenerator[Context]:
             tools=known,
             sealer=Sealer.of(settings),
             validation=ValidationContext(
-                known_tools=frozenset(known.names()), known_mcp_servers=server_names(settings)
+                known_tools=frozenset(known.names()),
+                repeatable_tools=known.repeatable(),
+                known_mcp_servers=server_names(settings),
             ),
         )
     finally:

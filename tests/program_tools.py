@@ -8,7 +8,7 @@ from programs import value_of
 from cairn.domain.tools.tool import ToolContext, ToolError, tool
 
 
-@tool
+@tool(repeatable=True)
 async def give(node: str, visit: int, context: ToolContext, item: int = 0) -> int:
     """Note that a node's work was done, and return what it gives."""
     system_tools.world.ledger.append((f"{node}/{visit}/{item}", context.idempotency_key))

@@ -296,7 +296,7 @@ class _Graph:
         prompt = f"{node_id} {{{{ {visit} }}}}"
         items = [f"{{'node': '{node_id}', 'visit': {visit}, 'item': {item}}}" for item in ITEMS]
         made: dict[str, tuple[str, JsonObject]] = {
-            "tool": ("tool", {"tool": "give", "arguments": arguments}),
+            "tool": ("tool", {"tool": "give", "arguments": arguments, "repeatable": self.durability == "segment"}),
             "code": ("code", {"code": CODE, "arguments": arguments}),
             "score": ("score", {"rubric": [{"name": "good"}], "of": "input"}),
             "agent": ("agent", {"prompt": prompt, "output_schema": INTEGER}),

@@ -52,6 +52,16 @@ async def note(entry: str, context: ToolContext, value: int | None = None) -> di
     return {"entry": entry, "value": value}
 
 
+@tool(repeatable=True)
+async def tally(entry: str, context: ToolContext) -> int:
+    """Write an entry into the ledger, once for its idempotency key; return which try it was."""
+    if (entry, context.idempotency_key) not in world.ledger:
+        world.ledger.append((entry, context.idempotency_key))
+    if entry in world.failing and context.attempt == 1:
+        raise ToolError(f"{entry} is failing", code="planned")
+    return context.attempt
+
+
 @tool
 async def wait_at(gate: str, context: ToolContext) -> str:
     """Wait until the test opens the gate."""

@@ -112,8 +112,11 @@ def _issues(definition: JsonObject) -> list[GraphIssue]:
 
     try:
         model = Definition.model_validate(definition)
+        tools = load_tools(get_settings())
         known = ValidationContext(
-            known_tools=frozenset(load_tools(get_settings()).names()), known_mcp_servers=server_names(get_settings())
+            known_tools=frozenset(tools.names()),
+            repeatable_tools=tools.repeatable(),
+            known_mcp_servers=server_names(get_settings()),
         )
     except ValidationError as error:
         fields = [

@@ -119,5 +119,5 @@ RUN_SCORE = ActivityRef("run_score", NodeCall, NodeResult)
 """``data``: rubric, rubric_id?, of, model?."""
 
 RUN_SEGMENT = ActivityRef("run_segment", NodeCall, NodeResult)
-"""Nodes without outside effect, one after the other. ``data``: graph (GraphRef), node_id, last, state (what the nodes
+"""Nodes that may be done again, one after the other. ``data``: graph (GraphRef), node_id, last, state (what the nodes
 see of the execution's). Result: {done: [DoneWork], checkpoint: name of the checkpoint that its end is, node_id}."""

@@ -22,7 +22,8 @@ soft limit of a run, and counts what failed children have used; 4 heeds the time
 time, gives an agent's turn what is left of ``max_cost``, counts what models used before their node failed, lets a
 delayed start take two seconds where its author says none, and is asked once in each workflow task, at one time; 5
 pauses when the monthly budget is used up, where others fail the node; 6 asks people before the call of a tool node,
-heeds timeouts and approvers of single tools, and tells tools whether a person has approved."""
+heeds timeouts and approvers of single tools, tells tools whether a person has approved, and runs tools that may be
+called again inside of segments."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"

@@ -67,7 +67,7 @@ class Graph:
 
     Attributes:
         joins: the join at which the branches of each parallel meet.
-        segmented: nodes without outside effect are run several at a time (``durability: segment``).
+        segmented: nodes whose work may be done again are run several at a time (``durability: segment``).
     """
 
     nodes: dict[str, GraphNode]

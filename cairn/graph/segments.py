@@ -1,4 +1,4 @@
-"""Segments: a stretch of nodes without outside effect that one activity runs, with a checkpoint at its end.
+"""Segments: a stretch of nodes whose work may be done again, which one activity runs, with a checkpoint at its end.
 
 The activity steps the same graph with the same step function as the workflow, over a copy of what nodes see of the
 state. The workflow then steps through the stretch itself and takes the results instead of commanding the work.
@@ -15,6 +15,7 @@ from cairn.contracts.nodes import RUN_SEGMENT, NodeResult
 from cairn.graph import step
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.nodes.base import RetryPolicy
+from cairn.graph.nodes.tool import ToolData
 from cairn.graph.state import ExecutionState, InFlight, Run, Spent, Token, Work
 
 _PASSED = frozenset({"condition", "transform"})
@@ -26,7 +27,8 @@ _NO_TIME = datetime(1970, 1, 1, tzinfo=UTC)
 
 def starts(graph: Graph, state: ExecutionState, node: GraphNode) -> bool:
     """Whether a node begins a segment."""
-    return graph.segmented and state.engine > 1 and node.kind.without_effect(node.data)
+    since = 5 if isinstance(node.data, ToolData) else 1
+    return graph.segmented and state.engine > since and node.kind.without_effect(node.data)
 
 
 def begin(state: ExecutionState, node: GraphNode, token: Token, key: str, ref: GraphRef) -> Run:

@@ -45,6 +45,7 @@ class ValidationContext:
     Attributes:
         known_tools: names of the tools that workers have.
         guarded_tools: names of those that may only be called when a person has approved it.
+        repeatable_tools: names of those that may be called again without harm.
         known_mcp_servers: names of the MCP servers that are configured; others give a warning.
         known_tool_uuids: ids of an author's own tools.
         known_document_uuids: ids of an author's documents.
@@ -52,6 +53,7 @@ class ValidationContext:
 
     known_tools: frozenset[str] | None = None
     guarded_tools: frozenset[str] = frozenset()
+    repeatable_tools: frozenset[str] | None = None
     known_mcp_servers: frozenset[str] | None = None
     known_tool_uuids: frozenset[str] | None = None
     known_document_uuids: frozenset[str] | None = None
@@ -141,7 +143,7 @@ class _Validation:
         for path, source in kind.texts(data):
             yield from self._text("node", node_id, f"data.{path}", source)
         for path, name in kind.tools(data):
-            yield from self._tool(node_id, f"data.{path}", name, asks=_asks(data, name))
+            yield from self._tool(node_id, f"data.{path}", name, data)
         for path, name in kind.mcp_servers(data):
             # Servers are configured for workers, and perhaps not here.
             for found in _known(node_id, f"data.{path}", "MCP server", [name], self.context.known_mcp_servers):
@@ -158,11 +160,18 @@ class _Validation:
             if schema is not None:
                 yield from _schema("node", node_id, f"data.{field}", schema)
 
-    def _tool(self, node_id: str, field: str, name: str, *, asks: bool) -> Iterator[GraphIssue]:
+    def _tool(self, node_id: str, field: str, name: str, data: NodeData) -> Iterator[GraphIssue]:
         yield from _known(node_id, field, "tool", [name], self.context.known_tools)
-        if name in self.context.guarded_tools and not asks:
+        if name in self.context.guarded_tools and not _asks(data, name):
             message = f"A person has to approve calls of '{name}': the node has to ask for it by require_approval"
             yield issue("node", node_id, field, message)
+        if isinstance(data, ToolData) and data.repeatable and self._is_single(name):
+            yield issue("node", node_id, "data.repeatable", f"'{name}' does not declare that it may be called again")
+
+    def _is_single(self, tool: str) -> bool:
+        """Whether a tool is known, and known not to be one that may be called again."""
+        repeatable, known = self.context.repeatable_tools, self.context.known_tools
+        return repeatable is not None and tool not in repeatable and (known is None or tool in known)
 
     def _body(self, definition: Definition) -> Iterator[GraphIssue]:
         """Check an inline definition; the limits on expressions and texts hold for the whole graph."""

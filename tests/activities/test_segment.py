@@ -54,6 +54,10 @@ def names(heartbeat: list[JsonObject]) -> set[str]:
     return {done["node_id"] for part in heartbeat for done in part["done"]}
 
 
+def names_in(sent: list[bytes]) -> set[str]:
+    return names([orjson.loads(part) for part in sent])
+
+
 def test_what_is_stored_grows_with_the_work_not_with_its_square() -> None:
     heartbeats = Heartbeats()
 
@@ -70,7 +74,7 @@ def test_what_is_stored_grows_with_the_work_not_with_its_square() -> None:
     assert max(len(sent[0]) for sent in heartbeats.sent) < 64 * 1024
 
 
-def test_heartbeats_come_once_a_second_and_at_the_end_tell_all() -> None:
+def test_heartbeats_tell_of_quick_work_every_five_seconds_and_at_the_end_of_all() -> None:
     heartbeats = Heartbeats()
 
     def segment() -> None:
@@ -81,8 +85,20 @@ def test_heartbeats_come_once_a_second_and_at_the_end_tell_all() -> None:
         told.tell()
 
     heartbeats.run(segment)
-    assert len(heartbeats.sent) == 26
-    assert len(names(heartbeats.last)) == 100
+    assert [len(names_in(sent)) for sent in heartbeats.sent] == [20, 40, 60, 80, 100, 100]
+
+
+def test_work_that_took_long_is_told_of_at_once() -> None:
+    heartbeats = Heartbeats()
+
+    def segment() -> None:
+        told = heartbeats.progress()
+        for number, seconds in enumerate((0.1, 2.0, 0.1, 1.0)):
+            heartbeats.seconds += seconds
+            told.done(work(number))
+
+    heartbeats.run(segment)
+    assert [names_in(sent) for sent in heartbeats.sent] == [{"n0", "n1"}, {"n0", "n1", "n2", "n3"}]
 
 
 def test_the_next_try_finds_what_ended_and_how_often_work_failed() -> None:

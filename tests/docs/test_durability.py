@@ -43,8 +43,8 @@ def test_the_figures_are_right() -> None:
     table = PAGE.partition("## Limits")[2]
     assert {name for name in Limits.model_fields if f"`{name}`" not in table} == set()
     assert get_args(Definition.model_fields["durability"].annotation) == ("step", "segment")
-    told = PAGE.partition("Nodes **without effect outside** are")[2].partition(". A stretch")[0]
-    assert {kind.type for kind in KINDS.values() if kind.pure} | {"agent"} == set(re.findall(r"`(\w+)`", told))
+    told = PAGE.partition("Nodes that **may be done again** are")[2].partition(". A stretch")[0]
+    assert {kind.type for kind in KINDS.values() if kind.pure} | {"agent", "tool"} == set(re.findall(r"`(\w+)`", told))
 
 
 @pytest.mark.parametrize(

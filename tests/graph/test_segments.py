@@ -5,11 +5,12 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
-from graphs import node, sequence
+from graphs import node, noting, sequence
 from machine import NOW, Machine
 
 from cairn.contracts.executions import GraphRef, NodeFailure, Usage
-from cairn.contracts.nodes import NodeResult
+from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import RUN_SEGMENT, RUN_TOOL, NodeResult
 from cairn.graph import step
 from cairn.graph.segments import Segment
 from cairn.graph.state import Run
@@ -35,3 +36,20 @@ def test_what_a_node_used_before_it_failed_counts(engine: int, requests: int) ->
     assert m.state.failure is not None
     assert m.state.failure.code == "model_behavior"
     assert m.state.usage.requests == requests
+
+
+@pytest.mark.parametrize(
+    ("engine", "data", "activity"),
+    [
+        (6, {"repeatable": True}, RUN_SEGMENT.name),
+        (6, {}, RUN_TOOL.name),
+        (6, {"repeatable": True, "compensate": {"tool": "undo"}}, RUN_TOOL.name),
+        (5, {"repeatable": True}, RUN_TOOL.name),
+    ],
+)
+def test_a_tool_is_in_one_when_it_may_be_called_again(engine: int, data: JsonObject, activity: str) -> None:
+    m = Machine(sequence(noting("t", **data), durability="segment"))
+    m.state.engine = engine
+    (run,), _ = step.advance(m.graph, m.state, LINE)
+    assert isinstance(run, Run)
+    assert run.activity == activity

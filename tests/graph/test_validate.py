@@ -145,6 +145,21 @@ def test_tools_are_checked_only_where_they_are_known() -> None:
     }
 
 
+def test_a_tool_is_called_again_only_if_it_says_so_and_nobody_approves_or_undoes_it() -> None:
+    known = ValidationContext(known_tools=frozenset({"twice", "once"}), repeatable_tools=frozenset({"twice"}))
+    asked = {"tool": "twice", "require_approval": True, "compensate": {"tool": "once"}}
+
+    def found(**data: Any) -> set[Any]:
+        return told(issues([START, node("t", "tool", repeatable=True, **data), END], [edge("s>t"), edge("t>z")], known))
+
+    assert found(tool="twice") == set()
+    assert {(field, said.partition(":")[0]) for _, _, field, said in found(tool="once")} == {
+        ("data.repeatable", "'once' does not declare that it may be called again")
+    }
+    assert {field for _, _, field, _ in found(tool="nope")} == {"data.tool"}
+    assert [field for _, _, field, _ in found(**asked)] == ["data.repeatable"] * 2
+
+
 def test_declarations() -> None:
     found = told(
         issues(

@@ -123,3 +123,35 @@ async def test_a_worker_that_stops_in_the_middle_hands_on_what_has_ended(
         done = await cairn.reach(execution.id, "completed")
     assert done.output_data["a"] == "1"
     assert "a" not in prompts(server)
+
+
+def tallying(node_id: str, **data) -> dict:
+    return node(node_id, "tool", tool="tally", arguments={"entry": f"'{node_id}'"}, repeatable=True, **data)
+
+
+@pytest.mark.history("segment-of-tools")
+async def test_tools_that_may_be_called_again_are_in_it(cairn: Cairn, world) -> None:
+    graph = sequence(tallying("a"), noting("n"), tallying("b"), tallying("c"), durability="segment")
+    execution = await cairn.run(graph)
+    done = await cairn.reach(execution.id, "completed")
+    assert [(c.name, c.node_id) for c in done.checkpoints] == [("start", None), ("a", "a"), ("n", "n"), ("c", "c")]
+    assert world.of(execution.id) == ["a", "n", "b", "c"]
+
+
+async def test_a_tool_is_told_which_try_of_its_call_it_is(cairn: Cairn, world) -> None:
+    world.failing |= {"b", "c"}
+    often = {"retry": {"initial_interval": 0.01}}
+    nodes = (tallying("a", output="a"), tallying("b", output="b", **often), tallying("c", output="c", **often))
+    end = node("end", "end", output={name: f"state.{name}" for name in "abc"})
+    execution = await cairn.run(sequence(*nodes, end, durability="segment"))
+    done = await cairn.reach(execution.id, "completed")
+    assert done.output_data == {"a": 1, "b": 2, "c": 2}
+    assert world.of(execution.id) == ["a", "b", "c"]
+
+
+async def test_a_tool_that_may_not_be_called_again_is_not_called_in_it(cairn: Cairn, world) -> None:
+    """Its module may have changed since the graph was published."""
+    execution = await cairn.run(sequence(noting("n", repeatable=True), durability="segment"))
+    failed = await cairn.reach(execution.id, "failed")
+    assert (failed.error["code"], failed.error["node_id"]) == ("not_repeatable", "n")
+    assert world.of(execution.id) == []

@@ -19,13 +19,13 @@ from cairn.domain.tools.tool import ToolError, tool
 _WORDS_A_MINUTE = 230
 
 
-@tool
+@tool(repeatable=True)
 def echo(value: Annotated[Json, Field(description="Any JSON value.")]) -> Json:
     """Return the value that was given."""
     return value
 
 
-@tool
+@tool(repeatable=True)
 def calculate(
     expression: Annotated[str, Field(max_length=500, description="For example (17.5 - 3) * 2 ** 8 / sqrt(2).")],
 ) -> float | int:
@@ -42,7 +42,7 @@ def calculate(
         ) from error
 
 
-@tool
+@tool(repeatable=True)
 def current_time(
     zone: Annotated[str, Field(max_length=100, description="IANA name, for example Europe/Berlin.")] = "UTC",
 ) -> JsonObject:
@@ -54,7 +54,7 @@ def current_time(
     return {"iso": now.isoformat(timespec="seconds"), "unix": int(now.timestamp()), "weekday": now.strftime("%A")}
 
 
-@tool
+@tool(repeatable=True)
 def text_statistics(text: Annotated[str, Field(max_length=1_000_000)]) -> JsonObject:
     """Count the characters, words, sentences and paragraphs of a text and name its most frequent words."""
     words = re.findall(r"[^\W_]+(?:['\u2019-][^\W_]+)*", text)
@@ -70,7 +70,7 @@ def text_statistics(text: Annotated[str, Field(max_length=1_000_000)]) -> JsonOb
     }
 
 
-@tool
+@tool(repeatable=True)
 def search_library(
     query: Annotated[str, Field(min_length=1, max_length=1_000, description="What to look for, in plain words.")],
     limit: Annotated[int, Field(ge=1, le=20)] = 3,

@@ -69,6 +69,10 @@ class ToolRegistry:
         """Return all names, sorted."""
         return sorted(self._tools)
 
+    def repeatable(self) -> frozenset[str]:
+        """Return the names of those that may be called again without harm."""
+        return frozenset(each.name for each in self if each.repeatable)
+
     def __contains__(self, name: object) -> bool:
         return name in self._tools
 

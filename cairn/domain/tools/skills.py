@@ -21,7 +21,7 @@ LARGEST_READ = 200_000
 def skill_reader(library: SkillLibrary) -> Tool:
     """Return the tool that reads the skills of a library."""
 
-    @tool(name=READ_SKILL)
+    @tool(name=READ_SKILL, repeatable=True)
     async def read_skill(
         skill: Annotated[str, Field(max_length=64, description="The skill's name.")],
         path: Annotated[

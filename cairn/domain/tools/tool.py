@@ -15,7 +15,7 @@ import inspect
 import json
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, cast, get_type_hints, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
@@ -43,7 +43,7 @@ class ToolContext:
         node_id: the node that calls.
         visit: which visit of the node, from 1.
         lineage: the line of the execution, new after every replay and rollback.
-        attempt: which try of this call, from 1.
+        attempt: which try of this call, from 1; in a segment those count that failed, not those that a crash ended.
         given: what the texts of a phone call see of the names that the tool reads; None outside of calls.
         approved: a person has approved the call.
     """
@@ -94,6 +94,7 @@ class Tool:
         parameters: JSON Schema (object) of the arguments.
         arguments: model of the arguments; None: the schema alone says what they are.
         reads: names of the calling graph that it reads besides.
+        repeatable: to call it again does no harm.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Tool:
     arguments: type[BaseModel] | None
     context_parameter: str | None
     reads: frozenset[str] = frozenset()
+    repeatable: bool = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function itself, as if it were not decorated."""
@@ -155,9 +157,16 @@ class Tool:
 @overload
 def tool(function: Callable[..., Any], /) -> Tool: ...
 @overload
-def tool(*, name: str | None = None, description: str | None = None) -> Callable[[Callable[..., Any]], Tool]: ...
 def tool(
-    function: Callable[..., Any] | None = None, /, *, name: str | None = None, description: str | None = None
+    *, name: str | None = None, description: str | None = None, repeatable: bool = False
+) -> Callable[[Callable[..., Any]], Tool]: ...
+def tool(
+    function: Callable[..., Any] | None = None,
+    /,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    repeatable: bool = False,
 ) -> Tool | Callable[[Callable[..., Any]], Tool]:
     """Make a tool of a sync or async function; its annotations give the schema, its docstring the description.
 
@@ -166,13 +175,15 @@ def tool(
             :class:`ToolContext` is filled by the engine and is not part of the schema.
         name: default: the function's name.
         description: default: the docstring up to its ``Args:``.
+        repeatable: to call it again does no harm: it touches nothing outside, or does it once for an idempotency key.
+            Nodes of a segment may call it.
 
     Raises:
         TypeError: the signature cannot be turned into a schema.
     """
 
     def make(decorated: Callable[..., Any]) -> Tool:
-        return _make(decorated, name, description)
+        return replace(_make(decorated, name, description), repeatable=repeatable)
 
     return make if function is None else make(function)
 

@@ -141,7 +141,7 @@ class NodeKind(Generic[Data]):
         return {}
 
     def without_effect(self, data: Data) -> bool:
-        """Whether the node's work touches nothing outside, so that doing it again is harmless."""
+        """Whether doing the node's work again is harmless, since it touches nothing outside or does it but once."""
         return self.pure
 
     def expressions(self, data: Data) -> Sources:

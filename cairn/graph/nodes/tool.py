@@ -22,6 +22,7 @@ class ToolData(NodeData):
         require_approval: a person has to approve the call; one that is denied fails the node with ``denied``.
         approval_timeout: seconds until the approval is in vain, which fails the node with ``timeout``; None for never.
         approvers: ids of the users who may approve; empty for anyone.
+        repeatable: to call it again does no harm, so that a segment may hold the node; the tool has to say so, too.
     """
 
     tool: Name
@@ -29,6 +30,7 @@ class ToolData(NodeData):
     require_approval: bool = False
     approval_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
     approvers: list[Name] = Field(default_factory=list)
+    repeatable: bool = False
 
 
 class Tool(NodeKind[ToolData]):
@@ -37,6 +39,17 @@ class Tool(NodeKind[ToolData]):
     def resolve(self, data: ToolData, scope: Scope) -> JsonObject:
         """Evaluate the arguments."""
         return {"tool": data.tool, "arguments": _arguments(data, scope)}
+
+    def without_effect(self, data: ToolData) -> bool:
+        """What its author says, but for calls that a person approves and effects that are undone."""
+        return data.repeatable and not data.require_approval and data.compensate is None
+
+    def problems(self, data: ToolData) -> Iterable[tuple[str, str]]:
+        """What a person approves, or what is undone, is nothing to do again at will."""
+        if data.repeatable and data.require_approval:
+            yield "repeatable", "A call that a person has to approve is made once: leave out 'repeatable'"
+        if data.repeatable and data.compensate is not None:
+            yield "repeatable", "What has to be undone is nothing to do again: leave out 'repeatable' or 'compensate'"
 
     def expressions(self, data: ToolData) -> Sources:
         """The arguments."""

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel, Field
 
-from cairn.domain.tools import InvalidArguments, ToolContext, ToolError, tool
+from cairn.domain.tools import InvalidArguments, ToolContext, ToolError, ToolRegistry, tool
 
 CONTEXT = ToolContext("key", "execution", "tenant", True, "node", 1, "lineage")
 
@@ -69,7 +69,21 @@ def test_the_function_can_still_be_called() -> None:
         return a + b
 
     assert add(1) == 3
-    assert (add.name, add.description) == ("sum", "Adds.")
+    assert (add.name, add.description, add.repeatable) == ("sum", "Adds.", False)
+
+
+def test_a_tool_says_whether_it_may_be_called_again() -> None:
+    @tool(repeatable=True)
+    def look() -> int:
+        """Look."""
+        return 1
+
+    @tool
+    def send() -> int:
+        """Send."""
+        return 1
+
+    assert ToolRegistry([look, send]).repeatable() == {"look"}
 
 
 async def test_a_sync_function_runs_in_a_thread_and_several_at_once() -> None:

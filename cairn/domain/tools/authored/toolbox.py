@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, create_model
@@ -152,8 +153,7 @@ def _guarded(tool: AuthoredTool) -> bool:
 
 
 def _renamed(tool: Tool, name: str, description: str | None) -> Tool:
-    described = description or tool.description
-    return Tool(name, described, tool.parameters, tool.function, tool.arguments, tool.context_parameter)
+    return replace(tool, name=name, description=description or tool.description)
 
 
 def _name(tool: AuthoredTool) -> str:
