@@ -143,7 +143,8 @@ class Cluster:
         config = self.folder / "config"
         config.mkdir(exist_ok=True)
         dynamic = config / "dynamic.yaml"
-        values = {**{f"history.{name}": 5000 for name in _POLLS}, "matching.enableFairness": True}
+        values: dict[str, object] = {f"history.{name}": 5000 for name in _POLLS}
+        values |= {"matching.enableFairness": True, "system.enableActivityEagerExecution": True}
         dynamic.write_text(yaml.safe_dump({name: [{"value": value}] for name, value in values.items()}))
         services = {
             name: {
