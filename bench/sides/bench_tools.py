@@ -7,7 +7,7 @@ import work as steps
 from cairn.domain.tools import tool
 
 
-@tool
+@tool(repeatable=True)
 async def bench(work: str, size: int) -> str:
     """Do the work of one step."""
     return await steps.do(work, size)

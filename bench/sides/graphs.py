@@ -9,23 +9,26 @@ from work import PROMPT
 
 from cairn.contracts.json import JsonObject
 
-Durability = Literal["step", "segment"]
+Mode = Literal["step", "segment", "code"]
+"""``step`` and ``segment``: the step is a tool, a plain function as with the peers; ``code``: a segment of programs in
+the sandbox."""
 
 _RETURN_INPUT = "def run(input, state):\n    return input['text']"
 
 
-def node(job: Job, durability: Durability) -> JsonObject:
-    """Return type and data of the node. Segments hold nodes without effect outside, which tools are not."""
+def node(job: Job, mode: Mode) -> JsonObject:
+    """Return type and data of the node. Segments hold tools that may be called again, as the step of the bench may."""
     if job.work == "ask":
         return {"type": "agent", "data": {"model": "openai:bench", "prompt": PROMPT}}
-    if durability == "segment":
+    if mode == "code":
         return {"type": "code", "data": {"code": _RETURN_INPUT}}
-    return {"type": "tool", "data": {"tool": "bench", "arguments": {"work": f"'{job.work}'", "size": job.size}}}
+    data = {"tool": "bench", "arguments": {"work": f"'{job.work}'", "size": job.size}}
+    return {"type": "tool", "data": {**data, "repeatable": mode == "segment"}}
 
 
-def graph(job: Job, durability: Durability) -> JsonObject:
+def graph(job: Job, mode: Mode) -> JsonObject:
     """Return the graph of a job."""
-    return waiting() if job.work == "wait" else loop(job, durability)
+    return waiting() if job.work == "wait" else loop(job, mode)
 
 
 def waiting() -> JsonObject:
@@ -44,9 +47,9 @@ def waiting() -> JsonObject:
     }
 
 
-def loop(job: Job, durability: Durability) -> JsonObject:
+def loop(job: Job, mode: Mode) -> JsonObject:
     """Return a loop over one node."""
-    step = node(job, durability)
+    step = node(job, mode)
     kept = {"output": "texts"} if job.keep else {}
     size = "size(state.texts) * size(state.texts[0])" if job.keep else "size(outputs.step)"
     ends = {
@@ -66,6 +69,6 @@ def loop(job: Job, durability: Durability) -> JsonObject:
     return {
         "nodes": [{"id": id, "position": {"x": 0, "y": 0}, **each} for id, each in nodes.items()],
         "edges": [{"id": id, "source": a, "target": b, "data": data} for id, a, b, data in edges],
-        "durability": durability,
+        "durability": "step" if mode == "step" else "segment",
         **({"state": {"texts": {"reducer": "append"}}} if job.keep else {}),
     }

@@ -9,7 +9,7 @@ CAIRNS_API, TEMPORAL, CLIENT, SANDBOXES = "Cairn's API", "Temporal", "the side's
 OTHERS = "all else on the machine"
 
 DEV, POSTGRESQL = "dev server", "PostgreSQL"
-STEP, SEGMENT, BY_HAND = "Cairn step", "Cairn segment", "Temporal by hand"
+STEP, SEGMENT, CODE, BY_HAND = "Cairn step", "Cairn segment", "Cairn segment of code", "Temporal by hand"
 LANGGRAPH_SQLITE, DBOS, PREFECT = "LangGraph sync, SQLite", "DBOS", "Prefect"
 RESTATE, CONDUCTOR = "Restate", "Conductor"
 

@@ -1,4 +1,4 @@
-"""Cairn: ``run_cairn.py step|segment``. Executions are started over the API; their ends are awaited at Temporal."""
+"""Cairn: ``run_cairn.py step|segment|code``. Executions start over the API; their ends are awaited at Temporal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import httpx2
 import uvloop
-from graphs import Durability, graph
+from graphs import Mode, graph
 from talk import Job, check, serve, timed
 from temporalio.client import Client
 from work import produce
@@ -25,9 +25,9 @@ EXECUTIONS = "/api/v1/executions"
 class Cairn:
     """A caller of the API."""
 
-    def __init__(self, durability: Durability, api: httpx2.AsyncClient, client: Client) -> None:
+    def __init__(self, mode: Mode, api: httpx2.AsyncClient, client: Client) -> None:
         """Take the mode of the graphs, and clients of API and Temporal."""
-        self.durability: Durability = durability
+        self.mode: Mode = mode
         self._api = api
         self._client = client
         self._graphs: dict[Job, str] = {}
@@ -36,7 +36,7 @@ class Cairn:
         """Publish the job's graph, once."""
         if job in self._graphs:
             return
-        body = {"name": f"bench-{self.durability}-{len(self._graphs)}", "definition": graph(job, self.durability)}
+        body = {"name": f"bench-{self.mode}-{len(self._graphs)}", "definition": graph(job, self.mode)}
         made = await self._post("/api/v1/workflow/create/definition", body)
         if made["version_status"] != "published":
             raise RuntimeError(f"the graph is not valid: {made}")
@@ -70,7 +70,7 @@ class Cairn:
         return {"fork": await timed(fork()), "replay": await timed(replay()), "roll back": await timed(rollback())}
 
     async def _start(self, job: Job) -> dict[str, Any]:
-        text = {"text": produce(job.size)} if self.durability == "segment" else {}
+        text = {"text": produce(job.size)} if self.mode == "code" else {}
         return await self._post(EXECUTIONS, {"workflow_id": self._graphs[job], "input_data": text})
 
     async def _end(self, job: Job, workflow_id: str) -> None:
@@ -82,7 +82,7 @@ class Cairn:
         return (await self._api.post(path, json=body)).raise_for_status().json()
 
 
-async def main(durability: Durability) -> None:
+async def main(mode: Mode) -> None:
     """Serve the driver."""
     async with httpx2.AsyncClient(
         base_url=os.environ[URL],
@@ -92,9 +92,9 @@ async def main(durability: Durability) -> None:
         # The API closes what is idle for five seconds; nothing is to be sent there at that very moment.
         limits=httpx2.Limits(max_connections=50, keepalive_expiry=2),
     ) as api:
-        cairn = Cairn(durability, api, await connect(Settings(), lazy=False))
-        await serve(cairn.execute, cairn.publish, cairn.travel if durability == "step" else None)
+        cairn = Cairn(mode, api, await connect(Settings(), lazy=False))
+        await serve(cairn.execute, cairn.publish, cairn.travel if mode == "step" else None)
 
 
 if __name__ == "__main__":
-    orderly.run(lambda: uvloop.run(main(cast("Durability", sys.argv[1]))))
+    orderly.run(lambda: uvloop.run(main(cast("Mode", sys.argv[1]))))

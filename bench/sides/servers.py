@@ -31,8 +31,8 @@ HERE = Path(__file__).parent
 HOST = "127.0.0.1"
 START = 90.0
 EVERYTHING = frozenset({"produce", "think", "ask", "wait"})
-SEGMENTS = frozenset({"produce", "ask"})
-"""A segment holds calls of models and code; a tool that thinks would be outside of it, as is a wait."""
+SEGMENTS = EVERYTHING - {"wait"}
+"""What a segment holds."""
 
 CONDUCTOR = {
     "conductor.db.type": "postgres",
@@ -139,6 +139,7 @@ class Servers:
         for name, command, works in (
             (names.STEP, ["run_cairn.py", "step"], EVERYTHING),
             (names.SEGMENT, ["run_cairn.py", "segment"], SEGMENTS),
+            (names.CODE, ["run_cairn.py", "code"], frozenset({"produce"})),
             (names.BY_HAND, ["run_temporal.py"], EVERYTHING),
         ):
             self._add(names.on(name, where), [sys.executable, *command], kept, environment, works)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -25,6 +26,13 @@ _TABLES = """
 """
 # Temporal's queues are left out: what was done is removed from them, up to a minute later.
 
+_OLDER = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND greatest(age(backend_xid), age(backend_xmin)) > age(%s::text::xid) AND query NOT LIKE 'autovacuum: VACUUM%%'
+"""
+OLDEST = 60.0
+"""Seconds after which a transaction that is still open is an error."""
+
 
 @dataclass(frozen=True)
 class PostgresqlStore:
@@ -33,8 +41,13 @@ class PostgresqlStore:
     dsn: str
 
     def bytes(self) -> int:
-        """Return the size of its own tables, their indexes and what is stored out of line."""
+        """Return the size of its own tables, their indexes and what is stored out of line.
+
+        Raises:
+            RuntimeError: somebody still sees rows that are dead, which therefore stay.
+        """
         with psycopg.connect(self.dsn, autocommit=True) as connection:
+            _await_readers(connection)
             tables = connection.execute(_TABLES).fetchall()
             for name, filled in tables:
                 if filled:
@@ -46,6 +59,16 @@ class PostgresqlStore:
             found = connection.execute(size, [names]).fetchone()
         assert found is not None
         return int(found[0])
+
+
+def _await_readers(connection: psycopg.Connection) -> None:
+    """Wait for the end of all that began before: what it sees, no rewrite of a table leaves out."""
+    begun = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
+    deadline = time.monotonic() + OLDEST
+    while (older := connection.execute(_OLDER, begun).fetchone()) != (0,):
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"{older} transactions of another program are open for {OLDEST:.0f} s")
+        time.sleep(0.05)
 
 
 @dataclass(frozen=True)
