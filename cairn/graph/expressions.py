@@ -73,13 +73,14 @@ class Expression:
         source: as written.
     """
 
-    __slots__ = ("_program", "_shape", "source")
+    __slots__ = ("_constant", "_program", "_shape", "source")
 
     def __init__(self, source: str, program: cel.Expression, shape: Shape) -> None:
         """Use :func:`compile_expression`."""
         self.source = source
         self._program = program
         self._shape = shape
+        self._constant: Json = None
 
     @property
     def paths(self) -> frozenset[Path]:
@@ -107,6 +108,8 @@ class Expression:
             found, value = _look_up(scope, self._shape.direct)
             if found:
                 return value
+        if self._constant is not None:
+            return self._constant
         values = narrow(scope, self._shape.paths)
         ordered = _check_cost(self._shape, values)
         try:
@@ -115,7 +118,10 @@ class Expression:
             raise ExpressionError(_runtime_message(str(error), detail=ordered)) from None
         if result.type() == cel.Type.ERROR:
             raise ExpressionError(_runtime_message(str(result.value()), detail=ordered))
-        return _Result().to_json(result)
+        value = _Result().to_json(result)
+        if not self._shape.paths and isinstance(value, str | int | float):
+            self._constant = value  # it names nothing: nor will it be another one, or shared and changed
+        return value
 
 
 @lru_cache(maxsize=4096)
