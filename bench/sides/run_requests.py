@@ -1,7 +1,8 @@
 """Requests to Cairn's API: prints one line of JSON. Its installation is the one that the environment names.
 
 A start is compared with a bare start of a workflow, in turns. Lists are of 100,000 executions, which are copies of one
-that has run: rows of the database, as lists read them.
+that has run: rows of the database, as lists read them. Fifty clients are those of wrk, where that is installed; those
+that follow events are tasks of this process, since wrk waits for an answer's end.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import clients
 import httpx2
 import uvloop
 from figures import percentile
@@ -26,13 +28,13 @@ from sqlalchemy import text
 from talk import Job, timed
 
 from cairn import orderly
+from cairn.contracts.json import JsonObject
 from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import ExecutionRow
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
 
 EXECUTIONS = "/api/v1/executions"
-CLIENTS = 50
 PAGE_SIZE = 20
 _OWN = {"id": "'row_' || i", "temporal_id": "'row_' || i", "tag": "'row_' || i"}
 
@@ -69,10 +71,10 @@ async def together(count: int, request: Callable[[], Awaitable[Any]]) -> dict[st
     times: list[float] = []
 
     async def client() -> None:
-        for _ in range(count // CLIENTS):
+        for _ in range(count // clients.CLIENTS):
             times.append(await timed(request()) * 1_000)
 
-    seconds = await timed(asyncio.gather(*(client() for _ in range(CLIENTS))))
+    seconds = await timed(asyncio.gather(*(client() for _ in range(clients.CLIENTS))))
     ranks = {f"p{rank}": round(percentile(times, rank), 2) for rank in (50, 99)}
     return {**ranks, "per_second": round(len(times) / seconds, 1)}
 
@@ -103,6 +105,17 @@ class Requests:
         raise RuntimeError("no event came")
 
 
+async def at_once(id: str, last: int, graph: str) -> dict[str, dict[str, float]]:
+    """Return what fifty clients are told who all ask the same; starts come last, since they add to the lists."""
+    key = {"X-API-Key": os.environ["BENCH_KEY"]}
+    url = os.environ["BENCH_URL"] + EXECUTIONS
+    many = f"{clients.CLIENTS} clients"
+    pages = {f"list, page {page:,}, {many}": f"?page={page}&page_size={PAGE_SIZE}" for page in (1, last)}
+    found = {name: await clients.ask(url + path, key) for name, path in {f"GET one, {many}": f"/{id}", **pages}.items()}
+    body: JsonObject = {"workflow_id": graph, "input_data": {}}
+    return {**found, f"POST /executions, {many}": await clients.ask(url, key, body)}
+
+
 async def main(count: int, rows: int) -> None:
     """Measure and print."""
     client = await connect(Settings(), lazy=False)
@@ -111,7 +124,7 @@ async def main(count: int, rows: int) -> None:
         headers={"X-API-Key": os.environ["BENCH_KEY"]},
         timeout=120,
         trust_env=False,
-        limits=httpx2.Limits(max_connections=CLIENTS),
+        limits=httpx2.Limits(max_connections=clients.CLIENTS),
     ) as api:
         body = {"name": "bench-requests", "definition": loop(Job(1, 100), "step")}
         made = (await api.post("/api/v1/workflow/create/definition", json=body)).raise_for_status().json()
@@ -129,14 +142,14 @@ async def main(count: int, rows: int) -> None:
         await one_by_one(5, requests.start, bare)
         found["POST /executions"], found["bare start of a workflow"] = await one_by_one(count, requests.start, bare)
         (found["GET one"],) = await one_by_one(count, lambda: requests.get(f"{EXECUTIONS}/{id}"))
-        found[f"GET one, {CLIENTS} clients"] = await together(count, lambda: requests.get(f"{EXECUTIONS}/{id}"))
-        found[f"POST /executions, {CLIENTS} clients"] = await together(count, requests.start)
-        found[f"first event, {CLIENTS} clients"] = await together(count, lambda: requests.first_event(id))
+        found[f"first event, {clients.CLIENTS} clients"] = await together(count, lambda: requests.first_event(id))
         await fill(rows, id)
         last = rows // PAGE_SIZE
         pages = [lambda page=page: requests.get(EXECUTIONS, page=page, page_size=PAGE_SIZE) for page in (1, last)]
         assert len((await pages[1]())["items"]) == PAGE_SIZE
         found["list, page 1"], found[f"list, page {last:,}"] = await one_by_one(count // 2, *pages)
+        if clients.available():
+            found |= await at_once(id, last, made["uuid"])
         print(json.dumps(found))
 
 
