@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from math import ceil
-from typing import Any
+from typing import Any, TypeVar
 
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
@@ -22,7 +22,7 @@ from temporalio import activity
 
 from activities.failures import node_error
 from cairn.contracts.nodes import OVER_BUDGET, NodeCall
-from cairn.domain.usage import Asked, Ledger, Request
+from cairn.domain.usage import Asked, Ledger, Request, Reserved
 from cairn.errors import CairnError, RateLimited
 from cairn.observability import get_logger
 from cairn.persistence.repository import Scope
@@ -38,6 +38,8 @@ _LONGEST_REPLY = 4096
 """Tokens, where the call sets no limit."""
 _PAUSES = (0.2, 0.5, 1.0, 2.0)
 _log = get_logger("cairn.usage")
+
+_Told = TypeVar("_Told")
 
 
 def metered(ledger: Ledger | None, call: NodeCall, model: LanguageModel, user_id: str | None = None) -> LanguageModel:
@@ -68,13 +70,13 @@ class MeteredModel(WrapperModel):
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
         """Ask for a whole reply."""
-        request = await self._reserve(messages, model_settings, model_request_parameters)
+        request, reserved = await self._reserve(messages, model_settings, model_request_parameters)
         response: ModelResponse | None = None
         try:
             response = await super().request(messages, model_settings, model_request_parameters)
             return response
         finally:
-            await self._account(request, response)
+            await self._account(request, reserved, response)
 
     @asynccontextmanager
     async def request_stream(
@@ -85,7 +87,7 @@ class MeteredModel(WrapperModel):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         """Ask for a reply piece by piece."""
-        request = await self._reserve(messages, model_settings, model_request_parameters)
+        request, reserved = await self._reserve(messages, model_settings, model_request_parameters)
         stream: StreamedResponse | None = None
         try:
             async with super().request_stream(
@@ -93,23 +95,23 @@ class MeteredModel(WrapperModel):
             ) as stream:
                 yield stream
         finally:
-            await self._account(request, None if stream is None else stream.get())
+            await self._account(request, reserved, None if stream is None else stream.get())
 
     async def _reserve(
         self, messages: list[ModelMessage], settings: ModelSettings | None, parameters: ModelRequestParameters
-    ) -> Request:
+    ) -> tuple[Request, Reserved | None]:
         request = self._next()
-        if not self._asked.free:
-            lasts = max(LEASE, timedelta(seconds=self._call.timeout or 0) * 1.5)
-            try:
-                await _patiently(
-                    lambda: self._ledger.reserve(
-                        request, lambda: _estimate(self.wrapped, messages, settings, parameters), lasts
-                    )
+        if self._asked.free:
+            return request, None
+        lasts = max(LEASE, timedelta(seconds=self._call.timeout or 0) * 1.5)
+        try:
+            return request, await _patiently(
+                lambda: self._ledger.reserve(
+                    request, lambda: _estimate(self.wrapped, messages, settings, parameters), lasts
                 )
-            except RateLimited as error:
-                raise node_error(OVER_BUDGET, error.message, retryable=False, more=error.extra, benign=True) from error
-        return request
+            )
+        except RateLimited as error:
+            raise node_error(OVER_BUDGET, error.message, retryable=False, more=error.extra, benign=True) from error
 
     def _next(self) -> Request:
         info, call = activity.info(), self._call
@@ -128,34 +130,35 @@ class MeteredModel(WrapperModel):
             user_id=self._user_id,
         )
 
-    async def _account(self, request: Request, response: ModelResponse | None) -> None:
+    async def _account(self, request: Request, reserved: Reserved | None, response: ModelResponse | None) -> None:
         """Settle what was used, to the end also when the activity is cancelled; what used nothing is given back."""
-        await answered(asyncio.ensure_future(self._told(request, response)))
+        await answered(asyncio.ensure_future(self._told(request, reserved, response)))
 
-    async def _told(self, request: Request, response: ModelResponse | None) -> None:
+    async def _told(self, request: Request, reserved: Reserved | None, response: ModelResponse | None) -> None:
         complete = response is not None and response.state == "complete"
         if response is None or not (complete or response.usage.has_values()):
-            if not self._asked.free:
+            if reserved is not None and reserved.held:
                 await _patiently(lambda: self._ledger.release(request))
             return
         cost = Decimal(0) if self._asked.free else _cost(response)
         asked = Asked(response.usage.input_tokens, response.usage.output_tokens, cost)
-        await _patiently(lambda: self._ledger.settle(request, asked))
+        await _patiently(lambda: self._ledger.settle(request, asked, reserved))
 
 
-async def _patiently(write: Callable[[], Awaitable[None]]) -> None:
+async def _patiently(write: Callable[[], Awaitable[_Told]]) -> _Told:
     """Write into the ledger, again when the database does not answer: a model's reply is dearer than the wait.
 
     Raises:
         ApplicationError: ``ledger_unavailable``, retryable.
     """
-    for pause in (*_PAUSES, None):
+    pauses = iter(_PAUSES)
+    while True:
         try:
             return await write()
         except RateLimited:
             raise
         except CairnError as error:
-            if pause is None:
+            if (pause := next(pauses, None)) is None:
                 raise node_error("ledger_unavailable", error.message, retryable=True) from error
             _log.warning("the ledger of models does not answer", detail=error.message)
             await asyncio.sleep(pause)

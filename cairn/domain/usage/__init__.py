@@ -1,7 +1,7 @@
 """What models have used, who pays for it, and what may be spent in a month."""
 
 from cairn.domain.usage.budgets import BudgetService, require_budget
-from cairn.domain.usage.ledger import Ledger
+from cairn.domain.usage.ledger import Ledger, Reserved
 from cairn.domain.usage.model import Asked, Budget, Request, UserBudget
 from cairn.domain.usage.summary import Range, Summary, summarize
 
@@ -12,6 +12,7 @@ __all__ = [
     "Ledger",
     "Range",
     "Request",
+    "Reserved",
     "Summary",
     "UserBudget",
     "require_budget",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -26,6 +27,14 @@ from cairn.persistence.tables import BudgetReserveRow, BudgetRow, ExecutionRow, 
 from cairn.persistence.types import Dollars
 
 
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """What was found when a request was let through: who pays, and whether anything is reserved for it."""
+
+    payer: Payer
+    held: bool
+
+
 class Ledger:
     """Writes down requests to models, and lets none be made by who has spent what a month allows.
 
@@ -38,7 +47,7 @@ class Ledger:
         self._database = database
         self._default = None if monthly_budget is None else Decimal(str(monthly_budget))
 
-    async def reserve(self, request: Request, estimate: Callable[[], Decimal], lasts: timedelta) -> None:
+    async def reserve(self, request: Request, estimate: Callable[[], Decimal], lasts: timedelta) -> Reserved:
         """Reserve what a request may cost; without a limit, or a price, there is nothing to reserve.
 
         Args:
@@ -53,11 +62,12 @@ class Ledger:
             payer = await _payer(session, request)
             rows = await budget_rows(session, payer.scope, payer.users)
         if all(limit_of(rows.get(user), user, self._default) is None for user in payer.users):
-            return
+            return Reserved(payer, held=False)
         amount = estimate()
         if amount > 0:
             async with self._database.transaction() as session:
                 await self._reserve(session, request, payer, amount, lasts)
+        return Reserved(payer, held=amount > 0)
 
     async def _reserve(
         self, session: AsyncSession, request: Request, payer: Payer, amount: Decimal, lasts: timedelta
@@ -82,15 +92,22 @@ class Ledger:
             )
         )
 
-    async def settle(self, request: Request, asked: Asked) -> None:
-        """Write down what a request used, once however often it is told, and take it from the budgets."""
+    async def settle(self, request: Request, asked: Asked, reserved: Reserved | None = None) -> None:
+        """Write down what a request used, once however often it is told, and take it from the budgets.
+
+        Args:
+            request: that was made.
+            asked: what it used.
+            reserved: what :meth:`reserve` said of it; then nothing of that is asked for again.
+        """
         async with self._database.transaction() as session:
-            payer = await _payer(session, request)
+            payer = reserved.payer if reserved else await _payer(session, request)
             # Whoever reserves locks budgets first: in the other order two could wait for each other.
             if await _write(session, request, payer, asked) and asked.cost:
                 for user in payer.users:
                     await _spend(session, payer, user, request.month, asked.cost)
-            await session.execute(_reserve_of(request))
+            if reserved is None or reserved.held:
+                await session.execute(_reserve_of(request))
 
     async def release(self, request: Request) -> None:
         """Give back what was reserved for a request that has used nothing."""

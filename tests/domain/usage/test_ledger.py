@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 
 from cairn.domain.usage import Asked, BudgetService, Ledger, Request, require_budget, summarize
 from cairn.domain.usage.model import month_of, next_month
@@ -71,6 +72,22 @@ class Budgets:
         return {each.user_id: each for each in (await self._do("users", 1, 100)).items}
 
 
+@contextmanager
+def statements(database: Database) -> Iterator[list[str]]:
+    """The first words of what the database is asked meanwhile."""
+    found: list[str] = []
+
+    def note(_connection, _cursor, statement: str, *_rest: object) -> None:
+        found.append(statement.split()[0])
+
+    engine = database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
 async def count(database: Database, table) -> int:
     async with database.session() as session:
         return (await session.execute(select(func.count()).select_from(table))).scalar_one()
@@ -101,6 +118,21 @@ async def test_a_request_is_reserved_and_then_settled(database: Database, budget
     assert (budget.spent, budget.reserved) == (Decimal("0.000000125"), 0)
     assert (await budgets.users())["ann"].spent == Decimal("0.000000125")
     assert (await budgets.get(Scope("acme", False))).spent == (await budgets.get(Scope("other", True))).spent == 0
+
+
+async def test_what_was_found_before_is_not_asked_for_again(database: Database, budgets: Budgets) -> None:
+    ledger = Ledger(database)
+    free = await ledger.reserve(request(1), dollars("0.5"), LEASE)
+    with statements(database) as asked:
+        await ledger.settle(request(1), used(None), free)
+    assert asked == ["INSERT"]
+    await budgets.limit("10")
+    held = await ledger.reserve(request(2), dollars("0.5"), LEASE)
+    assert (free.held, held.held, (await budgets.get()).reserved) == (False, True, Decimal("0.5"))
+    await ledger.settle(request(2), used("0.25"), held)
+    budget = await budgets.get()
+    assert (budget.spent, budget.reserved) == (Decimal("0.25"), 0)
+    assert (await budgets.users())["ann"].spent == Decimal("0.25") and await count(database, ModelCallRow) == 2
 
 
 async def test_what_is_told_twice_is_written_once(database: Database, budgets: Budgets) -> None:
