@@ -54,7 +54,7 @@ def projection(data: bytes) -> None:
     """Read a part of a stored history in pieces: which one and where it is cut, byte by byte."""
     if not data:
         return
-    events = _HISTORIES[data[0] % len(_HISTORIES)]
+    events = HISTORIES[data[0] % len(HISTORIES)]
     found, at = Projection(), 0
     for step in data[1:]:
         found.feed(events[at : at + step])
@@ -72,5 +72,5 @@ def _histories() -> list[list[Event]]:
     return asyncio.run(all_of())
 
 
-_HISTORIES = _histories()
+HISTORIES = _histories()
 BY_NAME = {each.__name__: each for each in (validator, expressions, templates, projection)}
