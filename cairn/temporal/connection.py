@@ -91,22 +91,24 @@ async def connect(
 def is_away(error: BaseException) -> bool:
     """Whether the error says that Temporal does not answer."""
     if isinstance(error, RPCError):
-        return error.status in _AWAY or _lost_its_namespace(error)
+        return error.status in _AWAY or _says(error, "NamespaceNotFoundFailure") or _is_busy(error)
     # What the SDK raises when its lazy connection, made by the first call, comes not about.
     return isinstance(error, RuntimeError) and str(error).startswith("Failed client connect")
 
 
 def is_unknown(error: RPCError) -> bool:
     """Whether Temporal does not know what was asked for, or knows it no more."""
-    return error.status == RPCStatusCode.NOT_FOUND and not _lost_its_namespace(error)
+    # One that does not know its own namespace, as for a moment after its start, says nothing of what is in it.
+    return error.status == RPCStatusCode.NOT_FOUND and not _says(error, "NamespaceNotFoundFailure")
 
 
-def _lost_its_namespace(error: RPCError) -> bool:
-    """Whether the server does not know its own namespace, as for a moment after its start.
+def _is_busy(error: RPCError) -> bool:
+    """Whether Temporal takes no more just now, of one execution or of all; a message that is too large is not that."""
+    return error.status == RPCStatusCode.RESOURCE_EXHAUSTED and _says(error, "ResourceExhaustedFailure")
 
-    That says nothing of what is in it.
-    """
-    return any("NamespaceNotFoundFailure" in detail.type_url for detail in error.grpc_status.details)
+
+def _says(error: RPCError, failure: str) -> bool:
+    return any(failure in detail.type_url for detail in error.grpc_status.details)
 
 
 def unavailable(error: BaseException) -> Unavailable:

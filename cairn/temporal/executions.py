@@ -239,14 +239,14 @@ class ExecutionClient:
                 "No worker answered the command in time", code="worker_unavailable", retry_after=RETRY_AFTER
             ) from error
         except RPCError as error:
-            if is_away(error):
-                raise unavailable(error) from error
-            if is_unknown(error):
-                raise errors.Conflict("The execution has ended", code="execution_closed") from error
             if error.status in _BUSY:
                 raise errors.Unavailable(
                     "The execution takes no command at this moment", code="execution_busy", retry_after=RETRY_AFTER
                 ) from error
+            if is_away(error):
+                raise unavailable(error) from error
+            if is_unknown(error):
+                raise errors.Conflict("The execution has ended", code="execution_closed") from error
             raise
 
     async def _update(self, temporal_id: str, name: str, command: Command, update_id: str | None) -> Accepted:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from temporalio.client import Client
-from temporalio.service import RPCError
+from temporalio.service import RPCError, RPCStatusCode
 
 from cairn.errors import Unavailable
 from cairn.settings import Settings
-from cairn.temporal.connection import connect, is_away, is_unknown
+from cairn.temporal.connection import answered, connect, is_away, is_unknown
 from cairn.temporal.executions import ExecutionClient
 
 
@@ -41,3 +41,23 @@ async def test_an_execution_that_temporal_does_not_know_is_unknown(settings: Set
     error = await _refusal(client)
     assert is_unknown(error) and not is_away(error)
     assert await ExecutionClient(client, settings).describe("nobody") is None
+
+
+async def test_a_server_that_is_busy_is_to_be_asked_again() -> None:
+    """As it says of an execution that a pause, a reset and a worker want at once, and of a namespace at its limit."""
+    busy = RPCError(
+        "Workflow is busy.",
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+        b"\x08\x08\x12\x11Workflow is busy.\x1aQ\nItype.googleapis.com/temporal.api.errordetails.v1."
+        b"ResourceExhaustedFailure\x12\x04\x08\x05\x10\x01",
+    )
+
+    async def refuses(error: RPCError) -> None:
+        raise error
+
+    with pytest.raises(Unavailable) as refused:
+        await answered(refuses(busy))
+    assert refused.value.retry_after
+    too_large = RPCError("received message larger than max", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
+    with pytest.raises(RPCError):  # it would be as large the next time
+        await answered(refuses(too_large))
