@@ -50,6 +50,10 @@ def _sequence(*nodes: JsonObject, gives: Sequence[str] | None = None) -> JsonObj
     return {"nodes": [_node("start", "start"), *nodes, end], "edges": edges}
 
 
+def _code(node_id: str) -> JsonObject:
+    return _node(node_id, "code", code="def run(input, state):\n    return len(input['gate'])")
+
+
 def _loop() -> JsonObject:
     return {
         "nodes": [_node("start", "start"), _spend("body", 0.2), _end("body")],
@@ -133,6 +137,15 @@ GRAPHS: dict[str, JsonObject] = {
         _spend("a", 0.1), _node("go", "wait", event={"name": "go"}), _spend("z", 0.1), gives=("a", "z")
     ),
     "thought": _sequence(_spend("a", 0.1), _agent("think"), _spend("z", 0.1), gives=("a", "z")),
+    "stretch": {
+        **_sequence(
+            _spend("a", 0.1),
+            *(_code("count"), _agent("think"), _code("again")),
+            _spend("z", 0.1),
+            gives=("a", "z"),
+        ),
+        "durability": "segment",
+    },
     "people": _sequence(_spend("a", 0.1), _node("ask", "question", prompt="?"), _spend("z", 0.1), gives=("a", "z")),
 }
 """By name. ``blocked`` fails until the gate that its input names is open; ``outside`` waits for the event ``go``."""

@@ -9,11 +9,11 @@ from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import httpx2
+from temporalio import workflow
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
-from cairn.contracts.executions import WORKFLOW_TYPE
 from cairn.contracts.nodes import RUN_TOOL, NodeCall
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE
 from cairn.temporal.events import WasReset
@@ -29,6 +29,9 @@ AGREEMENT = 30.0
 
 TOLD = 90.0
 """Seconds in which a request that waits has to be told of: the longest pause between two tries is a minute."""
+
+REPLAYED = {workflow._Definition.must_from_class(each).name for each in WORKFLOWS}  # pyright: ignore[reportPrivateUsage]
+"""Types of workflows whose histories have to replay: all there are."""
 
 
 class Observer:
@@ -135,10 +138,10 @@ class Observer:
     async def _histories(self) -> dict[str, list[WorkflowHistory]]:
         """Return the histories of all runs there are, by workflow, oldest run first."""
         found: dict[str, list[WorkflowHistory]] = defaultdict(list)
-        listed = [workflow async for workflow in self.site.client.list_workflows("")]
-        for workflow in sorted(listed, key=lambda w: w.start_time):
-            handle = self.site.client.get_workflow_handle(workflow.id, run_id=workflow.run_id)
-            found[workflow.id].append(await handle.fetch_history())
+        listed = [each async for each in self.site.client.list_workflows("")]
+        for each in sorted(listed, key=lambda w: w.start_time):
+            handle = self.site.client.get_workflow_handle(each.id, run_id=each.run_id)
+            found[each.id].append(await handle.fetch_history())
         return found
 
     async def _replay(self, histories: Iterable[WorkflowHistory]) -> list[tuple[str, str]]:
@@ -147,9 +150,8 @@ class Observer:
             data_converter=self.site.client.data_converter,
             workflow_runner=UnsandboxedWorkflowRunner(),
         )
-        known = {RESET_WORKFLOW_TYPE, WORKFLOW_TYPE, "Reconcile"}
         failed: list[tuple[str, str]] = []
-        async with replayer.workflow_replay_iterator(_of_types(histories, known)) as results:
+        async with replayer.workflow_replay_iterator(_of_types(histories, REPLAYED)) as results:
             async for result in results:
                 if result.replay_failure is not None:
                     where = f"{result.history.workflow_id} {result.history.run_id}"
@@ -172,7 +174,7 @@ async def _all(
         page += 1
 
 
-async def _of_types(histories: Iterable[WorkflowHistory], known: set[str]) -> AsyncIterator[WorkflowHistory]:
+async def _of_types(histories: Iterable[WorkflowHistory], known: set[str | None]) -> AsyncIterator[WorkflowHistory]:
     for history in histories:
         started = history.events[0].workflow_execution_started_event_attributes
         if started.workflow_type.name in known:

@@ -21,9 +21,11 @@ from activities.http import HttpActivities
 from activities.llm import AgentActivities
 from activities.requests import RequestActivities, _checked
 from cairn.domain.credentials import CredentialHeaders, Sealer
+from cairn.domain.llm.service import try_key
 from cairn.domain.tools import ToolContext, ToolError, ToolRegistry
 from cairn.domain.tools.authored.definition import HttpApiConfig
 from cairn.domain.tools.authored.request import HttpRequests
+from cairn.errors import InvalidInput
 from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import RequestRow
 from cairn.providers.http import AddressRefused
@@ -141,7 +143,23 @@ async def by_google(url: str, private: bool) -> str:
     return await _by_model("google", url, private)
 
 
-SENDERS = [by_node, by_tool, by_notification, by_openai, by_anthropic, by_google]
+async def by_trial_of_a_key(url: str, private: bool) -> str:
+    try:
+        tried = await try_key("openai", "k-123", url, Settings(http_allow_private=private))
+    except InvalidInput as error:
+        said = error.errors[0].message
+    else:
+        said = str(tried.error)
+    meant = {
+        "not a public address": "address_refused",
+        "cannot be reached": "connection_error",
+        "has to be": "invalid_request",
+        "is no URL": "invalid_request",
+    }
+    return next((code for words, code in meant.items() if words in said), said)
+
+
+SENDERS = [by_node, by_tool, by_notification, by_openai, by_anthropic, by_google, by_trial_of_a_key]
 
 
 @pytest.fixture(params=SENDERS, ids=lambda each: each.__name__)
