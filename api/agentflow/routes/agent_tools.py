@@ -67,7 +67,7 @@ async def list_tools(
     status_code=201,
     dependencies=[WRITE],
     responses={**TAKEN, **WORKERS},
-    openapi_extra=makes("tool", "name"),
+    openapi_extra=makes("tool", "name", tool_id="id"),
 )
 async def register_tool(
     agent_id: str, body: CreateTool, tools: ToolsOfAgents, authoring: Authoring, agents: Agents, unit: Unit
@@ -83,7 +83,13 @@ async def register_tool(
     return Tool.of(await tools.register(agent_id, read_spec(values)))
 
 
-@router.post("/generate", status_code=201, dependencies=[WRITE, CALL], responses=WORKERS)
+@router.post(
+    "/generate",
+    status_code=201,
+    dependencies=[WRITE, CALL],
+    responses=WORKERS,
+    openapi_extra=makes("tool", "draft_id"),
+)
 async def generate_tool(
     agent_id: str, body: GenerateTool, authoring: Authoring, agents: Agents, unit: Unit
 ) -> GeneratedTool:

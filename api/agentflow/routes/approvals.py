@@ -20,6 +20,7 @@ from api.agentflow.schemas.requests import (
 )
 from api.kit.auth import may
 from api.kit.deps import Agents, ApprovalFigures, Requests
+from api.kit.links import lists
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -41,7 +42,7 @@ async def pending_filter(tool_name: Text = None, agent_id: Text = None, executio
 Filtered = Annotated[RequestFilter, Depends(pending_filter)]
 
 
-@router.get("/pending", dependencies=[READ])
+@router.get("/pending", dependencies=[READ], openapi_extra=lists("approval_id", "approvals"))
 async def list_pending_approvals(requests: Requests, which: Filtered, paged: Paged) -> ApprovalList:
     """List the approvals that wait for a person, newest first."""
     found = await requests.list_pending("approval", which, paged.page, paged.page_size, paged.anchor)

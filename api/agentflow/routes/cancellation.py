@@ -10,6 +10,7 @@ from api.agentflow.conventions import Error
 from api.agentflow.schemas.cancellation import ActiveCalls, CancelledCall, CancelledCalls
 from api.kit.auth import may
 from api.kit.deps import Executions
+from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -37,7 +38,11 @@ Calls = Annotated[active.ActiveCalls, Depends(active_calls)]
 Which = Annotated[active.Narrowed, Depends(narrowed)]
 
 
-@router.get("/active-calls", dependencies=[READ])
+@router.get(
+    "/active-calls",
+    dependencies=[READ],
+    openapi_extra=makes("call_id", "calls/0/call_id", task_id="calls/0/execution_id"),
+)
 async def list_active_calls(calls: Calls, which: Which, paged: Paged) -> ActiveCalls:
     """List turns and other executions that have not ended, newest first."""
     return ActiveCalls.of(await calls.list(which, paged.page, paged.page_size, paged.anchor))

@@ -22,6 +22,7 @@ from api.agentflow.schemas.chat import (
 from api.kit.auth import may
 from api.kit.body import FORM, form
 from api.kit.deps import Requests, Tokens
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
 from api.kit.unit_of_work import Unit
@@ -111,7 +112,13 @@ async def callers_answers(requests: Requests, request: Request) -> Answering:
 AnsweringCaller = Annotated[Answering, Depends(callers_answers)]
 
 
-@router.post("/chat", response_model=ChatReply, dependencies=[RUN], responses=CHAT_ANSWERS)
+@router.post(
+    "/chat",
+    response_model=ChatReply,
+    dependencies=[RUN],
+    responses=CHAT_ANSWERS,
+    openapi_extra=makes("conversation_id", "conversation_id", cache_id="tool_calls/0/cache_id"),
+)
 async def chat_with_agent(
     agent_id: str,
     body: Said,

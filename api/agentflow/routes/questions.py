@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.agentflow.routes.approvals import EXPIRED, READ, WRITE, Filtered
 from api.agentflow.schemas.requests import Answered, Question, QuestionList, RespondToQuestion
 from api.kit.deps import Requests
+from api.kit.links import lists
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -16,7 +17,7 @@ from cairn.domain.requests.model import Reply
 router = APIRouter(prefix="/api/v1/questions", tags=["questions"], route_class=SurfaceRoute)
 
 
-@router.get("/pending", dependencies=[READ])
+@router.get("/pending", dependencies=[READ], openapi_extra=lists("question_id", "questions"))
 async def list_pending_questions(requests: Requests, which: Filtered, paged: Paged) -> QuestionList:
     """List the questions that wait for a person, newest first."""
     found = await requests.list_pending("question", which, paged.page, paged.page_size, paged.anchor)

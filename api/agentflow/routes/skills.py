@@ -11,6 +11,7 @@ from api.agentflow.deps import Skills
 from api.agentflow.schemas.skills import Skill, SkillList
 from api.kit.auth import may
 from api.kit.deps import Agents
+from api.kit.links import lists
 from api.kit.paging import PageNumber, PageSize
 from api.kit.route import SurfaceRoute
 from cairn.domain.skills import PATH
@@ -28,7 +29,7 @@ _ANY: dict[int | str, dict[str, Any]] = {
 _HARMLESS = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "default-src 'none'; sandbox"}
 
 
-@router.get("", dependencies=[READ])
+@router.get("", dependencies=[READ], openapi_extra=lists("skill_name", "skills", "name"))
 async def list_skills(skills: Skills, page: PageNumber = 1, page_size: PageSize = 20) -> SkillList:
     """List the skills of the installation by name, which are the same for all tenants, with their files."""
     return SkillList.of(await skills.all(), page, page_size)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api.kit.auth import may
 from api.kit.deps import Executions
-from api.kit.links import makes
+from api.kit.links import lists, makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
 from api.kit.unit_of_work import Unit
@@ -52,7 +52,12 @@ async def create_execution(body: CreateExecution, executions: Executions, unit: 
     return await executions.start(row)
 
 
-@router.get("/{execution_id}", response_model=ExecutionDetail, dependencies=[may("executions:read")])
+@router.get(
+    "/{execution_id}",
+    response_model=ExecutionDetail,
+    dependencies=[may("executions:read")],
+    openapi_extra=lists("checkpoint_id", "checkpoints"),
+)
 async def get_execution(execution_id: str, executions: Executions) -> model.Execution:
     """Read an execution with its checkpoints, as Temporal has it at this moment."""
     return await executions.get(execution_id)

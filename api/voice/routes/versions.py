@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from api.kit.auth import may
 from api.kit.deps import Graphs
+from api.kit.links import makes
 from api.kit.route import SurfaceRoute
 from api.voice.schemas.validation import Validation
 from api.voice.schemas.versions import Version, VersionList
@@ -33,13 +34,17 @@ async def publish_workflow(workflow_id: str, graphs: Graphs) -> Workflow:
     return Workflow.of(await graphs.publish(workflow_id))
 
 
-@router.post("/create-draft", dependencies=[WRITE])
+@router.post("/create-draft", dependencies=[WRITE], openapi_extra=makes("version", "version_number"))
 async def create_draft(workflow_id: str, graphs: Graphs) -> Workflow:
     """Make a draft of the published version; one that exists is returned as it is."""
     return Workflow.of(await graphs.create_draft(workflow_id))
 
 
-@router.get("/versions", dependencies=[READ])
+@router.get(
+    "/versions",
+    dependencies=[READ],
+    openapi_extra=makes("version", "versions/0/version", a="versions/1/version", b="versions/0/version"),
+)
 async def list_versions(
     workflow_id: str,
     graphs: Graphs,

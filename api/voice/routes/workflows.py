@@ -53,7 +53,11 @@ async def summarize_workflows(graphs: Graphs, status: StatusFilter = "active") -
     return [WorkflowName(id=number, name=name) for number, name in await graphs.names(status)]
 
 
-@router.post("/create/definition", dependencies=[WRITE], openapi_extra=makes("workflow_id"))
+@router.post(
+    "/create/definition",
+    dependencies=[WRITE],
+    openapi_extra=makes("workflow_id", version="version_number", trigger_path="trigger_paths/0"),
+)
 async def create_workflow(body: CreateWorkflow, graphs: Graphs) -> SavedWorkflow:
     """Make a workflow. Valid, its version 1 is published at once; else it is a draft, and `errors` say why."""
     return SavedWorkflow.of(await graphs.create(body.name, body.definition, body.whole_configuration))
