@@ -17,6 +17,7 @@ from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, make_agent, shown, usage_limits, used
 from activities.llm_conversation import ConversationTurns, asks_tenants_model
 from activities.llm_errors import agent_error
+from activities.llm_questions import questions_of
 from activities.llm_tokens import telling
 from activities.tools import tool_error
 from cairn.contracts.executions import Usage
@@ -84,7 +85,7 @@ class TurnActivities:
         self, call: NodeCall, model: LanguageModel, turns: ConversationTurns | None = None, secret: str = ""
     ) -> NodeResult:
         output = Output(call.data.get("output_schema"))
-        tools = [deferring(each) for each in await self._known_tools(call)]
+        tools = [deferring(each) for each in [*await self._known_tools(call), *questions_of(call)]]
         agent = make_agent(call, model, output, tools, defers=True)
         earlier = await turns.earlier(call) if turns is not None else []
         messages = await self._read(call.data.get("history"))

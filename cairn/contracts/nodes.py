@@ -95,11 +95,14 @@ HTTP_REQUEST = ActivityRef("http_request", NodeCall, NodeResult)
 MARK_CHECKPOINT = ActivityRef("mark_checkpoint", NodeCall, NodeResult)
 """Does nothing: its completion is the checkpoint of a node that has no I/O of its own. ``data`` is empty."""
 
+ASK_USER = "ask_user"
+"""The tool by which an agent's model asks people; its calls are waits, not activities."""
+
 CALL_MODEL = ActivityRef("call_model", NodeCall, NodeResult)
 """One turn of an agent with tools. ``data``: prompt, system?, model?, tools, output_schema?, temperature?,
-conversation? (``ConversationTurn``), use_case?, history (reference of the turns so far, None at first), results
-([{id, tool, value? or error?}] of the calls that the last turn asked for). Result: {history, calls: [{id, tool,
-arguments}]} or {history, answer}."""
+conversation? (``ConversationTurn``), use_case?, asks? (``ASK_USER`` is among its tools), history (reference of the
+turns so far, None at first), results ([{id, tool, value? or error?}] of the calls that the last turn asked for).
+Result: {history, calls: [{id, tool, arguments}]} or {history, answer}."""
 
 BUILD_CONTEXT = ActivityRef("build_context", NodeCall, NodeResult)
 """``data``: agent (uuid of the graph that runs), blocks and skills (names), conversation (``ConversationTurn`` or

@@ -11,6 +11,7 @@ from datetime import datetime
 from cairn.contracts.executions import NodeFailure
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import CALL_MODEL, RUN_TOOL, NodeResult
+from cairn.graph import questions
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.nodes.agent import AgentData
 from cairn.graph.nodes.tool import ToolData
@@ -53,6 +54,7 @@ def drive(
     for index, call in enumerate(loop.calls):
         if call.result is None and not call.asked and not _under_way(state, owner, index):
             make = _ask if _needs_approval(node, call) and not call.approved else _call
+            make = _question if questions.asked(node, call) is not None else make
             works.append(make(state, node, loop, owner, index, now, line, temporal_id))
     if works or any(call.result is None for call in loop.calls):
         return works, None
@@ -101,15 +103,18 @@ def fail(state: ExecutionState, work: InFlight, failure: NodeFailure) -> bool:
     if work.call is None or (loop is not None and loop.alone):
         state.loops.pop(owner, None)
         return False
-    in_vain = isinstance(work.run, Wait)
-    _ended(state, owner, work.call, {"error": "nobody approved the call in time" if in_vain else failure.message})
+    in_vain = questions.IN_VAIN if questions.is_question(work) else "nobody approved the call in time"
+    _ended(state, owner, work.call, {"error": in_vain if isinstance(work.run, Wait) else failure.message})
     return True
 
 
-def answered(state: ExecutionState, work: InFlight, value: JsonObject) -> None:
-    """Take what a person said of a tool call."""
+def answered(state: ExecutionState, work: InFlight, value: Json) -> None:
+    """Take what a person said of a tool call, or to a question; ``value`` as of ``waits.decision``, or the answer."""
     owner, index = work.loop or "", work.call or 0
     call = state.loops[owner].calls[index]
+    if questions.is_question(work):
+        _ended(state, owner, index, {"value": value})
+        return
     if value["decision"] == "denied":
         reason = f": {value['reason']}" if value["reason"] else ""
         _ended(state, owner, index, {"error": f"a person denied the call{reason}"})
@@ -209,6 +214,24 @@ def _ask(
         deadline=later(now, timeout) if timeout is not None else None,
         request_id=request_id("approval", temporal_id, key, line),
     )
+    state.in_flight[key] = InFlight(wait, loop.token, owner, index)
+    return wait
+
+
+def _question(
+    state: ExecutionState,
+    node: GraphNode,
+    loop: AgentLoop,
+    owner: str,
+    index: int,
+    now: datetime,
+    line: str,
+    temporal_id: str,
+) -> Wait:
+    call = loop.calls[index]
+    call.asked = True
+    key = next_key(state, node.id, loop.token.visit)
+    wait = questions.make_question(node, loop.token.visit, call, key, now, line, temporal_id)
     state.in_flight[key] = InFlight(wait, loop.token, owner, index)
     return wait
 

@@ -169,7 +169,8 @@ def answer(graph: Graph, state: ExecutionState, key: str, value: Json, by: str) 
         failed(graph, state, node, work.token, failure_of(node, work.run.visit, error))
         return
     if work.loop is not None:
-        agents.answered(state, work, waits.decision({**value, "by": by}))
+        question = isinstance(work.run, Wait) and work.run.what == "question"
+        agents.answered(state, work, value if question else waits.decision({**value, "by": by}))
 
 
 def failed(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, failure: NodeFailure) -> None:
@@ -278,7 +279,7 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
     if inside is not None and inside.digest == digest(data):
         _take_inside(graph, state, node, token, _run(state, node, visit, data), inside)
         return None
-    if state.engine > 1 and isinstance(node.data, AgentData) and node.data.tools:
+    if state.engine > 1 and isinstance(node.data, AgentData) and node.data.loops:
         token.visit = visit
         agents.enter(state, node, AgentLoop(token=token, data=data))
         return None

@@ -33,6 +33,7 @@ WHOLE: JsonObject = {
     "memory": {"enabled": True, "scopes": ["user", "agent"]},
     "approval_defaults": {"enabled": True, "timeout_seconds": 60},
     "approvals": {"echo": {"enabled": False, "timeout_seconds": 60, "approvers": ["ann"]}},
+    "questions": {"enabled": True, "timeout_seconds": 600},
     "metadata": {"team": {"name": "a", "size": 3}},
     "colour": "ignored",
 }
@@ -80,6 +81,7 @@ async def test_what_is_left_out_has_a_default(caller: Caller) -> None:
         ({"memory": {"scopes": ["all"]}}, ["memory", "scopes", 0]),
         ({"approval_defaults": {"timeout_seconds": 9}}, ["approval_defaults", "timeout_seconds"]),
         ({"approvals": {"echo": {"enabled": True}}}, ["approvals", "echo"]),
+        ({"questions": {"timeout_seconds": 9}}, ["questions", "timeout_seconds"]),
         ({"metadata": {"a": "x" * 17_000}}, ["metadata"]),
         ({"status": "asleep"}, ["status"]),
     ],

@@ -21,7 +21,7 @@ GUIDE = (ROOT / "docs" / "agentflow-chat.md").read_text()
 @pytest.mark.timeout(300)
 def test_every_command_prints_what_stands_below_it(installation: Installation) -> None:
     guide = steps_of(GUIDE, besides=("js",))
-    assert len(guide) == 7
+    assert len(guide) == 8
     run(guide, installation, 200)
 
 

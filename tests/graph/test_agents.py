@@ -150,3 +150,51 @@ def test_what_models_used_before_a_node_failed_counts() -> None:
             step.fail(m.graph, m.state, m.key("ask"), failure)
             assert m.state.usage == counted
             assert m.state.spent.cost == (counted.cost or 0)
+
+
+def asking(**questions) -> tuple[Machine, str]:
+    """Return an agent that has asked its user, and the key of the wait for the answer."""
+    m = agent(questions=questions)
+    asked = {"question": "Which colour?", "options": ["red", "blue"], "free_text": True}
+    m.done("ask", {"history": "h1", "calls": [{"id": "q", "tool": "ask_user", "arguments": asked}]})
+    (key,) = m.state.in_flight
+    return m, key
+
+
+def test_a_question_waits_for_its_answer_and_the_model_hears_it() -> None:
+    m, key = asking(assignees=["ann"])
+    assert m.runs[0].data["asks"] is True
+    wait = m.state.in_flight[key].run
+    assert (wait.kind, wait.what, wait.deadline) == ("wait", "question", None) and wait.request_id.startswith("qst_")
+    assert (wait.data["prompt"], wait.data["options"]) == ("Which colour?", ["red", "blue"])
+    assert wait.data["assignees"] == ["ann"] and wait.data["schema"]["anyOf"][0] == {"enum": ["red", "blue"]}
+    assert [notice.wait.request_id for notice in m.state.notices] == [wait.request_id]
+    step.answer(m.graph, m.state, key, "green", "ann")
+    m.advance()
+    assert m.runs[-1].data["results"] == [{"id": "q", "tool": "ask_user", "value": "green"}]
+
+
+def test_a_question_that_nobody_answers_is_told_to_the_model() -> None:
+    m, _ = asking(timeout=60)
+    assert step.pass_time(m.graph, m.state, NOW + timedelta(seconds=61))
+    m.advance()
+    assert m.runs[-1].data["results"] == [{"id": "q", "tool": "ask_user", "error": "nobody answered in time"}]
+
+
+def test_an_agent_without_tools_can_ask() -> None:
+    m = Machine(sequence(node("ask", "agent", prompt="?", questions={})))
+    m.state.engine = 6
+    m.advance()
+    assert m.runs[-1].activity == "call_model"
+    plain = Machine(sequence(node("ask", "agent", prompt="?")))
+    plain.state.engine = 6
+    plain.advance()
+    assert plain.runs[-1].activity == "run_agent" and "asks" not in plain.runs[-1].data
+
+
+def test_what_is_no_question_of_the_agents_is_a_tool() -> None:
+    m = Machine(sequence(node("ask", "agent", prompt="?", tools=["ask_user"])))
+    m.state.engine = 6
+    m.advance()
+    m.done("ask", calls("ask_user"))
+    assert under_way(m) == [("run", "run_tool")]

@@ -49,6 +49,13 @@ class UpdateApprovalDefaults(Body):
     timeout_seconds: config.Seconds | None = None
 
 
+class UpdateQuestions(Body):
+    """Changes of `questions`."""
+
+    enabled: bool | None = None
+    timeout_seconds: config.Seconds | None = None
+
+
 def _document_update(schema: dict[str, Any]) -> None:
     leave_out_default(schema["properties"]["name"])  # it may be left out, but there is no default to set it back to
     schema["examples"] = [{"instructions": "Be brief.", "approvals": {"calculate": None}}]
@@ -81,6 +88,7 @@ class UpdateAgent(Body):
     memory: UpdateMemory | None = None
     approval_defaults: UpdateApprovalDefaults | None = None
     approvals: dict[config.Reference, config.ToolApproval | None] | None = None
+    questions: UpdateQuestions | None = None
     metadata: config.Metadata | None = None
     revision: Annotated[int, Field(ge=1, le=2**53), INTEGRAL] | None = Field(
         default=None, description="Refuse with a 409 unless the agent is at this revision; as `If-Match`."

@@ -63,6 +63,7 @@ class Question(Request):
     answer_schema: JsonObject | None = Field(
         validation_alias="schema", description="JSON Schema of the answer; null for any."
     )
+    options: list[Json] | None = Field(description="What can be chosen from, where the schema names it.")
     answer: Json
 
 

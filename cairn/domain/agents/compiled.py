@@ -59,6 +59,8 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
         data["require_approval"] = list(asked)
         data["approval_timeout"] = config.approval_defaults.timeout_seconds
         data |= _of_single_tools(config, asked)
+    if config.questions.enabled:
+        data["questions"] = {"timeout": config.questions.timeout_seconds}
     if config.has_context:
         data["prompt"] = "{{ outputs.context.user }}{{ input.message }}"
     if system := _system(config):

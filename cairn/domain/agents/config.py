@@ -79,6 +79,17 @@ class ApprovalDefaults(BaseModel):
     timeout_seconds: Seconds = Field(default=300, description="After so long a call counts as denied.")
 
 
+class Questions(BaseModel):
+    """How the agent's model asks people."""
+
+    model_config = ConfigDict(strict=True)
+
+    enabled: bool = Field(default=False, description="Its model may ask, by the tool `ask_user`.")
+    timeout_seconds: Seconds | None = Field(
+        default=None, description="After so long the model is told that nobody answered; null: it waits."
+    )
+
+
 Approvals: TypeAlias = dict[Reference, ToolApproval]
 
 _MODEL = "`provider:name`; null for the model that the deployment has for agents that name none."
@@ -109,6 +120,7 @@ class AgentConfig(BaseModel):
     memory: Memory = Field(default_factory=Memory)
     approval_defaults: ApprovalDefaults = Field(default_factory=ApprovalDefaults)
     approvals: Approvals = Field(default_factory=dict, description=_APPROVALS)
+    questions: Questions = Field(default_factory=Questions)
     metadata: Metadata = Field(default_factory=dict, description="The author's own; 16 KiB at most.")
 
     @property

@@ -54,6 +54,12 @@ class Request:
     modified_arguments: JsonObject | None
     answer: Json
 
+    @property
+    def options(self) -> list[Json] | None:
+        """What a question's answer can be chosen from, where its schema names that; None where it does not."""
+        offered = [self.schema or {}, *cast("list[JsonObject]", (self.schema or {}).get("anyOf") or [])]
+        return next((each["enum"] for each in offered if isinstance(each.get("enum"), list)), None)
+
 
 @dataclass(frozen=True, slots=True)
 class RequestFilter:

@@ -5,13 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import RUN_AGENT
+from cairn.contracts.nodes import ASK_USER, RUN_AGENT
 from cairn.graph.nodes.base import Name, NodeData, NodeKind, Scope, Sources, evaluate, render
 
 Seconds = Annotated[float, Field(gt=0, le=10 * 366 * 86400)]
+
+
+class Questions(BaseModel):
+    """How an agent's model asks people.
+
+    Attributes:
+        timeout: seconds until a question is asked in vain; None for never.
+        assignees: ids of the users who may answer; empty for anyone.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    timeout: Seconds | None = None
+    assignees: list[Name] = Field(default_factory=list)
 
 
 class AgentData(NodeData):
@@ -30,6 +44,7 @@ class AgentData(NodeData):
         approval_timeout: seconds until a call counts as denied; None for never.
         approval_timeouts: the same for single tools, by name.
         approvers: ids of the users who may approve the calls of a tool, by its name; anyone where it is not named.
+        questions: the model may ask people, by a tool `ask_user`, and go on with their answer; None: it may not.
         conversation: expression that gives the turn of a conversation which the agent takes: ``{id, message_id}``, and
             ``model`` to ask another one in it; null for none. What was said before is told to the model, and what the
             agent says is kept as a message.
@@ -49,8 +64,14 @@ class AgentData(NodeData):
     approval_timeout: Seconds | None = None
     approval_timeouts: dict[Name, Seconds] = Field(default_factory=dict)
     approvers: dict[Name, list[Name]] = Field(default_factory=dict)
+    questions: Questions | None = None
     conversation: Name | None = None
     use_case: Name | None = None
+
+    @property
+    def loops(self) -> bool:
+        """Whether its model may call anything, so that it works in turns."""
+        return bool(self.tools) or self.questions is not None
 
 
 class Agent(NodeKind[AgentData]):
@@ -61,6 +82,7 @@ class Agent(NodeKind[AgentData]):
         turn = evaluate(data.conversation, scope) if data.conversation is not None else None
         given: JsonObject = {"conversation": turn} if isinstance(turn, dict) else {}
         given |= {"use_case": data.use_case} if data.use_case is not None else {}
+        given |= {"asks": True} if data.questions is not None else {}
         return {
             "prompt": render(data.prompt, scope),
             "system": render(data.system, scope) if data.system else None,
@@ -75,7 +97,7 @@ class Agent(NodeKind[AgentData]):
 
     def without_effect(self, data: AgentData) -> bool:
         """An agent without tools asks a model and does nothing else."""
-        return not data.tools
+        return not data.loops
 
     def expressions(self, data: AgentData) -> Sources:
         """The turn of a conversation."""
@@ -93,6 +115,8 @@ class Agent(NodeKind[AgentData]):
         for i, name in enumerate(data.require_approval):
             if name not in data.tools:
                 yield f"require_approval.{i}", f"'{name}' is none of the agent's tools"
+        if data.questions is not None and ASK_USER in data.tools:
+            yield "questions", f"'{ASK_USER}' is a tool of the agent's: the model could not tell them apart"
         for member, named in (("approval_timeouts", data.approval_timeouts), ("approvers", data.approvers)):
             for name in named:
                 if name not in data.require_approval:
