@@ -66,6 +66,7 @@ class SegmentActivities:
                 while (run := segment.next()) is not None:
                     if not await self._step(call, segment, run, told, code):
                         break
+                    await asyncio.sleep(0)  # a turn for heartbeats and others: a function may wait for nothing
         except BaseException:
             told.tell()  # the next try, perhaps another worker's, goes on from here
             raise

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import orjson
+import pytest
+from graphs import node, sequence
+from machine import NOW, Machine
 from temporalio.testing import ActivityEnvironment
 
-from activities.segment import Progress
-from cairn.contracts.executions import DoneWork
-from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import NodeResult
+from activities import segment as segment_module
+from activities.segment import Progress, SegmentActivities
+from activities.tools import ToolActivities
+from cairn.contracts.executions import DoneWork, GraphRef
+from cairn.contracts.json import JsonObject, digest
+from cairn.contracts.nodes import NodeCall, NodeResult
+from cairn.domain.tools import ToolRegistry, tool
+from cairn.graph import step
 from cairn.graph.nodes.base import RetryPolicy
 from cairn.graph.state import Run
+from cairn.persistence.session import Database, create_engine
+from cairn.providers.sandbox import SandboxInForce
+from cairn.settings import Settings
 
 LARGE = 10 * 1024
 
@@ -123,3 +135,58 @@ def test_the_next_try_finds_what_ended_and_how_often_work_failed() -> None:
     second.run(again)
     assert len(names(second.last)) == 21
     assert second.sent[-1][1:3] == first.sent[-1][1:]
+
+
+async def test_functions_that_wait_for_nothing_let_others_have_their_turn(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    turns, seen = 0, list[int]()
+
+    @tool(repeatable=True)
+    async def look() -> int:
+        """Look at how many turns others had."""
+        seen.append(turns)
+        return turns
+
+    nodes = (node(name, "tool", tool="look", repeatable=True) for name in "abc")
+    definition = sequence(*nodes, durability="segment")
+    ref = GraphRef(workflow_id="w", version_id=1, version=1, digest=digest(definition))
+
+    async def loaded(*_: object) -> JsonObject:
+        return definition
+
+    monkeypatch.setattr(segment_module, "load_definition", loaded)
+    database = Database(create_engine(f"sqlite+aiosqlite:///{tmp_path / 'unused.db'}"))
+    activities = SegmentActivities(database, SandboxInForce(Settings()), ToolActivities(ToolRegistry([look])), {})
+    machine, environment = Machine(definition), ActivityEnvironment()
+    machine.state.engine = 6
+    (run,), _ = step.advance(machine.graph, machine.state, step.Line(NOW, "r", "t", ref))
+    assert isinstance(run, Run)
+    call = NodeCall(
+        execution_id="e",
+        temporal_id="t",
+        tenant="acme",
+        run_id=environment.info.workflow_run_id or "",
+        lineage="r",
+        node_id=run.node_id,
+        visit=1,
+        data=run.data,
+    )
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async def both() -> NodeResult:
+        beside = asyncio.create_task(others())
+        try:
+            return await activities.run_segment(call)
+        finally:
+            beside.cancel()
+
+    result = await environment.run(both)
+    assert [done["result"]["value"] for done in result.value["done"]] == seen
+    assert len(set(seen)) == 3
+    await database.dispose()
