@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from graphs import sequence, waiting
+from graphs import noting, sequence, waiting
 from installation import Cairn, until
 from system_tools import World
 
@@ -47,6 +47,34 @@ async def test_only_rows_that_differ_from_what_temporal_lists_are_looked_at(
         row = await row_of(session, wrong.id)
     assert row is not None and row.status == "running"
     world.gate("a").set()
+
+
+async def test_executions_that_have_told_how_they_ended_are_not_looked_at(
+    cairn: Cairn, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = utc_now() - timedelta(seconds=1)
+    ended = [await cairn.run(sequence(noting("a"))) for _ in range(3)]
+    ids = [(await cairn.reach(each.id, "completed")).id for each in ended]
+
+    async def listed() -> bool:
+        return {each.temporal_id async for each in cairn.temporal.closed_since(began)} >= set(ids)
+
+    await until(listed)
+    reconciler, repaired = Reconciler(cairn.database, cairn.temporal, began), list[str]()
+
+    async def noted(temporal_id: str) -> None:
+        repaired.append(temporal_id)
+
+    monkeypatch.setattr(reconciler, "repair", noted)
+    await reconciler.follow_closed()
+    assert set(repaired).isdisjoint(ids)
+    async with cairn.database.transaction() as session:
+        row = await row_of(session, ids[1])
+        assert row is not None
+        row.status = "running"
+    reconciler.since = began
+    await reconciler.follow_closed()
+    assert set(repaired) & set(ids) == {ids[1]}
 
 
 async def test_what_is_not_listed_is_left_out(cairn: Cairn) -> None:
