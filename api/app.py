@@ -65,7 +65,7 @@ from api.voice.routes import (
 )
 from api.workflux.conventions import WORKFLUX
 from cairn.domain.credentials import Sealer
-from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.story import Stories, TokenFeed
 from cairn.domain.executions.token_wakeups import wakeups
 from cairn.domain.keys import load_secret
 from cairn.domain.tools.registry import load_tools
@@ -154,7 +154,7 @@ def surfaces(settings: Settings) -> dict[str, FastAPI]:
 @asynccontextmanager
 async def _context(settings: Settings) -> AsyncGenerator[Context]:
     database, known = Database(create_engine(settings.database)), load_tools(settings)
-    tokens = TokenFeed(database, wakeups(database))
+    tokens = TokenFeed(database, wakeups(database), Stories())
     try:
         client = await connect(settings, interceptors=temporal_interceptors(settings))
         yield Context(

@@ -91,6 +91,11 @@ class Settings(BaseSettings):
         description="Keys API keys' hashes and links' signatures; default: made once in $CAIRN_HOME/secret.",
     )
     body_limit: int = 10 * 1024 * 1024
+    stream_patience: int = Field(
+        default=60,
+        ge=1,
+        description="Seconds after which the connection of a client is closed that takes nothing of what it is sent.",
+    )
     rate_limit: str | None = Field(default=None, description="For example 100/minute, per key; none: off.")
 
     default_model: str = Field(

@@ -16,6 +16,7 @@ import uvicorn
 from installation import Cairn, until
 
 from api.app import create_app
+from api.kit.connections import give_up_after
 from cairn.contracts.json import JsonObject
 from cairn.domain.keys import KeyService, load_secret
 from cairn.persistence.session import Database
@@ -29,6 +30,7 @@ async def served(settings: Settings, patience: int = 5) -> AsyncIterator[str]:
     # waits until the client has acknowledged the first, which takes the client 40 ms.
     with socket.socket(proto=socket.IPPROTO_TCP) as listening:
         listening.bind(("127.0.0.1", 0))
+        give_up_after(listening, settings.stream_patience)
         config = uvicorn.Config(
             create_app(settings), lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=patience
         )

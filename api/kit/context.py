@@ -9,7 +9,7 @@ from obstore.store import ObjectStore
 
 from api.kit.rate_limit import RateLimiter
 from cairn.domain.credentials import Sealer
-from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.story import TokenFeed
 from cairn.domain.tools import ToolRegistry
 from cairn.graph.validate import ValidationContext
 from cairn.persistence.session import Database

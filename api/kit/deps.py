@@ -14,7 +14,7 @@ from api.kit.unit_of_work import Unit
 from cairn.domain.agents import AgentRemoval, AgentService
 from cairn.domain.executions.resets import ResetService
 from cairn.domain.executions.service import ExecutionService
-from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.story import TokenFeed
 from cairn.domain.folders import FolderService
 from cairn.domain.graphs.service import GraphService
 from cairn.domain.principal import Principal

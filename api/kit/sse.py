@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import Header
 from pydantic import BaseModel
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from sse_starlette.sse import SendTimeoutError
+from starlette.types import Receive, Scope, Send
 
 from cairn.errors import CairnError
 from cairn.observability import get_logger
@@ -50,6 +52,17 @@ async def _until_it_breaks(events: AsyncIterator[ServerSentEvent]) -> AsyncItera
         _log.warning("event stream was cut", code=error.code)
 
 
+class _Stream(EventSourceResponse):
+    """A stream that ends when its client takes nothing for ``CAIRN_STREAM_PATIENCE``."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.send_timeout = scope["app"].state.context.settings.stream_patience
+        try:
+            await super().__call__(scope, receive, send)
+        except SendTimeoutError:
+            _log.warning("event stream was cut", code="client_takes_nothing")
+
+
 def stream(events: AsyncIterator[ServerSentEvent]) -> EventSourceResponse:
     """Answer with a stream of events, each line ended by a single newline."""
-    return EventSourceResponse(_until_it_breaks(events), ping=15, sep="\n")
+    return _Stream(_until_it_breaks(events), ping=15, sep="\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -54,8 +54,8 @@ class HistoryReader:
         raw = await (self._tail(temporal_id, run_id, after) if after else self._whole(temporal_id, run_id))
         return await read(raw, self.client.data_converter)
 
-    async def growing(self, temporal_id: str, run_id: str) -> AsyncIterator[list[Event]]:
-        """Yield the run's history, in batches as Temporal has them, and what comes until the run ends."""
+    async def growing(self, temporal_id: str, run_id: str, *, wait: bool = True) -> AsyncGenerator[list[Event]]:
+        """Yield the run's history, in batches as Temporal has them; with ``wait`` also what comes until it ends."""
         token = b""
         while True:
             page = await answered(
@@ -64,7 +64,7 @@ class HistoryReader:
                         namespace=self.client.namespace,
                         execution=WorkflowExecution(workflow_id=temporal_id, run_id=run_id),
                         next_page_token=token,
-                        wait_new_event=True,
+                        wait_new_event=wait,
                     ),
                     timeout=_LONG_POLL,
                 ),

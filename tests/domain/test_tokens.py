@@ -12,9 +12,10 @@ from installation import until
 from sqlalchemy import func, select, update
 from sqlalchemy.engine import make_url
 
-from cairn.domain.executions import token_wakeups, tokens
+from cairn.domain.executions import token_readers, token_wakeups, tokens
+from cairn.domain.executions.token_readers import BEGINNING, KeptText, Told, Visit, VisitReader
 from cairn.domain.executions.token_wakeups import wakeups
-from cairn.domain.executions.tokens import TokenWriter, Told, Visit, VisitReader, purge_tokens, stream_of
+from cairn.domain.executions.tokens import TokenWriter, purge_tokens, stream_of
 from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import StreamChunkRow
 
@@ -112,7 +113,7 @@ async def test_what_belongs_to_an_earlier_turn_can_be_left_out(writer: TokenWrit
 async def test_a_slow_follower_costs_a_page(
     writer: TokenWriter, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tokens, "PAGE", 10)
+    monkeypatch.setattr(token_readers, "PAGE", 10)
     async with stream(writer) as out:
         for number in range(25):
             out.write(f"{number} ", restart=True)
@@ -123,6 +124,44 @@ async def test_a_slow_follower_costs_a_page(
         page, more = await following.read()
         sizes.append(len(page))
     assert sizes == [10, 10, 5]
+
+
+async def test_a_long_text_comes_in_bites(writer: TokenWriter, database: Database) -> None:
+    text = "".join(f"{number:07} " for number in range(20_000))
+    async with stream(writer) as out:
+        out.write("Once ", restart=True)
+        out.write(text)
+    following, found, more = reader(database), [], True
+    while more:
+        page, more = await following.read()
+        found.append(page)
+    assert all(sum(len(each.text) for each in page) < token_readers.MOST + tokens.LONGEST for page in found)
+    assert "".join(each.text for page in found for each in page) == "Once " + text
+
+
+async def test_a_text_is_read_once_for_all_who_follow(writer: TokenWriter, database: Database) -> None:
+    kept = KeptText(database, Visit("t.e1", "r1", "n", 1))
+    quick, slow, late = reader(database), reader(database), reader(database)
+
+    async def told(follower: VisitReader) -> str:
+        return "".join(each.text for each in (await follower.read("", kept))[0])
+
+    async with stream(writer) as out:
+        out.write("one ", restart=True)
+        assert await until(lambda: kept.read(1000))
+        assert await told(quick) == await told(slow) == "one "
+        for word in ("two ", "three ", "four "):
+            out.write(word)
+            assert await until(lambda: kept.read(10))
+            assert await told(quick) == word
+        assert kept.size <= 10 and kept.after(BEGINNING, None) is None
+        assert await told(slow) == "two three four ", "what is not kept is read from the table"
+        assert await told(late) == "one two three four "
+        assert await told(quick) == await told(slow) == await told(late) == ""
+    async with stream(writer, after=5, call="turn2") as out:
+        out.write("other", restart=True)
+    assert await kept.read(10) and not await kept.read(10)
+    assert await told(quick) == "", "of another call"
 
 
 async def test_all_models_of_a_worker_share_its_transactions(writer: TokenWriter, database: Database) -> None:
@@ -189,6 +228,23 @@ async def test_followers_are_woken(
     await woken.aclose()
 
 
+async def test_only_who_waits_for_them_is_woken_by_news(
+    writer: TokenWriter, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(token_wakeups, "_MISSED", 60.0)
+    woken = wakeups(database)
+    async with asyncio.timeout(20), woken.of("t.e1") as mine, woken.of("t.e2") as others:
+        await asyncio.gather(mine.wait(), others.wait())
+        waiting = asyncio.create_task(others.wait())
+        for after in range(3):
+            async with stream(writer, after=after) as out:
+                out.write("news", restart=True)
+                await mine.wait()
+        assert not waiting.done()
+        waiting.cancel()
+    await woken.aclose()
+
+
 async def test_a_lost_connection_is_made_again(
     writer: TokenWriter, postgresql_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,4 +260,5 @@ async def test_a_lost_connection_is_made_again(
         async with stream(out_of) as out:
             out.write("news", restart=True)
             await mine.wait()
+    await woken.aclose()
     await database.dispose()

@@ -10,7 +10,8 @@ from calls import RUN_ID, fail, node_call, run
 from activities.llm import AgentActivities
 from cairn.contracts.executions import Usage
 from cairn.contracts.nodes import NodeResult
-from cairn.domain.executions.tokens import TokenWriter, Visit, VisitReader
+from cairn.domain.executions.token_readers import Visit, VisitReader
+from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import ToolContext, ToolRegistry, load_tools, tool
 from cairn.persistence.session import Database, create_engine
 from cairn.providers.llm import LanguageModels

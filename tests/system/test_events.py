@@ -7,11 +7,13 @@ import asyncio
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
 
+from cairn.domain.executions.stream import Following
+
 
 async def collected(cairn: Cairn, execution_id: str, after: int | None = None, stop=lambda event: False):
     events = []
     async with cairn.executions() as service:
-        stream = await service.events(execution_id, after)
+        stream = await service.events(execution_id, Following(-1 if after is None else after))
     async with asyncio.timeout(20):
         async for event in stream:
             events.append(event)

@@ -12,6 +12,7 @@ from installation import Cairn, until
 from people import answer, asked, send
 
 from cairn.domain.executions.events import ExecutionEvent
+from cairn.domain.executions.stream import Following
 from cairn.settings import Settings
 
 BRANCHES = 10
@@ -58,7 +59,7 @@ def long(rounds: int) -> dict:
 
 async def heard(cairn: Cairn, execution_id: str, after: int | None = None) -> list[ExecutionEvent]:
     async with cairn.executions() as service:
-        stream = await service.events(execution_id, after)
+        stream = await service.events(execution_id, Following(-1 if after is None else after))
     return [event async for event in stream]
 
 

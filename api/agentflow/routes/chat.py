@@ -27,7 +27,7 @@ from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
 from api.kit.unit_of_work import Unit
 from cairn.domain.chat import ChatService, Turn
-from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.story import TokenFeed
 from cairn.domain.principal import Principal
 from cairn.domain.requests.service import RequestService
 from cairn.errors import NotFound

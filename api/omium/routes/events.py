@@ -16,6 +16,7 @@ from api.omium.refusals import NOT_STARTED
 from api.omium.schemas.events import Event, EventAccepted, EventAnswered, SendEvent, Waiting, server_sent
 from cairn.domain.calls.turns import converse
 from cairn.domain.executions.outside import send_event
+from cairn.domain.executions.stream import Following
 
 WithTokens = Annotated[bool, Query(description="Whether to tell what models write, while they write it.")]
 
@@ -44,7 +45,8 @@ async def stream_events(
     reconnect the text of a node that is still under way is told again. `restart` in their data: a text begins here, and
     what this visit of the node wrote before is void.
     """
-    events = await executions.events(execution_id, last_event_id, feed if tokens else None)
+    how = Following(-1 if last_event_id is None else last_event_id, tokens)
+    events = await executions.events(execution_id, how, feed)
     return stream(server_sent(events))
 
 

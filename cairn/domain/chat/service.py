@@ -23,7 +23,8 @@ from cairn.domain.conversations.rows import find_message, messages_of, touch
 from cairn.domain.conversations.turns import SURFACE
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
-from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.story import TokenFeed
+from cairn.domain.executions.stream import Following
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.usage.model import user_of
 from cairn.errors import Conflict, NotFound, Unavailable
@@ -136,7 +137,7 @@ class ChatService:
             Unavailable: Temporal does not answer.
         """
         teller = TurnTeller(turn, -1 if after is None else after, verbose)
-        events = await self._executions.events(turn.execution_id, None, feed, teller.apart)
+        events = await self._executions.events(turn.execution_id, Following(apart=teller.apart), feed)
 
         async def told() -> AsyncGenerator[ChatEvent]:
             async with contextlib.aclosing(events):

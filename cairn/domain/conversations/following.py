@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from cairn.domain.conversations.model import Conversation
 from cairn.domain.conversations.service import ConversationService
 from cairn.domain.conversations.timeline import Item, snapshot
-from cairn.domain.executions.stream import TokenFeed
+from cairn.domain.executions.story import TokenFeed
 from cairn.errors import NotFound
 from cairn.persistence.repository import Scope
 

@@ -34,7 +34,8 @@ from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.model import CheckpointState, Children, Execution, ExecutionFilter, StartExecution
 from cairn.domain.executions.patches import changes_nothing
 from cairn.domain.executions.start import check_command, start_workflow
-from cairn.domain.executions.stream import TokenFeed, follow
+from cairn.domain.executions.story import TokenFeed
+from cairn.domain.executions.stream import FROM_THE_BEGINNING, Following, follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pinned import version_to_run
@@ -276,21 +277,19 @@ class ExecutionService:
         return every[offset : offset + limit], len(every)
 
     async def events(
-        self,
-        execution_id: str,
-        after: int | None = None,
-        tokens: TokenFeed | None = None,
-        apart: tuple[int, int] | None = None,
+        self, execution_id: str, how: Following = FROM_THE_BEGINNING, feed: TokenFeed | None = None
     ) -> AsyncGenerator[ExecutionEvent]:
-        """Return the execution's events as they come, those after number ``after`` alone; arguments as of ``follow``.
+        """Return the execution's events as they come; arguments as of ``follow``.
 
         Raises:
             NotFound: no such execution.
             Conflict: it has not reached Temporal yet.
             Unavailable: Temporal does not answer.
         """
-        row, _ = await self.located(execution_id)
-        return follow(self.temporal, row.temporal_id, row.id, after, tokens, apart)
+        row = await self.require(execution_id)
+        if feed is None or not feed.stories.tells(row.temporal_id):
+            row, _ = await self.located(execution_id)
+        return follow(self.temporal, row.temporal_id, row.id, how, feed)
 
     async def require(self, execution_id: str) -> ExecutionRow:
         """Return the execution's row.

@@ -9,10 +9,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import delete, exists, insert, select, text, tuple_
+from sqlalchemy import delete, exists, insert, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
@@ -26,13 +27,13 @@ from cairn.persistence.tables import StreamChunkRow
 from cairn.persistence.types import utc_now
 
 BATCH = 0.05
-"""Seconds for which a worker gathers what all its models write, before it writes it down at once."""
+"""Seconds between two times that a worker writes down what all its models wrote; the first piece waits for nothing."""
 
 KEPT = timedelta(minutes=10)
 """So long after its last piece a text can be followed from its beginning."""
 
-PAGE = 200
-"""Pieces that are read at once, at most: what a slow follower costs in memory."""
+LONGEST = 4096
+"""Characters of a piece, at most: so a page of them has a bound, too."""
 
 _log = get_logger("cairn.tokens")
 
@@ -76,14 +77,17 @@ class TokenWriter:
     _pending: list[_Piece] = field(default_factory=list[_Piece])
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     _task: asyncio.Task[None] | None = None
+    _flushed: float = -BATCH
 
     def add(self, stream: TokenStream, piece: str, restart: bool) -> None:
         """Take a piece; it is in the database soon."""
         last = next((each for each in reversed(self._pending) if each.stream is stream), None)
-        if last is None or restart:
-            self._pending.append(_Piece(stream, piece, restart))
-        else:
+        if last is not None and not restart and len(last.text) + len(piece) <= LONGEST:
             last.text += piece
+        else:
+            self._pending.append(_Piece(stream, piece[:LONGEST], restart))
+            for begin in range(LONGEST, len(piece), LONGEST):
+                self._pending.append(_Piece(stream, piece[begin : begin + LONGEST], restart=False))
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._flush_soon())
 
@@ -94,7 +98,8 @@ class TokenWriter:
 
     async def _flush_soon(self) -> None:
         while self._pending:
-            await asyncio.sleep(BATCH)
+            await asyncio.sleep(max(0.0, self._flushed + BATCH - monotonic()))
+            self._flushed = monotonic()
             await self._flush()
 
     async def _flush(self) -> None:
@@ -148,76 +153,6 @@ async def stream_of(
         yield stream
     finally:
         await writer.close(stream)
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """A node that is under way in a run."""
-
-    temporal_id: str
-    run_id: str
-    node_id: str
-    visit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Pieces of one text, joined; ``number`` is that of the last one in its try."""
-
-    call: str
-    attempt: int
-    number: int
-    text: str
-    restart: bool
-    at: datetime
-
-
-@dataclass
-class VisitReader:
-    """Reads what the models of one visit of a node write, each piece once.
-
-    Attributes:
-        apart: a (try, number): what comes after this piece is not joined with what came before.
-    """
-
-    database: Database
-    visit: Visit
-    apart: tuple[int, int] | None = None
-    _position: tuple[datetime, int, int] = (datetime.min.replace(tzinfo=UTC), 0, -1)
-
-    def skip(self, until: datetime) -> None:
-        """Leave out what belongs to tries that were scheduled before a time."""
-        self._position = max(self._position, (until, 0, -1))
-
-    async def read(self, call: str | None = None) -> tuple[list[Told], bool]:
-        """Return what is new, of one call of the visit or of all, oldest first, and whether there may be more already.
-
-        Raises:
-            Unavailable: the database does not answer.
-        """
-        row, at = StreamChunkRow, self.visit
-        position = tuple_(col(row.scheduled_at), col(row.attempt), col(row.number))
-        query = (
-            select(row)
-            .where(col(row.temporal_id) == at.temporal_id, col(row.run_id) == at.run_id)
-            .where(col(row.node_id) == at.node_id, col(row.visit) == at.visit)
-            .where(position > self._position, *([] if call is None else [col(row.call) == call]))
-            .order_by(col(row.scheduled_at), col(row.attempt), col(row.number))
-            .limit(PAGE)
-        )
-        async with self.database.session() as session:
-            rows = (await session.execute(query)).scalars().all()
-        told: list[Told] = []
-        for each in rows:
-            began = each.number == 0 or (each.scheduled_at, each.attempt) != self._position[:2]
-            joins = not (each.restart or began) and self._position[1:] != self.apart
-            self._position = (each.scheduled_at, each.attempt, each.number)
-            restart, text_ = each.restart or began, each.text
-            if told and joins:
-                last = told.pop()
-                restart, text_ = last.restart, last.text + text_
-            told.append(Told(each.call, each.attempt, each.number, text_, restart, each.created_at))
-        return told, len(rows) == PAGE
 
 
 async def purge_tokens(session: AsyncSession) -> None:

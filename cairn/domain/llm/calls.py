@@ -12,8 +12,8 @@ from typing import Literal
 from cairn.contracts import json
 from cairn.contracts.direct_calls import DIRECT_CALL_NODE, DirectAnswer, DirectRequest
 from cairn.contracts.json import JsonObject
-from cairn.domain.executions.stream import TokenFeed
-from cairn.domain.executions.tokens import Told, Visit, VisitReader
+from cairn.domain.executions.story import TokenFeed
+from cairn.domain.executions.token_readers import Told, Visit, VisitReader
 from cairn.domain.llm.model import Choice
 from cairn.domain.llm.service import LlmConfigService
 from cairn.domain.principal import Principal
