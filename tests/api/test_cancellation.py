@@ -117,6 +117,18 @@ async def test_tasks_and_turns_are_told_apart(author: Caller, server: OpenAIServ
     gate.set()
 
 
+async def test_a_run_of_a_tool_is_a_call_of_its_own(author: Caller) -> None:
+    made = await make(author, tools=["calculate"], approvals={"calculate": {"enabled": True}})
+    path = f"/api/v1/agent/{made['id']}/tools/calculate/run"
+    run = (await author.http.post(path, json={"arguments": {"expression": "1 + 1"}})).json()
+    assert run["status"] == "pending_approval"
+    (call,) = await active(author, agent_id=made["id"])
+    assert (call["call_id"], call["kind"], call["conversation_id"]) == (run["execution_id"], "tool", None)
+    stopped = await author.http.post(f"{CANCEL}/background-task/{run['execution_id']}")
+    assert stopped.status_code == 200, stopped.text
+    await author.reach(run["execution_id"], "cancelled")
+
+
 async def test_everything_is_stopped_at_once(author: Caller, server: OpenAIServer, agent: str) -> None:
     gate = asyncio.Event()
     turn = await writing(author, server, agent, gate)

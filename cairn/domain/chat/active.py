@@ -20,7 +20,7 @@ from cairn.persistence.repository import Repository
 from cairn.persistence.tables import AgentRow, ExecutionRow
 
 OPEN = ("pending", "running", "paused")
-Kind = Literal["turn", "subagent", "execution"]
+Kind = Literal["turn", "subagent", "tool", "execution"]
 
 _AT_ONCE = 100
 Conditions: TypeAlias = list[ColumnElement[bool]]
@@ -31,7 +31,8 @@ class Active:
     """Something that runs, or waits.
 
     Attributes:
-        kind: turn: of an agent; subagent: of a sub-agent; execution: of any other graph.
+        kind: turn: of an agent; subagent: of a sub-agent; tool: one call of an agent's tool; execution: of any other
+            graph.
         agent_id: of the agent whose graph it runs; None for graphs that are no agent's.
     """
 
@@ -140,16 +141,21 @@ class ActiveCalls:
 
 def _active(row: ExecutionRow, agents: dict[str, int | None]) -> Active:
     conversation, message = _conversation(row), row.metadata_.get("message_id")
-    under = agents.get(row.workflow_uuid) is not None
     return Active(
         execution_id=row.id,
-        kind=("subagent" if under else "turn") if conversation is not None else "execution",
+        kind=_kind(row, agents),
         status="running" if row.status == "pending" else row.status,
         agent_id=row.workflow_uuid if row.workflow_uuid in agents else None,
         conversation_id=conversation,
         message_id=message if conversation is not None and isinstance(message, str) else None,
         started_at=row.created_at,
     )
+
+
+def _kind(row: ExecutionRow, agents: dict[str, int | None]) -> Kind:
+    if _conversation(row) is not None:
+        return "subagent" if agents.get(row.workflow_uuid) is not None else "turn"
+    return "tool" if row.surface == SURFACE and "tool" in row.metadata_ else "execution"
 
 
 def _conversation(row: ExecutionRow) -> str | None:
