@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from importlib.resources import files
+
 from pydantic import BaseModel, ConfigDict
 
 from api.kit.auth import by_api_key
@@ -44,4 +47,5 @@ AGENTFLOW = Surface(
     render=render,
     problem=Error,
     validation_problem=ValidationError,
+    examples=json.loads((files("api.agentflow") / "examples.json").read_text("utf-8")),
 )

@@ -53,11 +53,21 @@ def surface_document(app: FastAPI, surface: Surface) -> Document:
         models = [(model, "serialization") for model in (surface.problem, surface.validation_problem)]
         _, schemas = models_json_schema(cast(Any, models), ref_template=REF)
         components.update(schemas["$defs"])
+        _illustrate(components, surface.examples)
         for method, operation in operations(document):
             _describe(method, operation, surface)
         link(document)
         app.openapi_schema = document
     return app.openapi_schema
+
+
+def _illustrate(components: Document, examples: Mapping[str, Any]) -> None:
+    """Show what values of the models look like."""
+    for name, schema in components.items():
+        model = name.removesuffix("-Output")
+        example = next((each for end, each in examples.items() if f"__{model}".endswith(f"__{end}")), None)
+        if example is not None:
+            schema["examples"] = [example]
 
 
 def operations(document: Document) -> Iterable[tuple[str, Document]]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from cairn.contracts.json import JsonObject
+from cairn.contracts.json import Json, JsonObject
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -33,6 +33,7 @@ class Surface:
         problem: model of that body.
         validation_problem: model of that body when values of the request are wrong.
         rate_limit: requests a key may make, for example ``60/minute``; None: as the settings say.
+        examples: what its OpenAPI document shows of a model: by its name, or the end of that.
     """
 
     name: str
@@ -43,3 +44,4 @@ class Surface:
     problem: type[BaseModel]
     validation_problem: type[BaseModel]
     rate_limit: str | None = None
+    examples: JsonObject = field(default_factory=dict[str, Json])

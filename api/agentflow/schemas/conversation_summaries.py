@@ -28,6 +28,8 @@ class SetTitle(Body):
 class CompressConversation(Body):
     """How a conversation is to be compressed."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"keep_last": 10, "instructions": "Keep all numbers."}]})
+
     keep_last: Annotated[int, INTEGRAL] = Field(default=10, ge=0, le=10_000, description="Messages that stay.")
     instructions: str | None = Field(default=None, min_length=1, max_length=4000, description="For the summary.")
 

@@ -121,6 +121,10 @@ class RespondToApproval(Body):
 class BulkResponse(RespondToApproval):
     """A person's decision about one of several approvals."""
 
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"id": "appr_1", "decision": "denied", "reason": "too late"}]}
+    )
+
     id: str = Field(min_length=1, max_length=255)
 
 
