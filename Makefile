@@ -31,9 +31,9 @@ serve: setup ## Temporal, API and worker, with one log stream
 test: setup ## every test, some side by side (ARGS="-k name" for some, ARGS="-n 0" one after another)
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-frontends: setup ## the chat of AG-UI's own npm client with the API, as `make test` has it once this was called
+frontends: setup ## AG-UI's own npm client with the API, and MCP's reference server, as `make test` has them once this was called
 	@$(BIN)/python tests/frontends/install.py
-	@$(BIN)/python -m pytest tests/api/test_ag_ui_client.py $(ARGS)
+	@$(BIN)/python -m pytest tests/api/test_ag_ui_client.py tests/activities/test_mcp_reference.py $(ARGS)
 
 check: setup ## formatting, lint, types, imports
 	@$(BIN)/ruff format --check .

@@ -1,4 +1,7 @@
-"""Installs AG-UI's npm client as the lock says, into `.tools`, with the Node of the development environment."""
+"""Installs what npm has for tests to talk with, AG-UI's client and MCP's reference server, as the lock says.
+
+It goes into `.tools`, with the Node of the development environment.
+"""
 
 from __future__ import annotations
 
