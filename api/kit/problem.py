@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from api.kit.body import FORM
 from cairn.errors import CairnError, FieldError, plain_message
@@ -104,6 +105,8 @@ def problem_of(error: Exception, request_id: str) -> Problem:
         message = error.detail if error.detail else HTTPStatus(error.status_code).phrase
         code = CODES.get(error.status_code, HTTPStatus(error.status_code).name.lower())
         return Problem(error.status_code, code, message, request_id, headers=dict(error.headers or {}))
+    if isinstance(error, ClientDisconnect):  # nobody hears this; it is no fault of ours
+        return Problem(400, CODES[400], "The request came to no end.", request_id)
     if isinstance(error, PoolTimeout):
         return Problem(
             503, CODES[503], "Too many requests wait for the database.", request_id, headers={"Retry-After": "1"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
@@ -20,7 +21,7 @@ from api.kit.surface import Surface
 from api.kit.unit_of_work import UnitOfWork
 from cairn.domain.keys import KeyService
 from cairn.domain.principal import Principal
-from cairn.errors import RateLimited
+from cairn.errors import CairnError, RateLimited
 from cairn.observability import bound, get_logger
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -113,8 +114,12 @@ async def _transact(request: Request, context: Context, principal: Principal, in
 
 
 async def _note_use(context: Context, key_id: str) -> None:
-    """Keep that a key was used; once a minute and process, for on SQLite it takes the one lock of all writers."""
+    """Keep that a key was used; once a minute and process, for on SQLite it takes the one lock of all writers.
+
+    The reply has been sent: a database that does not answer now loses the note and nothing else.
+    """
     if context.key_uses.get(key_id, 0.0) < monotonic() - 60:
         context.key_uses[key_id] = monotonic()
-        async with context.database.transaction() as session:
-            await KeyService(session, context.secret).note_use(key_id)
+        with contextlib.suppress(CairnError):
+            async with context.database.transaction() as session:
+                await KeyService(session, context.secret).note_use(key_id)

@@ -17,6 +17,7 @@ import json
 import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from copy import copy
 from typing import Any
 
 from sqlalchemy import event, text
@@ -108,7 +109,8 @@ def _translate(context: ExceptionContext) -> None:
     """Turn what the caller or the surroundings caused into an error of the domain; nothing of the SQL gets out."""
     error = context.sqlalchemy_exception
     if isinstance(context.original_exception, CairnError):
-        raise context.original_exception
+        # Not itself: what is raised here gets the original as its cause, and whoever follows causes would never end.
+        raise copy(context.original_exception)
     if isinstance(error, (OperationalError, InterfaceError)):
         raise Unavailable("The database does not answer.", retry_after=1) from context.original_exception
     if isinstance(error, DataError) or isinstance(context.original_exception, OverflowError):

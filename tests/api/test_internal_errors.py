@@ -12,8 +12,12 @@ from installation import Cairn, until
 from served import Callers, served
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import ClientDisconnect
 
+from api.kit.problem import problem_of
 from cairn.domain.executions import start
+from cairn.domain.keys import KeyService
+from cairn.errors import Unavailable
 
 
 async def test_a_broken_database_shows_nothing_of_itself(idle_cairn: Cairn, log: io.StringIO) -> None:
@@ -50,6 +54,30 @@ async def test_the_log_line_of_a_request_names_its_execution_and_no_key(idle_cai
     assert caller.key not in log.getvalue()
     request = next(line for line in map(json.loads, log.getvalue().splitlines()) if line["event"] == "request")
     assert (request["execution_id"], request["tenant"], request["status"]) == ("exec_5", caller.tenant, 404)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_a_reply_is_whole_where_the_use_of_the_key_cannot_be_noted(
+    idle_cairn: Cairn, log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted = asyncio.Event()
+
+    async def busy(*_: object) -> None:
+        noted.set()
+        raise Unavailable("The database is busy.", retry_after=1)
+
+    monkeypatch.setattr(KeyService, "note_use", busy)
+    async with served(idle_cairn.settings) as url:
+        callers = Callers(url, idle_cairn.database, idle_cairn.settings)
+        caller = await callers.new()
+        replies = [await caller.http.get("/api/v1/executions") for _ in range(2)]
+        await callers.close()
+    assert [reply.status_code for reply in replies] == [200, 200] and noted.is_set()
+    assert '"level": "error"' not in log.getvalue()
+
+
+def test_who_hangs_up_in_the_middle_of_a_request_is_no_fault_of_ours() -> None:
+    assert problem_of(ClientDisconnect(), "r-1").status == 400
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import pytest
 from persistence.rows import Executions, add_graph, add_version
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import col
+from temporalio.api.failure.v1 import Failure
+from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter
 
 from cairn.errors import InvalidInput, Unavailable
 from cairn.persistence.session import Database, create_engine
@@ -113,6 +115,21 @@ async def test_sqlite_gives_up_waiting_with_an_answer(sqlite_url: str, monkeypat
             assert (await reader.execute(select(GraphRow))).all() == []
     assert refused.value.retry_after
     assert "INSERT" not in str(refused.value)
+    await database.dispose()
+
+
+async def test_what_is_refused_is_not_its_own_cause(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever follows causes, as what tells Temporal of an activity's failure does, must come to an end."""
+    monkeypatch.setattr("cairn.persistence.session.BUSY_TIMEOUT", 0.05)
+    database = Database(create_engine(sqlite_url))
+    async with database.transaction() as writer:
+        await add_graph(writer)
+        with pytest.raises(Unavailable) as refused:
+            async with database.transaction() as other:
+                await other.execute(update(GraphRow).values(revision=1))
+    failure = Failure()
+    DefaultFailureConverter().to_failure(refused.value, DefaultPayloadConverter(), failure)
+    assert failure.message == "The database is busy." and "OperationalError" in str(failure.cause)
     await database.dispose()
 
 
