@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
+    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverter,
     DefaultFailureConverterWithEncodedAttributes,
@@ -47,6 +47,19 @@ _AWAY = (
 )
 
 
+_CONVERTERS = tuple(PydanticPayloadConverter().converters.values())
+
+
+class PayloadConverter(CompositePayloadConverter):
+    """The SDK's converter of pydantic models, with one cache of types for the process.
+
+    The SDK makes a converter for every workflow, activity and attribute, and with its own each begins without any.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(*_CONVERTERS)
+
+
 def data_converter(settings: Settings) -> DataConverter:
     """Return the converter of all payloads: pydantic models as JSON, encrypted if so set, large ones by reference.
 
@@ -57,8 +70,8 @@ def data_converter(settings: Settings) -> DataConverter:
         InvalidInput: the list of keys is wrong.
     """
     keys = PayloadKeys.of(settings)
-    return dataclasses.replace(
-        pydantic_data_converter,
+    return DataConverter(
+        payload_converter_class=PayloadConverter,
         payload_codec=EncryptionCodec(keys),
         # Messages and stack traces of failures are payloads only when they are told to be.
         failure_converter_class=DefaultFailureConverterWithEncodedAttributes if keys.first else DefaultFailureConverter,
