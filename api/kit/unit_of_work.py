@@ -28,6 +28,11 @@ class UnitOfWork:
         self._claim = claim
 
     @property
+    def alone(self) -> bool:
+        """Whether nothing is kept of this request but what its handler writes: no claim."""
+        return self._claim is None
+
+    @property
     def resource_id(self) -> str | None:
         """What an earlier try of the same request made, when its process died before it could answer."""
         return self._claim.resource_id if self._claim else None

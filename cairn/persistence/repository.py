@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, CursorResult, Insert, Select, Table, bindparam, func, insert, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, defer
+from sqlalchemy.orm import InstrumentedAttribute, Mapper, defer, make_transient_to_detached
+from sqlalchemy.orm.attributes import set_committed_value
 from sqlmodel import col
 
+from cairn.persistence.first_write import ALONE
 from cairn.persistence.paging import CursorPage, Page, Stretch, after, encode_cursor
 from cairn.persistence.tables import TenantRow
 
@@ -28,6 +32,34 @@ class Scope:
 
     tenant: str
     live: bool | None
+
+
+def owned_by_caller(table: type[TenantRow]) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """Return the conditions that keep other tenants' rows out of a statement that is made once.
+
+    To make a statement costs more than to carry it out, so those of the busiest requests are. Whenever it is carried
+    out, it is given ``caller(scope)``.
+    """
+    return col(table.tenant) == bindparam("tenant"), col(table.live) == bindparam("live")
+
+
+def caller(scope: Scope) -> dict[str, Any]:
+    """Return whose rows a statement with ``owned_by_caller`` is about, which are live ones or test ones."""
+    return {"tenant": scope.tenant, "live": scope.live}
+
+
+def insert_into(session: AsyncSession, table: type[Any]) -> Any:
+    """Return the insert that knows conflicts."""
+    return (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(table)
+
+
+@cache
+def _insert(table: Any) -> tuple[Insert, Mapping[str, str], str]:
+    """Return what inserts a row that the database numbers: which attribute a column is of, and the number's."""
+    mapper: Mapper[Any] = inspect(table)
+    (number,) = [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+    columns = {each.columns[0].name: each.key for each in mapper.column_attrs if each.key != number}
+    return insert(cast("Table", mapper.local_table)), columns, number
 
 
 class Repository(Generic[Row]):
@@ -75,6 +107,21 @@ class Repository(Generic[Row]):
         """
         self.session.add(row)
         await self.session.flush()
+        return row
+
+    async def add_alone(self, row: Row) -> Row:
+        """Insert the row in one way to the server: a transaction of its own, unless there is one already.
+
+        Raises:
+            IntegrityError: it breaks a unique or foreign key.
+        """
+        query, attributes, number = _insert(cast("Any", self.table))
+        values = {column: getattr(row, attribute) for column, attribute in attributes.items()}
+        made = await self.session.execute(query, values, execution_options=ALONE)
+        (key,) = cast("CursorResult[Any]", made).inserted_primary_key or (None,)
+        set_committed_value(row, number, key)
+        make_transient_to_detached(row)
+        self.session.add(row)
         return row
 
     async def count(self, scope: Scope, *filters: ColumnElement[bool]) -> int:

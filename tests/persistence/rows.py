@@ -41,9 +41,8 @@ class Executions:
             graph = await add_graph(session, tenant, live=live)
             return cls(database, graph, await add_version(session, graph, status="published"))
 
-    async def add(self, id: str | None = None, **values: Any) -> ExecutionRow:
-        id = id or f"unnamed-{next(_numbers)}"
-        row = ExecutionRow(
+    def row(self, id: str, **values: Any) -> ExecutionRow:
+        return ExecutionRow(
             tenant=self.graph.tenant,
             live=self.graph.live,
             id=id,
@@ -56,6 +55,9 @@ class Executions:
             surface="omium",
             **values,
         )
+
+    async def add(self, id: str | None = None, **values: Any) -> ExecutionRow:
+        row = self.row(id or f"unnamed-{next(_numbers)}", **values)
         async with self.database.transaction() as session:
             session.add(row)
         return row

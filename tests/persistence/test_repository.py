@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from persistence.rows import Executions
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
 from cairn.errors import BadRequest
@@ -46,6 +47,44 @@ async def test_rows_of_others_do_not_exist(database: Database) -> None:
         assert await repository.count(Scope("acme", live=None)) == 2
         assert [row.id for row in (await repository.cursor_page(ACME, order=ORDER)).items] == ["mine"]
     assert (await page(database, 1)).total == 1
+
+
+async def ids(database: Database) -> list[str]:
+    async with database.session() as session:
+        return [row.id for row in await Repository(session, ExecutionRow).all(ACME, order=[col(ExecutionRow.key)])]
+
+
+async def test_a_row_that_is_added_alone_is_there_at_once(database: Database) -> None:
+    executions = await Executions.of(database)
+    document = {"half": "\ud800", "big": 2**70}
+    async with database.session() as session:
+        row = await Repository(session, ExecutionRow).add_alone(executions.row("first", input_data=document))
+        assert await ids(database) == ["first"]
+        assert row.key is not None and not session.is_modified(row)
+        await session.refresh(row)
+        assert (row.input_data, row.output_data, row.metadata_, row.status) == (document, None, {}, "pending")
+        row.status_detail = "changed"
+        await session.commit()
+        with pytest.raises(IntegrityError):
+            await Repository(session, ExecutionRow).add_alone(executions.row("first"))
+    assert await ids(database) == ["first"]
+    async with database.session() as session:
+        assert (await session.get_one(ExecutionRow, row.key)).status_detail == "changed"
+
+
+async def test_in_a_transaction_a_row_is_added_with_the_rest(database: Database) -> None:
+    executions = await Executions.of(database)
+    async with database.session() as session:
+        rows = Repository(session, ExecutionRow)
+        await rows.add(executions.row("first"))
+        await rows.add_alone(executions.row("second"))
+        assert await ids(database) == []
+        await session.rollback()
+        assert await ids(database) == []
+        await rows.add(executions.row("third"))
+        await rows.add_alone(executions.row("fourth"))
+        await session.commit()
+    assert await ids(database) == ["third", "fourth"]
 
 
 async def test_pages_by_number_are_newest_first_and_steady_under_inserts(database: Database) -> None:

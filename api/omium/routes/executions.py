@@ -47,7 +47,7 @@ async def create_execution(body: CreateExecution, executions: Executions, unit: 
     With Temporal unreachable it is accepted all the same (`status_detail` "waiting for Temporal") and starts when
     Temporal is back.
     """
-    row = await executions.create(body.command(), unit.resource_id)
+    row = await executions.create(body.command(), unit.resource_id, alone=unit.alone)
     await unit.commit(resource_id=row.id)
     return await executions.start(row)
 

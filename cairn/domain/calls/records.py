@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from cairn.contracts.calls import CallRecord
 from cairn.domain.executions.workflow_side import row_of
+from cairn.persistence.repository import insert_into
 from cairn.persistence.tables import CallRow
 
 
@@ -24,8 +24,7 @@ async def write_call(session: AsyncSession, told: CallRecord) -> None:
         "created_at": execution.created_at,
         **{name: _storable(value) for name, value in told.model_dump(exclude={"temporal_id", "run_id"}).items()},
     }
-    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    query = insert(CallRow).values(values)
+    query = insert_into(session, CallRow).values(values)
     changed = {name: value for name, value in values.items() if name not in ("tenant", "execution_id")}
     await session.execute(query.on_conflict_do_update(index_elements=["tenant", "execution_id"], set_=changed))
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, bindparam, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -29,25 +29,23 @@ from cairn.contracts.executions import (
 from cairn.contracts.json import Json, JsonObject
 from cairn.domain.calls.view import call_of
 from cairn.domain.executions import closing
+from cairn.domain.executions.admission import admit, resolve
 from cairn.domain.executions.children import children_of, map_items
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.model import CheckpointState, Children, Execution, ExecutionFilter, StartExecution
 from cairn.domain.executions.patches import changes_nothing
-from cairn.domain.executions.start import check_command, start_workflow
+from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.story import TokenFeed
 from cairn.domain.executions.stream import FROM_THE_BEGINNING, Following, follow
 from cairn.domain.executions.view import of_row, repair, told
 from cairn.domain.graphs.model import GraphVersion
-from cairn.domain.graphs.pinned import version_to_run
 from cairn.domain.principal import Principal
 from cairn.domain.usage import require_budget
 from cairn.domain.usage.model import user_of
 from cairn.graph.commands import check_revision
-from cairn.graph.compiled import input_schema_of
-from cairn.graph.schema import validate_json
 from cairn.persistence.json_filter import member_is
 from cairn.persistence.paging import Page
-from cairn.persistence.repository import Repository
+from cairn.persistence.repository import Repository, caller, owned_by_caller
 from cairn.persistence.tables import ExecutionRow
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection
@@ -58,6 +56,7 @@ CommandOf: TypeAlias = Callable[[str], Command]
 """Makes the command for a line of the execution."""
 
 _OPEN = (Phase.RUNNING, Phase.PAUSED)
+_BY_ID = select(ExecutionRow).where(*owned_by_caller(ExecutionRow), col(ExecutionRow.id) == bindparam("id"))
 
 
 class ExecutionService:
@@ -81,6 +80,7 @@ class ExecutionService:
         version: GraphVersion | None = None,
         *,
         by_itself: bool = False,
+        alone: bool = False,
     ) -> ExecutionRow:
         """Insert the execution's row. After the commit, ``start`` is to be called with it.
 
@@ -89,6 +89,7 @@ class ExecutionService:
             resource_id: the id that a crashed try of the same request had taken.
             version: what ``resolve`` returned for the command; None to have it resolved here.
             by_itself: nobody waits for an answer: over the budget it starts all the same, and pauses at a model.
+            alone: nothing else is written with the row, which then is committed at once.
 
         Raises:
             RateLimited: the monthly budget is used up (``budget_exceeded``).
@@ -100,10 +101,13 @@ class ExecutionService:
             existing = await self.find(resource_id)
             if existing is not None:
                 return existing
-        version = version or await self.resolve(command)
         user_id = user_of(self.principal, command.metadata)
-        if not by_itself:
+        if version is None and not by_itself:
+            version = await admit(self.session, self.principal.scope, command, user_id, self.settings)
+            self._resolved[version.id] = version
+        elif not by_itself:
             await require_budget(self.session, self.principal.scope, user_id, self.settings)
+        version = version or await self.resolve(command)
         chosen = command.execution_id
         execution_id = resource_id or chosen or f"exec_{uuid.uuid4().hex}"
         return await self.add(
@@ -118,17 +122,18 @@ class ExecutionService:
                 user_id=user_id,
                 input_data=command.input_data,
                 metadata_=command.metadata,
-            )
+            ),
+            alone=alone,
         )
 
-    async def add(self, row: ExecutionRow) -> ExecutionRow:
-        """Insert a row.
+    async def add(self, row: ExecutionRow, *, alone: bool = False) -> ExecutionRow:
+        """Insert a row; ``alone`` as of ``create``.
 
         Raises:
             Conflict: its id is taken; the transaction is lost.
         """
         try:
-            return await self.rows.add(row)
+            return await (self.rows.add_alone(row) if alone else self.rows.add(row))
         except IntegrityError as error:
             raise errors.Conflict(f"The execution id {row.id!r} is taken", code="execution_exists") from error
 
@@ -138,12 +143,7 @@ class ExecutionService:
         Raises:
             NotFound, Conflict, InvalidInput: as of ``create``.
         """
-        check_command(command)
-        version = await version_to_run(self.session, self.principal.scope, command.workflow_id, draft=command.draft)
-        schema = input_schema_of(version.definition)
-        if schema is not None and (broken := validate_json(schema, command.input_data)):
-            fields = [errors.FieldError(f"/input_data{e.pointer}", e.message) for e in broken]
-            raise errors.InvalidInput("The input breaks the graph's schema", errors=fields)
+        version = await resolve(self.session, self.principal.scope, command)
         self._resolved[version.id] = version
         return version
 
@@ -336,7 +336,8 @@ class ExecutionService:
 
     async def find(self, execution_id: str) -> ExecutionRow | None:
         """Return the execution's row, None when this tenant has no such execution."""
-        return await self.rows.get(self.principal.scope, col(ExecutionRow.id) == execution_id)
+        values = {**caller(self.principal.scope), "id": execution_id}
+        return (await self.session.execute(_BY_ID, values)).scalar_one_or_none()
 
     async def _conditions(self, which: ExecutionFilter) -> list[ColumnElement[bool]]:
         conditions: list[ColumnElement[bool]] = [col(ExecutionRow.parent_execution_id) == which.parent_execution_id]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, TypeAlias, cast
 
-from sqlalchemy import select
+from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
@@ -15,15 +16,33 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.graphs.checking import Checker, not_valid
 from cairn.domain.graphs.document import stored
 from cairn.domain.graphs.model import GraphVersion
-from cairn.domain.graphs.rows import find_graph, find_graph_with_version, find_version
+from cairn.domain.graphs.rows import find_graph, find_version, name_of, unknown
 from cairn.errors import Conflict, NotFound
 from cairn.graph.references import body_at
 from cairn.graph.validate import ValidationContext, is_valid
-from cairn.persistence.repository import Repository, Scope
-from cairn.persistence.tables import DraftDefinitionRow, GraphVersionRow
+from cairn.persistence.repository import Repository, Scope, caller, owned_by_caller
+from cairn.persistence.tables import DraftDefinitionRow, GraphRow, GraphVersionRow
 
 _CACHE_SIZE = 128
 _cache: OrderedDict[tuple[int, str], JsonObject] = OrderedDict()
+
+LookUps: TypeAlias = Mapping[type, Select[Any]]
+"""Statements that look up a graph with its published version, by how it is named: ``int`` number or ``str`` uuid."""
+
+
+def _look_up(name: Any) -> Select[Any]:
+    """Return the statement for one kind of name. The definition, which may be long, is known as a rule."""
+    graph, version = GraphRow, GraphVersionRow
+    of_graph: dict[str, Any] = {"id": graph.id, "uuid": graph.uuid, "name": graph.name, "status": graph.status}
+    columns: list[Any] = [col(column).label(f"graph_{label}") for label, column in of_graph.items()]
+    columns += [version.id, version.version, version.digest, version.node_count, version.author]
+    columns += [version.created_at, version.updated_at, version.published_at]
+    published = col(version.graph_id) == graph.id, col(version.status) == "published"
+    query = select(*columns).outerjoin(version, and_(*owned_by_caller(version), *published))
+    return cast("Select[Any]", query.where(*owned_by_caller(graph), col(name) == bindparam("graph")))
+
+
+LOOK_UPS: LookUps = {int: _look_up(GraphRow.id), str: _look_up(GraphRow.uuid)}
 
 
 async def published_version(session: AsyncSession, scope: Scope, graph: int | str) -> GraphVersion:
@@ -33,12 +52,59 @@ async def published_version(session: AsyncSession, scope: Scope, graph: int | st
         NotFound: the scope has no such graph.
         Conflict: the graph is archived, or no version is published.
     """
-    row, version = await find_graph_with_version(session, scope, graph, "published")
-    if row.status == "archived":
+    (row,) = await looked_up(session, scope, graph, LOOK_UPS)
+    return await version_of(session, row)
+
+
+async def looked_up(
+    session: AsyncSession, scope: Scope, graph: int | str, look_ups: LookUps, **values: Any
+) -> Sequence[Row[Any]]:
+    """Return what a statement for the graph finds, one row at least.
+
+    Args:
+        session: to read from.
+        scope: whose graph.
+        graph: number or uuid.
+        look_ups: the statements.
+        values: of their own parameters, beside those of ``LOOK_UPS``.
+
+    Raises:
+        NotFound: the scope has no such graph.
+    """
+    name = name_of(graph)
+    if name is None:
+        raise unknown()
+    found = (await session.execute(look_ups[type(name)], {**caller(scope), "graph": name, **values})).all()
+    if not found:
+        raise unknown()
+    return found
+
+
+async def version_of(session: AsyncSession, found: Row[Any]) -> GraphVersion:
+    """Return the published version of a graph that was looked up.
+
+    Raises:
+        Conflict: the graph is archived, or no version is published.
+    """
+    if found.graph_status == "archived":
         raise Conflict("The workflow is archived.", code="workflow_archived")
-    if version is None:
+    if found.id is None:
         raise Conflict("The workflow has no published version.", code="workflow_not_published")
-    return GraphVersion.of(version, row)
+    return GraphVersion(
+        id=found.id,
+        graph_id=found.graph_id,
+        graph_uuid=found.graph_uuid,
+        graph_name=found.graph_name,
+        version=found.version,
+        status="published",
+        definition=await load_definition(session, found.id, found.digest),
+        digest=found.digest,
+        node_count=found.node_count,
+        author=found.author,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        published_at=found.published_at,
+    )
 
 
 async def version_to_run(session: AsyncSession, scope: Scope, graph: int | str, *, draft: bool = False) -> GraphVersion:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, false
+from sqlalchemy import ColumnElement, false
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -18,43 +18,31 @@ async def find_graph(session: AsyncSession, scope: Scope, graph: int | str, *, l
     Raises:
         NotFound: the scope has no such graph.
     """
-    named = _named(str(graph))
+    named = _named(graph)
     row = await Repository(session, GraphRow).get(scope, named, lock=lock)
     if row is None:
-        raise _unknown()
+        raise unknown()
     return row
 
 
-async def find_graph_with_version(
-    session: AsyncSession, scope: Scope, graph: int | str, status: str
-) -> tuple[GraphRow, GraphVersionRow | None]:
-    """Return a graph's row, and that of its draft or published version, in one reading.
-
-    Raises:
-        NotFound: the scope has no such graph.
-    """
-    of_graph = col(GraphVersionRow.graph_id) == GraphRow.id, col(GraphVersionRow.status) == status
-    own = and_(*Repository(session, GraphVersionRow).owned(scope), *of_graph)
-    query = Repository(session, GraphRow).select(scope, _named(str(graph)))
-    both = query.outerjoin(GraphVersionRow, own).add_columns(GraphVersionRow)
-    found = (await session.execute(both.execution_options(populate_existing=True))).one_or_none()
-    if found is None:
-        raise _unknown()
-    row, version = found
-    return row, version
-
-
-def _unknown() -> NotFound:
+def unknown() -> NotFound:
+    """Return the refusal of a graph that the scope has not."""
     return NotFound("No such workflow.", code="workflow_not_found")
 
 
-def _named(text: str) -> ColumnElement[bool]:
+def name_of(graph: int | str) -> int | str | None:
+    """Return the number or the uuid that a graph is named by, None when it is neither that a graph can have."""
+    text = str(graph)
     if not text.isascii() or not text.isprintable():
+        return None
+    return number_of(text) if text.isdecimal() else text
+
+
+def _named(graph: int | str) -> ColumnElement[bool]:
+    name = name_of(graph)
+    if name is None:
         return false()
-    if not text.isdecimal():
-        return col(GraphRow.uuid) == text
-    number = number_of(text)
-    return false() if number is None else col(GraphRow.id) == number
+    return col(GraphRow.id) == name if isinstance(name, int) else col(GraphRow.uuid) == name
 
 
 async def find_version(session: AsyncSession, scope: Scope, graph: GraphRow, status: str) -> GraphVersionRow | None:

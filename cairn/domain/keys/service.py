@@ -7,8 +7,9 @@ import re
 import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any, cast
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Row, Select, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -23,9 +24,11 @@ from cairn.persistence.types import utc_now
 _TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _SCOPE = re.compile(r"[a-z][a-z0-9_-]*:[a-z][a-z0-9_-]*")
 # The one look-up without a tenant: the key is what says whose the request is. Made once, since every request asks it.
-_BY_PUBLIC_PART = (
-    select(ApiKeyRow).where(col(ApiKeyRow.prefix) == bindparam("public")).execution_options(populate_existing=True)
-)
+_COLUMNS: list[Any] = [
+    *(ApiKeyRow.id, ApiKeyRow.hash, ApiKeyRow.tenant, ApiKeyRow.live, ApiKeyRow.scopes),
+    *(ApiKeyRow.user_id, ApiKeyRow.principal, ApiKeyRow.expires_at, ApiKeyRow.revoked_at),
+]
+_BY_PUBLIC_PART = cast("Select[Any]", select(*_COLUMNS).where(col(ApiKeyRow.prefix) == bindparam("public")))
 _USE_IS_NOTED_EVERY = timedelta(minutes=1)
 
 
@@ -102,11 +105,11 @@ class KeyService:
         kind: PrincipalKind = "human" if row.principal == "human" else "service"
         return Principal(row.tenant, row.live, frozenset(row.scopes), row.user_id, kind, row.id)
 
-    async def _find(self, token: str) -> ApiKeyRow | None:
+    async def _find(self, token: str) -> Row[Any] | None:
         public = public_part(token)
         if public is None:
             return None
-        return (await self._session.execute(_BY_PUBLIC_PART, {"public": public})).scalar_one_or_none()
+        return (await self._session.execute(_BY_PUBLIC_PART, {"public": public})).one_or_none()
 
     async def note_use(self, key_id: str) -> None:
         """Keep when the key was used, to the minute; for a transaction after the reply."""

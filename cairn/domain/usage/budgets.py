@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -74,8 +75,16 @@ async def require_budget(session: AsyncSession, scope: Scope, user_id: str, sett
     Raises:
         RateLimited: the tenant, or the user, has (``budget_exceeded``).
     """
+    check_budget(await budget_rows(session, scope, [WHOLE, user_id]), user_id, settings)
+
+
+def check_budget(rows: Mapping[str, BudgetRow], user_id: str, settings: Settings) -> None:
+    """Refuse work of who has spent what the month allows; ``rows`` are those that there are, by user.
+
+    Raises:
+        RateLimited: as of ``require_budget``.
+    """
     now = utc_now()
-    rows = await budget_rows(session, scope, [WHOLE, user_id])
     for user in (WHOLE, user_id):
         row = rows.get(user)
         limit = limit_of(row, user, default_of(settings))

@@ -12,16 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.domain.usage.model import Asked, Request, over_budget
-from cairn.domain.usage.rows import (
-    Payer,
-    budget_rows,
-    insert_into,
-    limit_of,
-    lock_rows,
-    owner,
-    reserved,
-    spent_in,
-)
+from cairn.domain.usage.rows import Payer, budget_rows, limit_of, lock_rows, owner, reserved, spent_in
+from cairn.persistence.repository import insert_into
 from cairn.persistence.session import Database
 from cairn.persistence.tables import BudgetReserveRow, BudgetRow, ExecutionRow, ModelCallRow
 from cairn.persistence.types import Dollars

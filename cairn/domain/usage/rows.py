@@ -9,12 +9,11 @@ from decimal import Decimal
 from typing import Any, cast
 
 from sqlalchemy import func, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.domain.usage.model import WHOLE, month_of
-from cairn.persistence.repository import Repository, Scope
+from cairn.persistence.repository import Repository, Scope, insert_into
 from cairn.persistence.tables import BudgetReserveRow, BudgetRow
 
 
@@ -37,11 +36,6 @@ class Payer:
     def users(self) -> list[str]:
         """Whose budgets it takes from; in the order in which their rows are locked."""
         return [WHOLE, self.user_id] if self.user_id else [WHOLE]
-
-
-def insert_into(session: AsyncSession, table: type[Any]) -> Any:
-    """Return the insert that knows conflicts."""
-    return (postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert)(table)
 
 
 async def budget_rows(session: AsyncSession, scope: Scope, users: Sequence[str]) -> dict[str, BudgetRow]:
