@@ -14,6 +14,7 @@ import httpx2
 import pytest
 import uvicorn
 from installation import Cairn, until
+from servers.listen import Server
 
 from api.app import create_app
 from api.kit.connections import give_up_after
@@ -34,13 +35,13 @@ async def served(settings: Settings, patience: int = 5) -> AsyncIterator[str]:
         config = uvicorn.Config(
             create_app(settings), lifespan="on", log_config=None, access_log=False, timeout_graceful_shutdown=patience
         )
-        server = uvicorn.Server(config)
+        server = Server(config)
         task = asyncio.create_task(server.serve(sockets=[listening]))
         await until(lambda: server.started or task.done())
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.end()
             await task
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,14 +12,26 @@ from typing import Any
 import uvicorn
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
+    """Tells when it serves, and ends as soon as it is told to: uvicorn itself looks for that ten times a second."""
+
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
+        self._told = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self.ready.set()
+
+    async def main_loop(self) -> None:
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._told.wait(), 1)
+
+    def end(self) -> None:
+        self.should_exit = True
+        self._told.set()
 
 
 @asynccontextmanager
@@ -27,13 +40,13 @@ async def serve(app: Callable[..., Awaitable[Any]]) -> AsyncGenerator[str]:
     with socket.socket(proto=socket.IPPROTO_TCP) as listener:  # so that asyncio sends what is written at once
         listener.bind(("127.0.0.1", 0))
         config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_graceful_shutdown=1)
-        server = _Server(config)
+        server = Server(config)
         task = asyncio.create_task(server.serve(sockets=[listener]))
         await server.ready.wait()
         try:
             yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         finally:
-            server.should_exit = True
+            server.end()
             await task
 
 
