@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -16,14 +17,30 @@ CONFIG = Path(__file__).with_name("schemathesis.toml")
 # Tables of Unicode, which take seconds to make: hypothesis keeps them here.
 KEPT = {"HYPOTHESIS_STORAGE_DIRECTORY": str(Path(__file__).parents[2] / ".hypothesis")}
 
+pytestmark = [
+    pytest.mark.timeout(1800),
+    pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session"),  # the stricter of both
+]
 
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session")  # the stricter of both
+
 @pytest.mark.parametrize(
     ("surface", "examples"),
     [("omium", 15), ("voice", 15), ("agentflow", 5), ("codec", 5)],
 )
 async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path, surface: str, examples: int) -> None:
+    await keeps_its_promises(callers, tmp_path, surface, "examples,coverage,fuzzing", examples)
+
+
+# Each chain is of up to 40 requests. Not `codec`: it makes nothing that could be used afterwards.
+@pytest.mark.parametrize(("surface", "chains"), [("omium", 2), ("voice", 2), ("agentflow", 2)])
+async def test_what_it_makes_can_be_used(callers: Callers, world, tmp_path, surface: str, chains: int) -> None:
+    report = await keeps_its_promises(callers, tmp_path, surface, "stateful", chains)
+    followed = re.search(r"API Links: +(\d+) covered", report)
+    assert followed and int(followed[1]) > 0, report
+
+
+async def keeps_its_promises(callers: Callers, folder: Path, surface: str, phases: str, examples: int) -> str:
+    """Have schemathesis do phases with a surface, so many examples an operation or so many chains; give its report."""
     caller = await callers.new(scopes=["*", "codec:decode", "codec:encode"], kind="human")
     execution = await caller.start(sequence(noting("a")), execution_id="known")
     await caller.reach(execution["id"], "completed")
@@ -32,13 +49,14 @@ async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path,
     program = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),
         *("run", f"{callers.url}/{surface}/openapi.json"),
-        *("--header", f"X-API-Key: {caller.key}", "--checks", "all", "--phases", "examples,coverage,fuzzing"),
+        *("--header", f"X-API-Key: {caller.key}", "--checks", "all", "--phases", phases),
         *("--max-examples", str(examples), "--seed", "1", "--generation-deterministic", "--workers", "1"),
         *("--generation-allow-x00", "false", "--no-color", "--warnings", "off"),
-        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS), **KEPT},
-        cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": str(HOOKS), "KNOWN_GRAPH": execution["workflow_id"], **KEPT},
+        cwd=folder,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
     output, _ = await program.communicate()
     assert program.returncode == 0, output.decode()
+    return output.decode()
