@@ -58,7 +58,7 @@ class UpdateQuestions(Body):
 
 def _document_update(schema: dict[str, Any]) -> None:
     leave_out_default(schema["properties"]["name"])  # it may be left out, but there is no default to set it back to
-    schema["examples"] = [{"instructions": "Be brief.", "approvals": {"calculate": None}}]
+    schema["examples"] = [{"instructions": "Be brief.", "questions": {"enabled": True}}]
 
 
 class UpdateAgent(Body):

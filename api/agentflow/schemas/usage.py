@@ -104,7 +104,7 @@ class Budget(BaseModel):
 class SetBudget(Body):
     """The tenant's own limit."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit": 250}, {"monthly_limit": None}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"monthly_limit": 250}]})
 
     monthly_limit: MonthlyLimit
 
