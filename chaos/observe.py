@@ -27,6 +27,9 @@ from workflows.registry import WORKFLOWS
 AGREEMENT = 30.0
 """Seconds in which the list has to say what Temporal says, before anyone reads the executions one by one."""
 
+ANSWER = 120.0
+"""Seconds in which a reading has to be answered with something else than 503."""
+
 TOLD = 90.0
 """Seconds in which a request that waits has to be told of: the longest pause between two tries is a minute."""
 
@@ -53,7 +56,7 @@ class Observer:
         headers = {"X-API-Key": self.site.key}
         async with httpx2.AsyncClient(base_url=self.site.urls[0], headers=headers, timeout=30) as http:
             listed, temporal = await self._agreed(http)
-            got = {id_: (await http.get(f"/api/v1/executions/{id_}")).raise_for_status().json() for id_ in listed}
+            got = {id_: await _read(http, f"/api/v1/executions/{id_}") for id_ in listed}
             rollbacks = {id_: await _rollbacks(http, id_) for id_ in listed}
             requests = await self._requests(http)
         histories = await self._histories()
@@ -159,14 +162,28 @@ class Observer:
         return failed
 
 
+async def _read(http: httpx2.AsyncClient, path: str, **which: Any) -> Any:
+    """Return what is at a path. A machine that is busy with much else may say for a while that nobody answers."""
+    end = time.monotonic() + ANSWER
+    while True:
+        reply = None
+        try:
+            reply = await http.get(path, params=which)
+        except httpx2.TransportError:
+            if time.monotonic() > end:
+                raise
+        if reply is not None and (reply.status_code != 503 or time.monotonic() > end):
+            return reply.raise_for_status().json()
+        await asyncio.sleep(1)
+
+
 async def _all(
     http: httpx2.AsyncClient, path: str = "/api/v1/executions", items: str = "items", **which: str
 ) -> AsyncIterator[dict[str, Any]]:
     """Yield what is in all pages of a list."""
     page = 1
     while True:
-        reply = await http.get(path, params={"page": page, "page_size": 100, **which})
-        found = reply.raise_for_status().json()
+        found = await _read(http, path, page=page, page_size=100, **which)
         for item in found[items]:
             yield item
         if page * 100 >= found["total"]:
@@ -182,13 +199,13 @@ async def _of_types(histories: Iterable[WorkflowHistory], known: set[str | None]
 
 
 async def _rollbacks(http: httpx2.AsyncClient, execution_id: str) -> dict[str, tuple[Undone, ...]]:
-    reply = await http.get(f"/api/v1/executions/{execution_id}/lineage")
+    lineage = await _read(http, f"/api/v1/executions/{execution_id}/lineage")
     return {
         each["operation_id"]: tuple(
             Undone(c["execution_id"] or execution_id, c["node_id"], c["visit"], c["status"])
             for c in each["compensations"]
         )
-        for each in reply.raise_for_status().json()["resets"]
+        for each in lineage["resets"]
         if each["kind"] == "rollback"
     }
 

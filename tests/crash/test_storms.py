@@ -32,5 +32,5 @@ async def test_everything_survives_a_storm(
 @pytest.mark.chaos
 @pytest.mark.timeout(300)
 async def test_a_bug_of_a_tool_is_found(tmp_path: Path) -> None:
-    outcome = await run(Plan(seconds=5, seed=7, clients=4, tools="crash.buggy_tools"), tmp_path)
+    outcome = await run(Plan(seconds=5, seed=7, clients=4, tools="crash.bugs.effect_twice"), tmp_path)
     assert {violation.rule for violation in outcome.violations} == {"effects_once"}
