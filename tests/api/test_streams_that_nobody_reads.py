@@ -37,6 +37,7 @@ class Events:
         self.made.append(0)
         try:
             for _ in range(PIECES):
+                await asyncio.sleep(0)  # so that the end of the connection can be heard
                 yield ServerSentEvent(data=PIECE)
                 self.made[mine] += 1
         finally:
