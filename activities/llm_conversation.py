@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pydantic_ai.messages import ModelMessage
 
 from activities.failures import node_error
+from activities.llm_subagents import subagents_named
 from activities.metering import metered
 from cairn.contracts.json import Json
 from cairn.contracts.nodes import ConversationTurn, NodeCall
@@ -49,7 +50,7 @@ class ConversationTurns:
             ApplicationError: ``conversation_not_found``, ``message_not_found``; ``unavailable`` (retryable).
         """
         turn = turn_of(call)
-        if turn is None:
+        if turn is None or turn.aside:
             return []
         try:
             return await self._messages.earlier(scope_of(call), turn)
@@ -65,10 +66,18 @@ class ConversationTurns:
             ApplicationError: as of ``earlier``.
         """
         turn = turn_of(call)
-        if turn is None:
+        if turn is None or turn.aside:
             return
         try:
-            await self._messages.keep(scope_of(call), turn, call.execution_id, messages, answer, finished=finished)
+            await self._messages.keep(
+                scope_of(call),
+                turn,
+                call.execution_id,
+                messages,
+                answer,
+                finished=finished,
+                subagents=subagents_named(call),
+            )
         except CairnError as error:
             raise _refused(error) from error
 

@@ -18,6 +18,7 @@ from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, ma
 from activities.llm_conversation import ConversationTurns, asks_tenants_model
 from activities.llm_errors import agent_error
 from activities.llm_questions import questions_of
+from activities.llm_subagents import subagents_of
 from activities.llm_tokens import telling
 from activities.tools import tool_error
 from cairn.contracts.executions import Usage
@@ -85,7 +86,8 @@ class TurnActivities:
         self, call: NodeCall, model: LanguageModel, turns: ConversationTurns | None = None, secret: str = ""
     ) -> NodeResult:
         output = Output(call.data.get("output_schema"))
-        tools = [deferring(each) for each in [*await self._known_tools(call), *questions_of(call)]]
+        known = await self._known_tools(call)
+        tools = [deferring(each) for each in [*known, *questions_of(call), *subagents_of(call)]]
         agent = make_agent(call, model, output, tools, defers=True)
         earlier = await turns.earlier(call) if turns is not None else []
         messages = await self._read(call.data.get("history"))

@@ -17,6 +17,8 @@ Block: TypeAlias = list[Program]
 
 WORK = ("tool", "code", "score", "agent", "talking", "subgraph", "map", "question", "approval", "event", "time")
 """Kinds of one node that has work; ``talking`` is an agent that calls a tool."""
+ASKING = "asking"
+"""One more: an agent that calls two others and a tool."""
 
 
 CONSTANT = ("score", "map", "approval", "time")
@@ -34,9 +36,15 @@ def value_of(node_id: str, visit: int) -> int:
 
 
 @st.composite
-def programs(draw: st.DrawFn, *, every: bool = True) -> Block:
-    """Draw a program, of every kind or without segments, joins of some branches and timeouts."""
-    work = st.builds(lambda kind: (kind,), st.sampled_from(WORK))
+def programs(draw: st.DrawFn, *, every: bool = True, asking: bool = False) -> Block:
+    """Draw a program, of every kind or without segments, joins of some branches and timeouts.
+
+    Args:
+        draw: draws.
+        every: of every kind.
+        asking: with agents that call others.
+    """
+    work = st.builds(lambda kind: (kind,), st.sampled_from((*WORK, ASKING) if asking else WORK))
     handled = st.just(("failing", True))
 
     tools = st.just([("tool",)])
@@ -153,6 +161,7 @@ def run(input, state, node, visit):
     return (sum(map(ord, node)) * 7 + visit * 3) % 11
 """
 GIVE: JsonObject = {"tool": "give", "arguments": {"node": "input.node", "visit": "input.visit"}}
+_ASKED = [{"name": name, "workflow_id": "agent"} for name in ("one", "two")]
 SUBGRAPH: JsonObject = {
     "nodes": [
         node("start", "start"),
@@ -301,6 +310,7 @@ class _Graph:
             "score": ("score", {"rubric": [{"name": "good"}], "of": "input"}),
             "agent": ("agent", {"prompt": prompt, "output_schema": INTEGER}),
             "talking": ("agent", {"prompt": prompt, "output_schema": INTEGER, "tools": ["give"]}),
+            ASKING: ("agent", {"prompt": prompt, "tools": ["give"], "subagents": _ASKED}),
             "subgraph": ("subgraph", {"workflow_id": self.other, "input": arguments}),
             "map": ("map", {"items": f"[{', '.join(items)}]", "body": BODY}),
             "question": ("question", {"prompt": prompt, "schema": INTEGER}),

@@ -21,6 +21,7 @@ from cairn.contracts.executions import (
     Pause,
     Phase,
     Resume,
+    Usage,
 )
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import OVER_BUDGET, PARKED, RUN_SEGMENT, NodeResult
@@ -34,6 +35,7 @@ from cairn.temporal.checkpoints import Projection
 from cairn.temporal.ended import Ended
 from cairn.temporal.events import (
     ChildCompleted,
+    ChildFailed,
     Commanded,
     Event,
     Landed,
@@ -47,7 +49,7 @@ from cairn.temporal.events import (
     WorkFailed,
     WorkScheduled,
 )
-from workflows.failures import child_result, held, is_parked, node_failure
+from workflows.failures import child_failure, child_result, held, is_parked, node_failure
 
 REF = GraphRef(workflow_id="w", version_id=1, version=1, digest="d")
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,7 +82,7 @@ class Simulation:
         self.order = order
         self.runs = 1
         self.now = BEGIN
-        pins = {"other": REF}
+        pins = {"other": REF, "agent": REF.model_copy(update={"workflow_id": "agent"})}
         self.start = ExecutionInput(execution_id="exec_1", tenant="acme", graph=REF, pins=pins)
         self.events: list[Event] = []
         self.tasks: list[Task] = []
@@ -107,6 +109,9 @@ class Simulation:
     def end_work(self, key: str) -> None:
         """A piece of work ends as the model says."""
         work = self.engine.state.in_flight[key].run
+        if isinstance(work, Child) and work.data["workflow_id"] == "agent":
+            self._pending.append(self._answered(work))
+            return
         if isinstance(work, Child):
             made = MapResult(items=[ItemResult(), ItemResult()]) if work.map else None
             result = made or ExecutionResult(output={"total": value_of(work.node_id, work.visit)})
@@ -120,6 +125,13 @@ class Simulation:
             return
         self._pending.append(self._ended(WorkCompleted, self.scheduled.pop(key), self._result(work)))
 
+    def _answered(self, work: Child) -> Ended:
+        """Return how a sub-agent ends: the first of two fails, the other has an answer."""
+        if work.summary.endswith("one"):
+            return self._ended(ChildFailed, work.temporal_id, ApplicationError("planned", type="planned"))
+        usage = Usage(requests=1, input_tokens=2, output_tokens=3, cost=0.5)
+        return self._ended(ChildCompleted, work.temporal_id, ExecutionResult(output={"content": "yes"}, usage=usage))
+
     def hold_work(self, key: str) -> None:
         """A piece of work may ask no model: the monthly budget is used up."""
         if key in self.scheduled:
@@ -132,7 +144,14 @@ class Simulation:
             return self._segment(work)
         if work.activity != "call_model":
             return NodeResult(value=value_of(work.node_id, work.visit))
+        if "subagents" in work.data and not work.data["results"]:
+            told = [("one", {"message": "?"}), ("two", {"message": "?", "context": "!"}), ("give", {})]
+            calls = [{"id": name, "tool": name, "arguments": arguments} for name, arguments in told]
+            return NodeResult(value={"history": "h1", "calls": calls})
         if work.data["results"]:
+            if "subagents" in work.data:
+                failed, answered, given = work.data["results"]
+                assert "planned" in failed["error"] and answered["value"] == "yes" and "value" in given
             return NodeResult(value={"history": "h2", "answer": value_of(work.node_id, work.visit)})
         return NodeResult(value={"history": "h1", "calls": [{"id": "1", "tool": "give", "arguments": {}}]})
 
@@ -231,10 +250,13 @@ class Simulation:
                 raise AssertionError(command)
 
     def _end(self, engine: Engine, event: Ended) -> None:
-        if isinstance(event, ChildCompleted):
+        if isinstance(event, ChildCompleted | ChildFailed):
             for key, work in engine.state.in_flight.items():
                 if isinstance(work.run, Child) and work.run.temporal_id == event.temporal_id:
-                    engine.complete(key, child_result(work.run, event.result))
+                    if isinstance(event, ChildCompleted):
+                        engine.complete(key, child_result(work.run, event.result))
+                    else:
+                        engine.child_failed(key, child_failure(work.run, event.cause))
                     return
             return
         assert isinstance(event, WorkCompleted | WorkFailed)

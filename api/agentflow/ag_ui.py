@@ -47,6 +47,9 @@ from cairn.observability import get_logger
 
 _log = get_logger("cairn.api")
 
+_OF_PEOPLE = ("approval_required", "approval_resolved", "question_asked", "question_answered")
+"""What is told of sub-agents, too: the protocol has one run, whose tools they are."""
+
 APPROVAL: JsonObject = {
     "type": "object",
     "required": ["approved"],
@@ -85,6 +88,8 @@ class RunTeller:
             yield self._snapshot()
         try:
             async for event in until_asked(events, self._answered):
+                if not isinstance(event, Asked) and event.subagent is not None and event.type not in _OF_PEOPLE:
+                    continue
                 told = list(self._tell(event))
                 for each in self._from_there(event, told) if self._awaited else told:
                     yield each

@@ -59,9 +59,11 @@ class Parent(BaseModel):
         node_id: the node.
         visit: which visit of it, from 1.
         key: the work in the parent that the child does.
-        index: which item, for an item of a map.
+        index: which item, for an item of a map; for a sub-agent which of those that the visit has called.
         map_id: Temporal workflow id of the map, for an item of a map.
         depth: how many executions are above it, from 1.
+        agents: ids of the graphs of the agents that have called one another, down to this one; none where no agent
+            has called another.
     """
 
     execution_id: str
@@ -72,6 +74,7 @@ class Parent(BaseModel):
     index: int | None = None
     map_id: str | None = None
     depth: int = 1
+    agents: list[str] = Field(default_factory=list)
 
 
 class ExecutionInput(BaseModel):
@@ -215,7 +218,7 @@ class ChildSeed(BaseModel):
     Attributes:
         node_id: the node that starts the child.
         visit: which visit of it.
-        index: which item, in a map.
+        index: which item, in a map; which of the sub-agents that the visit has called.
         state: the child's engine state (``Engine.dump``) at the checkpoint that is replayed.
         map_id: Temporal id of the map that had the item: its other finished items are kept.
     """

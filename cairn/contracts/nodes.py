@@ -59,11 +59,14 @@ class ConversationTurn(BaseModel):
         id: the conversation.
         message_id: the person's message; those before it are the turn's context.
         model: asked in this turn in place of the agent's own.
+        aside: the agent only helps the one that takes the turn: it is not told what was said before, and what it says
+            is none of the conversation's messages.
     """
 
     id: str
     message_id: str
     model: str | None = None
+    aside: bool = False
 
 
 class NodeResult(BaseModel):

@@ -5,18 +5,19 @@ The call of a tool node that a person has to approve is such a loop as well, wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
 
 from cairn.contracts.executions import NodeFailure
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import CALL_MODEL, RUN_TOOL, NodeResult
-from cairn.graph import questions
+from cairn.graph import questions, subagents
 from cairn.graph.compiled import Graph, GraphNode
+from cairn.graph.keys import next_key
 from cairn.graph.nodes.agent import AgentData
 from cairn.graph.nodes.tool import ToolData
 from cairn.graph.results import node_done
-from cairn.graph.state import AgentLoop, ExecutionState, InFlight, Run, Token, ToolCall, Wait, Work
+from cairn.graph.state import AgentLoop, Child, ExecutionState, InFlight, Line, Run, Token, ToolCall, Wait, Work
 from cairn.graph.waits import later, request_id
 
 
@@ -32,18 +33,14 @@ def lone_call(token: Token, data: JsonObject) -> AgentLoop:
     return AgentLoop(token=token, data=data, calls=[ToolCall("", data["tool"], data["arguments"])], alone=True)
 
 
-def drive(
-    graph: Graph, state: ExecutionState, owner: str, now: datetime, line: str, temporal_id: str
-) -> tuple[list[Work], NodeFailure | None]:
+def drive(graph: Graph, state: ExecutionState, owner: str, line: Line) -> tuple[list[Work], NodeFailure | None]:
     """Return what a loop is to do next: the tool calls of this turn, or the next turn; or why the agent fails.
 
     Args:
         graph: the graph.
         state: changed in place.
         owner: id of the loop.
-        now: workflow time.
-        line: the execution's line.
-        temporal_id: the execution's Temporal workflow id.
+        line: where and when.
     """
     loop = state.loops[owner]
     node = graph.nodes[loop.token.node_id]
@@ -53,9 +50,7 @@ def drive(
     works: list[Work] = []
     for index, call in enumerate(loop.calls):
         if call.result is None and not call.asked and not _under_way(state, owner, index):
-            make = _ask if _needs_approval(node, call) and not call.approved else _call
-            make = _question if questions.asked(node, call) is not None else make
-            works.append(make(state, node, loop, owner, index, now, line, temporal_id))
+            works += _begin(state, node, loop, owner, index, line)
     if works or any(call.result is None for call in loop.calls):
         return works, None
     if loop.alone:
@@ -78,7 +73,9 @@ def complete(graph: Graph, state: ExecutionState, work: InFlight, result: NodeRe
         node_done(graph, state, replace(work.run, data=loop.data), loop.token, result.value, result.usage)
         return
     if work.call is not None:
-        _ended(state, owner, work.call, {"value": result.value})
+        of_subagent = isinstance(work.run, Child)
+        loop.cost += (result.usage.cost or 0.0) if result.usage and of_subagent else 0.0
+        _ended(state, owner, work.call, {"value": subagents.answer_of(result.value) if of_subagent else result.value})
         return
     loop.asking = False
     loop.turns += 1
@@ -103,6 +100,8 @@ def fail(state: ExecutionState, work: InFlight, failure: NodeFailure) -> bool:
     if work.call is None or (loop is not None and loop.alone):
         state.loops.pop(owner, None)
         return False
+    if loop is not None and isinstance(work.run, Child) and failure.usage is not None:
+        loop.cost += failure.usage.cost or 0.0
     in_vain = questions.IN_VAIN if questions.is_question(work) else "nobody approved the call in time"
     _ended(state, owner, work.call, {"error": in_vain if isinstance(work.run, Wait) else failure.message})
     return True
@@ -156,16 +155,23 @@ def _turn(state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str) -
     return run
 
 
-def _call(
-    state: ExecutionState,
-    node: GraphNode,
-    loop: AgentLoop,
-    owner: str,
-    index: int,
-    now: datetime,
-    line: str,
-    temporal_id: str,
-) -> Run:
+def _begin(
+    state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str, index: int, line: Line
+) -> Sequence[Work]:
+    """Put a call of the present turn under way; of one that cannot be made the model is told why."""
+    call = loop.calls[index]
+    if (subagent := subagents.named(node, call)) is not None:
+        try:
+            return [subagents.begin(state, node, owner, index, subagent, line)]
+        except subagents.Refused as why:
+            call.result = {"error": str(why)}
+            return []
+    make = _ask if _needs_approval(node, call) and not call.approved else _call
+    make = _question if questions.asked(node, call) is not None else make
+    return [make(state, node, loop, owner, index, line)]
+
+
+def _call(state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str, index: int, line: Line) -> Run:
     call = loop.calls[index]
     approved = {"approved": True} if call.approved and state.engine > 5 else {}
     run = Run(
@@ -185,16 +191,7 @@ def _call(
     return run
 
 
-def _ask(
-    state: ExecutionState,
-    node: GraphNode,
-    loop: AgentLoop,
-    owner: str,
-    index: int,
-    now: datetime,
-    line: str,
-    temporal_id: str,
-) -> Wait:
+def _ask(state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str, index: int, line: Line) -> Wait:
     call = loop.calls[index]
     call.asked = True
     key = next_key(state, node.id, loop.token.visit)
@@ -211,27 +208,18 @@ def _ask(
             "arguments": call.arguments,
             **({"assignees": approvers} if approvers else {}),
         },
-        deadline=later(now, timeout) if timeout is not None else None,
-        request_id=request_id("approval", temporal_id, key, line),
+        deadline=later(line.now, timeout) if timeout is not None else None,
+        request_id=request_id("approval", line.temporal_id, key, line.lineage),
     )
     state.in_flight[key] = InFlight(wait, loop.token, owner, index)
     return wait
 
 
-def _question(
-    state: ExecutionState,
-    node: GraphNode,
-    loop: AgentLoop,
-    owner: str,
-    index: int,
-    now: datetime,
-    line: str,
-    temporal_id: str,
-) -> Wait:
+def _question(state: ExecutionState, node: GraphNode, loop: AgentLoop, owner: str, index: int, line: Line) -> Wait:
     call = loop.calls[index]
     call.asked = True
     key = next_key(state, node.id, loop.token.visit)
-    wait = questions.make_question(node, loop.token.visit, call, key, now, line, temporal_id)
+    wait = questions.make_question(node, loop.token.visit, call, key, line.now, line.lineage, line.temporal_id)
     state.in_flight[key] = InFlight(wait, loop.token, owner, index)
     return wait
 
@@ -251,22 +239,6 @@ def _approval(node: GraphNode, tool: str, engine: int) -> tuple[float | None, li
     if engine < 6:
         return data.approval_timeout, []
     return data.approval_timeouts.get(tool, data.approval_timeout), list(data.approvers.get(tool, []))
-
-
-def next_key(state: ExecutionState, node_id: str, visit: int) -> str:
-    """Return a key for a piece of work: activity ids must not repeat within a run."""
-    return f"{node_id}#{visit}#{next_number(state)}"
-
-
-def number_of(key: str) -> int:
-    """Return which piece of work of the execution it is."""
-    return int(key.rsplit("#", 1)[-1])
-
-
-def next_number(state: ExecutionState) -> int:
-    """Return the number of the next piece of work."""
-    state.dispatched += 1
-    return state.dispatched
 
 
 def _failure(node: GraphNode, loop: AgentLoop, code: str, what: str) -> NodeFailure:

@@ -6,8 +6,8 @@ import hashlib
 
 from cairn.contracts.executions import ChildSeed, GraphRef, NodeFailure
 from cairn.contracts.json import digest
-from cairn.graph.agents import next_key
 from cairn.graph.compiled import GraphNode
+from cairn.graph.keys import next_key
 from cairn.graph.nodes.map import MapData
 from cairn.graph.state import Child, ExecutionState, Line, Run
 from cairn.graph.waits import later
@@ -42,8 +42,9 @@ def make_child(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> 
         graph=ref,
         data=run.data,
         map=is_map,
-        seeds=_seeds(state, node.id, run.visit),
+        seeds=take_seeds(state, node.id, run.visit),
         deadline=later(line.now, node.timeout) if node.timeout is not None and state.engine > 3 else None,
+        agents=list(state.agents),
     )
 
 
@@ -59,8 +60,13 @@ def _graph_of(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> G
     return state.pins.get(str(run.data.get("workflow_id")))
 
 
-def _seeds(state: ExecutionState, node_id: str, visit: int) -> list[ChildSeed]:
-    meant = [seed for seed in state.seeds if (seed.node_id, seed.visit) == (node_id, visit)]
+def take_seeds(state: ExecutionState, node_id: str, visit: int, index: int | None = None) -> list[ChildSeed]:
+    """Take the seeds that are meant for the child of a node's visit, or for the one of these that ``index`` says."""
+    meant = [
+        seed
+        for seed in state.seeds
+        if (seed.node_id, seed.visit) == (node_id, visit) and (index is None or seed.index == index)
+    ]
     state.seeds = [seed for seed in state.seeds if seed not in meant]
     return meant
 

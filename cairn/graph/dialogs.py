@@ -44,6 +44,7 @@ class AgentLoop:
         cost: US dollars so far.
         asking: a call of the model is under way.
         alone: there is no model: the loop is a tool node's, and ends with its one call.
+        subagents: how many sub-agents it has called so far.
     """
 
     token: Token
@@ -54,6 +55,7 @@ class AgentLoop:
     cost: float = 0.0
     asking: bool = False
     alone: bool = False
+    subagents: int = 0
 
 
 @dataclass(slots=True)

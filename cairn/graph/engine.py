@@ -29,9 +29,10 @@ from cairn.contracts.json import Json, JsonObject, merge_patch
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import Landing
 from cairn.errors import CairnError
-from cairn.graph import agents, call_events, limits, step, waits
+from cairn.graph import call_events, limits, step, waits
 from cairn.graph.commands import check_command
 from cairn.graph.compiled import Graph, GraphNode
+from cairn.graph.keys import number_of
 from cairn.graph.migrate import check_migration
 from cairn.graph.run_length import RunLength
 from cairn.graph.schema import validate_json
@@ -97,11 +98,8 @@ class Engine:
     def begin(self, graph: Graph, landing: Landing) -> None:
         """Take the graph; the execution then stands before its start node, or where it was seeded or carried on."""
         start, self.graph = self.start, graph
-        execution: JsonObject = {
-            "id": start.execution_id,
-            "workflow_id": start.graph.workflow_id,
-            "metadata": start.metadata,
-        }
+        named: JsonObject = {"id": start.execution_id, "workflow_id": start.graph.workflow_id}
+        execution: JsonObject = {**named, "metadata": start.metadata}
         if start.carry is not None:
             self._restore(start.carry)
         elif start.seed is not None:
@@ -113,10 +111,10 @@ class Engine:
             self.state = step.begin(graph, execution, start.input, landing.configuration)
             self.state.engine = landing.engine
             self.state.pins = {**landing.pins, **start.pins}
-            self.state.depth = start.parent.depth if start.parent else 0
-            if start.graph.body and start.parent is not None:
-                self.state.item = {"item": start.item, "index": start.parent.index}
             if start.parent is not None:
+                self.state.depth, self.state.agents = start.parent.depth, list(start.parent.agents)
+                if start.graph.body:
+                    self.state.item = {"item": start.item, "index": start.parent.index}
                 self._check_input(start.input)
         self._length.limit = landing.history_limit
         self.started = True
@@ -191,11 +189,11 @@ class Engine:
         The order in which one workflow task tells of several ends is the SDK's matter, this one is the execution's.
         """
         ended, self._ended = self._ended, []
-        for _, take in sorted(ended, key=lambda each: agents.number_of(each[0])):
+        for _, take in sorted(ended, key=lambda each: number_of(each[0])):
             take()
 
     def _parked_in_order(self) -> list[str]:
-        return self._parked if self.state.engine == 1 else sorted(self._parked, key=agents.number_of)
+        return self._parked if self.state.engine == 1 else sorted(self._parked, key=number_of)
 
     def _take(self, key: str, take: Callable[[], None]) -> None:
         if self.state.engine == 1:

@@ -32,9 +32,11 @@ def graphs_named(definition: JsonObject) -> set[str]:
         here = left.pop()
         left += [body for _, body in _bodies(here)]
         for node in here["nodes"]:
-            name = node["data"].get("workflow_id") if node["type"] in _BY_NAME else None
-            if name is not None:
-                named.add(str(name))
+            data = node["data"]
+            runs = (
+                [data] if node["type"] in _BY_NAME else data.get("subagents") or [] if node["type"] == "agent" else []
+            )
+            named |= {str(each["workflow_id"]) for each in runs if each.get("workflow_id") is not None}
     return named
 
 

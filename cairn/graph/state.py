@@ -122,6 +122,8 @@ class Child:
         map: one execution for each item.
         seeds: from where it, or items of it, go on.
         deadline: when its time is over; None for never.
+        index: of a sub-agent: which of those that the agent's visit has called.
+        agents: as of ``Parent``.
     """
 
     kind: Literal["child"] = "child"
@@ -135,6 +137,8 @@ class Child:
     map: bool = False
     seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])
     deadline: datetime | None = None
+    index: int | None = None
+    agents: list[str] = field(default_factory=list[str])
     checkpoint: None = None
 
 
@@ -263,6 +267,7 @@ class ExecutionState:
         item: the item and its index, inside a map.
         pins: versions of the graphs that nodes name.
         depth: how many executions are above this one.
+        agents: as of ``Parent``.
         done: results of an ended line that this one keeps, by ``{node id}#{visit}``.
         segment: results of a segment that the engine has not come to yet, by ``{node id}#{visit}``.
         seeds: children that go on from a checkpoint of theirs.
@@ -294,6 +299,7 @@ class ExecutionState:
     item: JsonObject | None = None
     pins: dict[str, GraphRef] = field(default_factory=dict[str, GraphRef])
     depth: int = 0
+    agents: list[str] = field(default_factory=list[str])
     done: dict[str, DoneWork] = field(default_factory=dict[str, DoneWork])
     segment: dict[str, DoneWork] = field(default_factory=dict[str, DoneWork])
     seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])

@@ -15,6 +15,7 @@ from cairn.contracts.nodes import MARK_CHECKPOINT, RUN_SEGMENT, NodeResult
 from cairn.graph import agents, call_events, calls, children, forks, segments, waits
 from cairn.graph.compiled import Graph, GraphNode
 from cairn.graph.expressions import ExpressionError
+from cairn.graph.keys import next_key, next_number
 from cairn.graph.limits import over_budget, over_limit, used
 from cairn.graph.nodes.agent import AgentData
 from cairn.graph.nodes.tool import ToolData
@@ -129,7 +130,7 @@ def redo(graph: Graph, state: ExecutionState, key: str, line: Line) -> Work | No
         del state.done[f"{work.run.node_id}#{work.run.visit}"]
         _returns(graph, state, work, NodeResult.model_validate(kept.result).value)
         return None
-    run = replace(work.run, key=agents.next_key(state, work.run.node_id, work.run.visit))
+    run = replace(work.run, key=next_key(state, work.run.node_id, work.run.visit))
     if isinstance(run, Wait) and run.request_id is not None:
         run = replace(run, request_id=waits.request_id(run.what, line.temporal_id, run.key, line.lineage))
         state.notices.append(Notice(run))
@@ -218,7 +219,7 @@ def _drive(graph: Graph, state: ExecutionState, owner: str, line: Line) -> list[
         return works
     if owner not in state.loops:
         return []
-    works, failure = agents.drive(graph, state, owner, line.now, line.lineage, line.temporal_id)
+    works, failure = agents.drive(graph, state, owner, line)
     for work in works:
         if isinstance(work, Wait):
             state.notices.append(Notice(work))
@@ -235,7 +236,7 @@ def _enter(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, l
         return None
     coming = f"{node.id}#{state.visits.get(node.id, 0) + 1}"
     if segments.starts(graph, state, node) and line.graph and coming not in state.segment and coming not in state.done:
-        return segments.begin(state, node, token, f"{coming}#{agents.next_number(state)}", line.graph)
+        return segments.begin(state, node, token, f"{coming}#{next_number(state)}", line.graph)
     visit = token.visit = state.visits[node.id] = state.visits.get(node.id, 0) + 1
     state.spent.steps += 1
     try:
@@ -291,7 +292,7 @@ def _work(graph: Graph, state: ExecutionState, node: GraphNode, token: Token, vi
         return _begin_child(graph, state, node, token, _run(state, node, visit, data), line)
     if node.kind.waits_for is None:
         return _dispatch(state, token, _run(state, node, visit, data))
-    key = agents.next_key(state, node.id, visit)
+    key = next_key(state, node.id, visit)
     wait = waits.make_wait(node, visit, key, data, line.now, line.lineage, line.temporal_id, state.engine)
     if wait.request_id is not None:
         state.notices.append(Notice(wait))
@@ -392,6 +393,6 @@ def _mark(state: ExecutionState, node: GraphNode, token: Token, visit: int) -> W
 def _dispatch(state: ExecutionState, token: Token, work: Work) -> Work:
     """Put work under way under its key."""
     if isinstance(work, Run):
-        work = replace(work, key=agents.next_key(state, work.node_id, work.visit))
+        work = replace(work, key=next_key(state, work.node_id, work.visit))
     state.in_flight[work.key] = InFlight(run=work, token=token)
     return work

@@ -34,7 +34,7 @@ async def test_a_sub_agent_is_made_read_and_changed(caller: Caller) -> None:
     assert (await caller.http.get(AGENT + below["id"])).json() == below
     now = (await caller.http.get(AGENT + parent["id"])).json()
     assert now["subagents"] == [{"id": below["id"], "name": "Writer", "description": "Writes."}]
-    assert (now["subagents_count"], now["revision"], now["workflow"]["version"]) == (1, 2, 1)
+    assert (now["subagents_count"], now["revision"], now["workflow"]["version"]) == (1, 2, 2)
     config = await caller.http.get(f"{path}/{below['id']}/config")
     assert (config.json()["max_turns"], config.headers["ETag"]) == (3, '"1"')
     changed = await caller.http.patch(f"{path}/{below['id']}", json={"max_turns": 4}, headers={"If-Match": '"1"'})

@@ -6,7 +6,7 @@ import asyncio
 import uuid
 
 import pytest
-from agentflow_agents import make
+from agentflow_agents import make, make_below
 from chatting import events, reply, shown, told
 from crash.site import SOON, Site
 from servers.openai_server import OpenAIServer, answer, gated, text, tool_calls
@@ -67,6 +67,34 @@ async def test_the_turn_of_a_dead_worker_keeps_what_it_was_given(site: Site, mod
     first, again = (request["messages"] for request in model.requests)
     assert first == again and "It is early." in first[0]["content"]
     assert first[1]["content"].startswith("<current_time>")
+
+
+@pytest.mark.timeout(240)
+async def test_a_sub_agent_of_a_dead_worker_goes_on(site: Site, model: OpenAIServer) -> None:
+    boss = (await make(site.caller, model="openai:gpt-4o"))["id"]
+    clerk = (await make_below(site.caller, boss, name="Clerk", model="openai:gpt-4o"))["id"]
+    gate, asked = asyncio.Event(), tool_calls(("clerk", {"message": "Tell a story"}))
+    model.will(asked, gated(STORY, gate, after=4), text(STORY), text("That was it."))
+    body: JsonObject = {"message": "Have one told", "message_id": f"m-{boss}", "verbose": True}
+    found: list[JsonObject] = []
+    async with asyncio.timeout(3 * SOON):
+        async for event in events(site.caller, boss, body):
+            found.append(event)
+            if shown(found) == "Once upon a " and not gate.is_set():
+                cut = event["seq"]
+                await site.worker.kill()
+                gate.set()
+                await site.restart(site.worker)
+    assert shown(found) == f"{STORY}That was it." and found[-1]["content"]["content"] == "That was it."
+    (call,) = [event for event in found if event["type"] == "tool_start"]
+    assert call["content"]["agent_id"] == clerk and len(model.requests) == 4
+    began = [event for event in found if event["parent_call_id"] == call["call_id"]]
+    assert [event["type"] for event in began] == ["start", "usage", "end"]
+    seen = [event for event in found if event["seq"] <= cut]
+    rest = await told(site.caller, boss, body, cut)
+    assert [event["seq"] for event in seen + rest] == [event["seq"] for event in found]
+    below = await site.caller.http.get("/api/v1/executions", params={"parent_execution_id": found[0]["call_id"]})
+    assert [each["workflow_id"] for each in below.json()["items"]] == [clerk]
 
 
 @pytest.mark.timeout(240)

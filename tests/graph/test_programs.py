@@ -73,7 +73,7 @@ def go_on(simulation: Simulation, most: int = 100) -> None:
 
 @pytest.mark.timeout(600)
 @settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
-@given(program=programs(), seed=st.integers(0, 2**32), data=st.data())
+@given(program=programs(asking=True), seed=st.integers(0, 2**32), data=st.data())
 def test_whatever_happens_on_the_way_the_same_comes_of_it(program: Block, seed: int, data: st.DataObject) -> None:
     definition = definition_of(program)
     assert not [i for i in validate(Definition.model_validate(definition)) if i.severity == "error"]

@@ -97,7 +97,7 @@ class Answering(NamedTuple):
         for said in run.answers():
             self.principal.require("approvals:write")
             request = await self.requests.get(said.kind, said.request_id)
-            if request.execution_id != turn.execution_id:
+            if turn.execution_id != request.execution_id and turn.conversation_id != request.conversation_id:
                 raise NotFound("The turn has no such interrupt.", code=f"{said.kind}_not_found")
             if said.reply.status != "cancelled" or (said.kind == "approval" and request.status == "pending"):
                 found.append(said)
@@ -133,7 +133,8 @@ async def chat_with_agent(
 
     The same `message_id` sent again attaches to the turn that it has begun, running or finished, and never runs it
     twice; with `Last-Event-ID` its stream goes on after that event, on whichever API process. A `restart` says that the
-    text since the last `start` of its `call_id` is void: a worker died, or the model begins anew.
+    text since the last `start` of its `call_id` is void: a worker died, or the model begins anew. What sub-agents do
+    that the agent calls is told under the call (`parent_call_id`), what they write with `verbose` alone.
     """
     ask = body.said(unit.operation_key)
     turn = await chat.begin(agent_id, ask)

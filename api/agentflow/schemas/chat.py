@@ -19,6 +19,7 @@ from cairn.domain.chat.model import EventType
 from cairn.domain.conversations.model import MAX_MESSAGE
 from cairn.domain.conversations.model import text_of as value_text
 from cairn.errors import FieldError, InvalidInput
+from cairn.graph.subagents import with_context
 
 MESSAGE_ID = r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,127}$"
 Id = Annotated[str, Field(pattern=MESSAGE_ID)]
@@ -110,7 +111,7 @@ class RunSubagent(ChatWithAgent):
         if self.context is None:
             return ask
         context = value_text(self.context)
-        told = text_of(f"<context>\n{context}\n</context>\n\n{ask.content}", "/context")
+        told = text_of(with_context(ask.content, context), "/context")
         return replace(ask, content=told)
 
 
@@ -173,9 +174,12 @@ class TurnEvent(BaseModel):
 
     type: EventType
     call_id: str = Field(
-        description="The turn (its execution), a request to the model, a tool's call, a request to people."
+        description="The turn (its execution), a request to the model, a call of a tool or a sub-agent, a sub-agent "
+        "(its execution), a request to people."
     )
-    parent_call_id: str | None = Field(description="Whose part it is; null for the turn.")
+    parent_call_id: str | None = Field(
+        description="Whose part it is: of a sub-agent's `start` and `end` the call; null for the turn."
+    )
     root_call_id: str = Field(description="The turn: id of its execution.")
     content: Json = Field(description="By type; of a delta a text.")
     timestamp: datetime

@@ -109,7 +109,15 @@ class AddMessage(Body):
         return model.NewMessage(content, self.message_id) if self.message_id else model.NewMessage(content)
 
 
-PartType = Literal["user", "agent_text", "tool_request", "tool_response", "system_event"]
+PartType = Literal[
+    "user",
+    "agent_text",
+    "tool_request",
+    "tool_response",
+    "sub_agent_request",
+    "sub_agent_response",
+    "system_event",
+]
 
 
 class MessagePart(BaseModel):

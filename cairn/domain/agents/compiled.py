@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import count
 
 from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import ASK_USER
 from cairn.domain.agents.config import AgentConfig, invalid
+from cairn.domain.agents.model import AgentName
 from cairn.domain.skills.reading import READ_SKILL
 from cairn.domain.tools.authored import ToolSpec
 from cairn.graph.model import GraphIssue
@@ -26,12 +30,19 @@ _INPUT: JsonObject = {
 _CONVERSATION = "has(input.conversation) ? input.conversation : null"
 
 
+_ANSWER = "final_result"
+"""The tool by which a model gives a structured answer."""
+_OTHER = re.compile("[^a-z0-9]+")
+_NAME = 56
+"""Characters of a name at most, so that there is room for a number."""
 _TIMEOUT = 300
 """Seconds of an agent's model call or tool call, unless a tool of it may take longer."""
 _GRACE = 30
 
 
-def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = None) -> JsonObject:
+def definition_of(
+    config: AgentConfig, specs: Mapping[str, ToolSpec] | None = None, subagents: Sequence[AgentName] = ()
+) -> JsonObject:
     """Return the definition of the graph that does what a configuration says.
 
     Its input is ``{"message": …}``, with the turn of a ``conversation`` that it belongs to, if any; its output
@@ -40,19 +51,23 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
     Args:
         config: the configuration.
         specs: what is said of those of its tools that authors have made, by name.
+        subagents: those of its sub-agents that its model may call.
     """
     specs = specs or {}
+    tools = [*config.tools, *([READ_SKILL] if config.skills and READ_SKILL not in config.tools else [])]
     data: JsonObject = {
         "name": config.name,
         "prompt": "{{ input.message }}",
         "model": config.model,
         "temperature": config.temperature,
-        "tools": [*config.tools, *([READ_SKILL] if config.skills and READ_SKILL not in config.tools else [])],
+        "tools": tools,
         "output_schema": config.output_schema,
         "max_turns": config.max_turns,
         "max_cost": config.max_cost,
         "conversation": _CONVERSATION,
     }
+    if subagents:
+        data["subagents"] = callable_as(subagents, tools)
     if longest := max((spec.execution_timeout + _GRACE for spec in specs.values()), default=0):
         data |= {"timeout": longest} if longest > _TIMEOUT else {}
     if asked := config.need_approval([name for name, spec in specs.items() if spec.require_approval]):
@@ -75,6 +90,24 @@ def definition_of(config: AgentConfig, specs: Mapping[str, ToolSpec] | None = No
     if config.instructions:
         definition["state"] = {"instructions": {"default": config.instructions}}
     return definition
+
+
+def callable_as(subagents: Sequence[AgentName], tools: Collection[str]) -> list[JsonObject]:
+    """Return sub-agents as an agent's model may call them.
+
+    Args:
+        subagents: in the order in which they take their names.
+        tools: names that are taken.
+    """
+    taken, found = {*tools, _ANSWER, ASK_USER}, list[JsonObject]()
+    for each in subagents:
+        plain = _OTHER.sub("_", each.name.lower()).strip("_")[:_NAME]
+        plain = plain if plain[:1].isalpha() else f"agent_{plain}"[:_NAME].rstrip("_")
+        name = next(name for n in count(1) if (name := plain if n == 1 else f"{plain}_{n}") not in taken)
+        taken.add(name)
+        described = each.description or f"Asks the agent {each.name}."
+        found.append({"name": name, "workflow_id": each.id, "description": described})
+    return found
 
 
 def _system(config: AgentConfig) -> str:

@@ -112,7 +112,7 @@ class AgentConfig(BaseModel):
     max_turns: Turns = Field(default=10, description="Model calls of one run at most.")
     max_cost: Cost | None = Field(default=None, description="US dollars of one run at most.")
     tools: References = Field(default_factory=list, description="Names of tools.")
-    subagents: References = Field(default_factory=list, description="Ids of agents.")
+    subagents: References = Field(default_factory=list, description="Ids of agents, which its model may call.")
     skills: References = Field(default_factory=list, description="Names.")
     prompt_blocks: References = Field(default_factory=list, description="Names.")
     context_blocks: References = Field(default_factory=list, description="Names.")

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.domain.agents.config import invalid
-from cairn.domain.agents.model import MAX_DEPTH
 from cairn.errors import Conflict
+from cairn.graph.subagents import MAX_LEVELS
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import AgentRow, SubagentRow
 
@@ -46,6 +46,14 @@ class Hierarchy:
         if unknown:
             raise invalid([(("subagents", index), f"There is no agent {agent!r}") for index, agent in unknown])
         return [found[agent] for agent in ids]
+
+    async def above(self, subagents: Sequence[int | None]) -> Sequence[AgentRow]:
+        """Return the rows of the agents that have any of these as sub-agents, and are none of them."""
+        link = SubagentRow
+        having = select(col(link.agent_id)).where(
+            *self._links.owned(self._scope), col(link.subagent_id).in_(subagents), col(link.agent_id).not_in(subagents)
+        )
+        return await self._agents.all(self._scope, col(AgentRow.id).in_(having), order=(col(AgentRow.id),))
 
     async def assign(self, agent: AgentRow, subagents: Sequence[AgentRow]) -> None:
         """Make these the sub-agents of an agent, and no others.
@@ -100,8 +108,8 @@ def check(links: Mapping[int, Sequence[int]], changed: int) -> None:
     if _reaches(links, changed):
         raise Conflict("An agent cannot be its own sub-agent, at whatever depth.", code="subagent_cycle")
     depth = _longest(links, changed) + _longest(above, changed)
-    if depth > MAX_DEPTH:
-        message = f"Sub-agents would be {depth} levels deep; at most {MAX_DEPTH} are allowed."
+    if depth > MAX_LEVELS:
+        message = f"Sub-agents would be {depth} levels deep; at most {MAX_LEVELS} are allowed."
         raise Conflict(message, code="subagents_too_deep")
 
 

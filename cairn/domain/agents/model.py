@@ -15,9 +15,6 @@ from cairn.domain.tools.authored.drafts import ToolDraft
 ToolKind = Literal["python", "http", "mcp", "builtin"]
 ToolStatus = Literal["active", "draft", "missing"]
 
-MAX_DEPTH = 5
-"""Levels of sub-agents below an agent."""
-
 
 @dataclass(frozen=True, slots=True)
 class AgentName:

@@ -57,6 +57,7 @@ class AgentRemoval:
             return await self._delete(row, force)
         left = [each for each in await self._agents.subagents_of(parent) if each.id != row.id]
         await self._agents.hierarchy.assign(parent, left)
+        await self._agents.republish([parent])
         parent.revision, parent.updated_at = parent.revision + 1, utc_now()
 
     async def _delete(self, row: AgentRow, force: bool) -> None:
@@ -104,6 +105,7 @@ class AgentRemoval:
 
     async def _erase(self, ids: Sequence[int | None]) -> None:
         link, now = SubagentRow, utc_now()
+        above = await self._agents.hierarchy.above(ids)
         having = select(col(link.agent_id)).where(col(link.subagent_id).in_(ids))
         await self._session.execute(
             update(AgentRow)
@@ -119,3 +121,4 @@ class AgentRemoval:
             delete(AgentRow).where(col(AgentRow.id).in_(ids)),
         ):
             await self._session.execute(statement.execution_options(synchronize_session=False))
+        await self._agents.republish(above)

@@ -9,7 +9,7 @@ from cairn.contracts.json import JsonObject, merge_patch
 from cairn.domain.agents.compiled import definition_of, refuse
 from cairn.domain.agents.config import COLUMNS, AgentConfig, invalid, read_config
 from cairn.domain.agents.hierarchy import Hierarchy
-from cairn.domain.agents.model import Agent, AgentTool
+from cairn.domain.agents.model import Agent, AgentName, AgentTool
 from cairn.domain.agents.reading import AgentReader
 from cairn.domain.agents.rows import find_agent, find_subagent
 from cairn.domain.graphs.service import GraphService
@@ -19,6 +19,8 @@ from cairn.persistence.tables import AgentRow
 from cairn.persistence.types import utc_now
 from cairn.providers.llm import ModelConfigError, provider_of
 
+_TOLD_ABOVE = {"name", "description", "status"}
+"""Members that the models of the agents above are told of."""
 _APART = {*COLUMNS, "subagents"}
 """Members of a configuration that are kept elsewhere than in the row's ``config``."""
 
@@ -61,6 +63,7 @@ class AgentService(AgentReader):
         parent = await find_agent(self.session, self.scope, agent, lock=True)
         row = await self._make(read_config(values), parent)
         await self.hierarchy.assign(parent, [*await self.subagents_of(parent), row])
+        await self.republish([parent])
         self._touch(parent)
         return await self.shown(row)
 
@@ -80,7 +83,7 @@ class AgentService(AgentReader):
             Conflict: another revision, or sub-agents that make a cycle or are too deep.
             InvalidInput: as of :meth:`create`.
         """
-        if "subagents" in patch:
+        if not {"subagents", *_TOLD_ABOVE}.isdisjoint(patch):
             await self.hierarchy.lock()
         row = await self._locked(agent, subagent)
         if revision not in (None, row.revision):
@@ -131,12 +134,16 @@ class AgentService(AgentReader):
         await self._apply(row, {"tools": left, "approvals": {tool: None}})
 
     async def recompile(self, tool: str) -> None:
-        """Publish anew the graphs of the agents that have a tool, where what is said of it changes them.
+        """Publish anew the graphs of the agents that have a tool, where what is said of it changes them."""
+        await self.republish(await self.having(tool))
+
+    async def republish(self, rows: Sequence[AgentRow]) -> None:
+        """Publish the graphs of agents anew, where what they may call has changed.
 
         An agent whose graph cannot be published as it is, for want of another tool, stays with the one that it has: a
-        call that nobody has approved is refused by the tool itself.
+        call that nobody has approved is refused by the tool itself, one of an agent that is gone by the engine.
         """
-        for row in await self.having(tool):
+        for row in rows:
             with contextlib.suppress(InvalidInput):
                 async with self.session.begin_nested():
                     await self._publish(row, await self.config_of(row))
@@ -149,7 +156,8 @@ class AgentService(AgentReader):
     async def _make(self, config: AgentConfig, parent: AgentRow | None = None) -> AgentRow:
         await self._check(config, AgentConfig(name=config.name))
         subagents = await self.hierarchy.named(config.subagents)
-        graph = await self.graphs.create(config.name, definition_of(config, await self._specs(config)))
+        definition = definition_of(config, await self._specs(config), _callable(subagents))
+        graph = await self.graphs.create(config.name, definition)
         refuse(graph.issues)
         if config.status == "archived":
             await self.graphs.set_status(graph.id, config.status)
@@ -178,6 +186,8 @@ class AgentService(AgentReader):
             for name, value in _columns(after).items():
                 setattr(row, name, value)
             self._touch(row)
+            if any(getattr(after, name) != getattr(before, name) for name in _TOLD_ABOVE):
+                await self.republish(await self.hierarchy.above([row.id]))
         return await self.shown(row)
 
     async def _unknown(self, tools: Sequence[str]) -> Collection[str]:
@@ -204,7 +214,8 @@ class AgentService(AgentReader):
 
     async def _publish(self, row: AgentRow, config: AgentConfig) -> None:
         """Publish a version of the graph, unless the published one does the same."""
-        definition = definition_of(config, await self._specs(config))
+        subagents = _callable(await self.subagents_of(row))
+        definition = definition_of(config, await self._specs(config), subagents)
         graph = await self.graphs.get(row.uuid)
         if graph.published is None or graph.published.definition != definition or graph.summary.name != config.name:
             changed = await self.graphs.update(row.uuid, name=config.name, definition=definition)
@@ -224,6 +235,11 @@ def _columns(config: AgentConfig) -> JsonObject:
         **{name: getattr(config, name) for name in COLUMNS},
         "config": config.model_dump(exclude=_APART),
     }
+
+
+def _callable(subagents: Sequence[AgentRow]) -> list[AgentName]:
+    """Return those of an agent's sub-agents that its model may call."""
+    return [AgentName(each.uuid, each.name, each.description) for each in subagents if each.status == "active"]
 
 
 def _unknown(tool: str) -> str:

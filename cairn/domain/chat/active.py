@@ -31,8 +31,8 @@ class Active:
     """Something that runs, or waits.
 
     Attributes:
-        kind: turn: of an agent; subagent: of a sub-agent; tool: one call of an agent's tool; execution: of any other
-            graph.
+        kind: turn: of an agent; subagent: of a sub-agent, by itself or for an agent that has called it; tool: one call
+            of an agent's tool; execution: of any other graph.
         agent_id: of the agent whose graph it runs; None for graphs that are no agent's.
     """
 
@@ -69,11 +69,11 @@ class ActiveCalls:
         self._executions = executions
 
     async def list(self, which: Narrowed, page: int, page_size: int, anchor: int | None = None) -> Page[Active]:
-        """Return a page of what runs, newest first; children are parts of their parents."""
+        """Return a page of what runs, newest first; of children the agents that turns have called."""
         service = self._executions
         found = await service.rows.page(
             service.principal.scope,
-            *self._open(which),
+            *self._open(which, subagents=True),
             key=ExecutionRow.key,
             page=page,
             page_size=page_size,
@@ -123,8 +123,11 @@ class ActiveCalls:
         found = await service.session.execute(query.order_by(col(ExecutionRow.key)).limit(_AT_ONCE))
         return [(row.key, row.id) for row in found.scalars()]
 
-    def _open(self, which: Narrowed) -> Sequence[ColumnElement[bool]]:
-        conditions: Conditions = [col(ExecutionRow.status).in_(OPEN), col(ExecutionRow.parent_execution_id).is_(None)]
+    def _open(self, which: Narrowed, *, subagents: bool = False) -> Sequence[ColumnElement[bool]]:
+        """Return what holds of what runs by itself, and with ``subagents`` of those that agents have called."""
+        top = col(ExecutionRow.parent_execution_id).is_(None)
+        called = col(ExecutionRow.parent_index).is_not(None) & col(ExecutionRow.parent_map_id).is_(None)
+        conditions: Conditions = [col(ExecutionRow.status).in_(OPEN), top | called if subagents else top]
         if which.agent_id is not None:
             conditions.append(col(ExecutionRow.workflow_uuid) == which.agent_id)
         if which.conversation_id is not None:
@@ -153,6 +156,8 @@ def _active(row: ExecutionRow, agents: dict[str, int | None]) -> Active:
 
 
 def _kind(row: ExecutionRow, agents: dict[str, int | None]) -> Kind:
+    if row.parent_execution_id is not None:
+        return "subagent"
     if _conversation(row) is not None:
         return "subagent" if agents.get(row.workflow_uuid) is not None else "turn"
     return "tool" if row.surface == SURFACE and "tool" in row.metadata_ else "execution"

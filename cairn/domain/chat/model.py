@@ -71,6 +71,7 @@ class ChatEvent:
     Attributes:
         call_id: the turn (its execution's id), a request to the model in it, a tool's call or a request to a person.
         content: of a delta a text, else by type.
+        subagent: id of the execution that it is of, when that is not the turn's own.
         seq: grows from event to event, the same for whoever reads.
     """
 
@@ -82,6 +83,7 @@ class ChatEvent:
     timestamp: datetime
     seq: int
     metadata: JsonObject
+    subagent: str | None = None
 
 
 @dataclass(slots=True)

@@ -15,7 +15,8 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.agents.rows import find_agent, find_subagent
 from cairn.domain.chat.asked import Asked, until_asked
 from cairn.domain.chat.model import Ask, ChatEvent, Reply, Turn
-from cairn.domain.chat.telling import TurnTeller
+from cairn.domain.chat.order import TurnOrder
+from cairn.domain.chat.together import TurnStory
 from cairn.domain.conversations import ConversationService
 from cairn.domain.conversations.branching import discard_after
 from cairn.domain.conversations.model import NewMessage
@@ -24,7 +25,7 @@ from cairn.domain.conversations.turns import SURFACE
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.story import TokenFeed
-from cairn.domain.executions.stream import Following
+from cairn.domain.executions.stream import FROM_THE_BEGINNING, Following, follow
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.usage.model import user_of
 from cairn.errors import Conflict, NotFound, Unavailable
@@ -136,16 +137,16 @@ class ChatService:
             Conflict: the turn has not reached Temporal yet.
             Unavailable: Temporal does not answer.
         """
-        teller = TurnTeller(turn, -1 if after is None else after, verbose)
-        events = await self._executions.events(turn.execution_id, Following(apart=teller.apart), feed)
-
-        async def told() -> AsyncGenerator[ChatEvent]:
-            async with contextlib.aclosing(events):
-                async for event in events:
-                    for each in teller.tell(event):
-                        yield each
-
-        return told()
+        temporal_id, temporal = turn.execution.temporal_id, self._executions.temporal
+        story = TurnStory(
+            turn,
+            TurnOrder(feed.database, temporal_id, turn.execution_id),
+            lambda child: follow(temporal, child, child, FROM_THE_BEGINNING, feed),
+            -1 if after is None else after,
+            verbose=verbose,
+        )
+        how = Following(apart=story.teller.apart)
+        return story.tell(await self._executions.events(turn.execution_id, how, feed))
 
     async def whole(self, turn: Turn, feed: TokenFeed, patience: float = PATIENCE) -> Reply:
         """Wait for a turn's end, or until it waits for people.
@@ -248,6 +249,8 @@ class _Gathering:
         if isinstance(event, Asked):
             self.reply.waits_for, self.reply.finish_reason = event.requests, event.requests[0]["type"]
             self.complete = True
+            return
+        if event.subagent is not None:
             return
         content: Any = event.content
         match event.type:

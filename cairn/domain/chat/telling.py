@@ -16,10 +16,14 @@ from cairn.contracts.nodes import CALL_MODEL, RUN_AGENT
 from cairn.domain.chat.model import ChatEvent, EventType, Turn
 from cairn.domain.conversations.cached import LARGE, cache_id, size_of
 from cairn.domain.executions.events import ExecutionEvent
+from cairn.graph.subagents import answer_of
 from cairn.temporal.direct_calls import may_pass, model_failure
 
 # Bits of a number: of the line's revision the rest, of the place in history, of a try, its piece, and the part.
 _LOW, _TRY, _PIECE, _PART = 20, 5, 18, 5
+
+BESIDE = 2**_TRY - 1
+"""In place of a try: the event is one of those that are told while sub-agents are at work; its piece says which."""
 
 _WRITING = (RUN_AGENT.name, CALL_MODEL.name)
 """The work in which a model writes."""
@@ -92,7 +96,7 @@ class TurnTeller:
     def apart(self) -> tuple[int, int] | None:
         """The piece of a text after which its reader goes on."""
         place = Place.of(self.after) if self.after >= 0 else None
-        return (place.attempt, place.piece) if place is not None and place.attempt else None
+        return (place.attempt, place.piece) if place is not None and 0 < place.attempt < BESIDE else None
 
     def tell(self, event: ExecutionEvent) -> Iterator[ChatEvent]:
         """Yield what an event of the execution means to the reader, unless it was seen already."""
@@ -152,15 +156,16 @@ class TurnTeller:
         if status == "cancelled":
             said = self._text or "".join(self._spoken[-1:])
             return self._told(3, "end", {"content": said, "finish_reason": "cancelled"})
-        return self._told(3, "end", {"content": more["output"]["content"], "finish_reason": "stop"})
+        return self._told(3, "end", {"content": answer_of(more["output"]), "finish_reason": "stop"})
 
     # What the model writes.
 
     def _began(self, event: ExecutionEvent) -> Iterator[_Told]:
         tool = event.data.get("tool")
-        named = self._named(event)
+        named = self.call_of(event)
         if tool is not None:
             told = {"tool": tool, "arguments": event.more.get("arguments"), "tool_call_id": event.more.get("call_id")}
+            told |= event.more.get("subagent", {})
             yield self._told(0, "tool_start", told, named, self._asker(event))
         if event.more.get("activity") not in _WRITING:
             return
@@ -183,14 +188,14 @@ class TurnTeller:
     def _ended(self, event: ExecutionEvent) -> Iterator[_Told]:
         tool = event.data.get("tool")
         if tool is not None:
-            yield self._told(0, "tool_end", self._brought(event, tool), self._named(event), self._asker(event))
+            yield self._told(0, "tool_end", self._brought(event, tool), self.call_of(event), self._asker(event))
         if event.more.get("activity") not in _WRITING:
             return
         if event.type == "node_completed":
             yield from self._rest(event)
             if self.verbose and event.data["usage"] is not None:
                 usage = usage_of(event.data["usage"])
-                yield self._told(2, "usage", usage, self._named(event), self.turn.execution_id)
+                yield self._told(2, "usage", usage, self.call_of(event), self.turn.execution_id)
         self._close(event)
 
     def _rest(self, event: ExecutionEvent) -> Iterator[_Told]:
@@ -251,14 +256,15 @@ class TurnTeller:
     ) -> _Told:
         return _Told(part, kind, content, call_id or self.turn.execution_id, parent)
 
-    def _named(self, event: ExecutionEvent) -> str:
+    def call_of(self, event: ExecutionEvent) -> str:
+        """Return the id of the request to the model, or of the tool's call, that an event is about."""
         call = event.data.get("call")
         place = f"{self.turn.execution_id}:{event.node_id}#{event.data['visit']}"
         return f"{place}:{call}" if call else place
 
     def _asker(self, event: ExecutionEvent) -> str:
         """Return the id of the model's request that asked for a tool."""
-        return self._named(event).rpartition(".")[0]
+        return self.call_of(event).rpartition(".")[0]
 
     def _where(self, event: ExecutionEvent) -> JsonObject:
         return {"node_id": event.node_id, "lineage": event.lineage, "visit": event.data.get("visit")}

@@ -13,7 +13,7 @@ from sqlmodel import col
 
 from cairn.contracts.json import Json, canonical
 from cairn.domain.conversations.model import Message
-from cairn.domain.conversations.said import parts_of
+from cairn.domain.conversations.said import RESPONSES, parts_of
 from cairn.domain.conversations.service import ConversationService
 from cairn.errors import FieldError, InvalidInput, NotFound
 from cairn.persistence.tables import MessageRow
@@ -93,7 +93,7 @@ async def cached_result(service: ConversationService, conversation: str, result:
 
 def _in(message: MessageRow, result: str) -> CachedResult | None:
     for part in parts_of("assistant", "", Message.of(message).said, message.created_at):
-        known = part.type == "tool_response" and not part.failed
+        known = part.type in RESPONSES and not part.failed
         if known and cache_id(message.execution_id or "", part.call_id or "") == result:
             return CachedResult(result, part.tool or "", size_of(part.value), part.at, part.value)
     return None

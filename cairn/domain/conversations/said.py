@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic_ai.messages import (
     ModelMessage,
@@ -25,7 +25,20 @@ from cairn.persistence.tables import MessageRow
 ANSWER = "final_result"
 """Name of the tool by which pydantic-ai has a model give a structured answer: no tool to people."""
 
-PartType = Literal["user", "agent_text", "tool_request", "tool_response", "system_event"]
+SUBAGENTS = "subagents"
+"""In the metadata of messages: ids of those of their calls that are of sub-agents."""
+
+REQUESTS: Final = ("tool_request", "sub_agent_request")
+RESPONSES: Final = ("tool_response", "sub_agent_response")
+PartType = Literal[
+    "user",
+    "agent_text",
+    "tool_request",
+    "tool_response",
+    "sub_agent_request",
+    "sub_agent_response",
+    "system_event",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +60,15 @@ class Part:
     failed: bool = False
 
 
-def kept(messages: Sequence[ModelMessage]) -> list[JsonObject]:
-    """Return what is kept of a turn: all but the person's message, which stands by itself, and instructions."""
+def kept(messages: Sequence[ModelMessage], subagents: Collection[str] = ()) -> list[JsonObject]:
+    """Return what is kept of a turn: all but the person's message, which stands by itself, and instructions.
+
+    Args:
+        messages: that were said.
+        subagents: by what names its model calls sub-agents.
+    """
     made: list[ModelMessage] = []
-    for message in messages:
+    for message in (_marked(message, subagents) for message in messages):
         if isinstance(message, ModelRequest):
             parts = [part for part in message.parts if not isinstance(part, UserPromptPart | SystemPromptPart)]
             if parts:
@@ -58,6 +76,16 @@ def kept(messages: Sequence[ModelMessage]) -> list[JsonObject]:
         else:
             made.append(message)
     return ModelMessagesTypeAdapter.dump_python(made, mode="json")
+
+
+def _marked(message: ModelMessage, subagents: Collection[str]) -> ModelMessage:
+    """Return a message that says which of its calls are of sub-agents: later nobody knows what these were called."""
+    calls = [
+        part.tool_call_id
+        for part in message.parts
+        if isinstance(part, ToolCallPart | ToolReturnPart) and part.tool_name in subagents
+    ]
+    return replace(message, metadata={**(message.metadata or {}), SUBAGENTS: calls}) if calls else message
 
 
 def text_in(messages: Iterable[ModelMessage]) -> str:
@@ -107,15 +135,18 @@ def parts_of(role: str, content: str, said: Sequence[JsonObject], at: datetime) 
 
 
 def _parts(message: ModelMessage) -> Iterator[Part]:
+    of_subagents = (message.metadata or {}).get(SUBAGENTS, ())
     if isinstance(message, ModelResponse):
         for part in message.parts:
             if isinstance(part, TextPart) and part.content:
                 yield Part("agent_text", message.timestamp, part.content)
             elif isinstance(part, ToolCallPart) and not part.tool_name.startswith(ANSWER):
                 value = part.args_as_dict()
-                yield Part("tool_request", message.timestamp, "", part.tool_name, part.tool_call_id, value)
+                kind = REQUESTS[part.tool_call_id in of_subagents]
+                yield Part(kind, message.timestamp, "", part.tool_name, part.tool_call_id, value)
         return
     for part in message.parts:
         if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(ANSWER):
             named = part.tool_name, part.tool_call_id
-            yield Part("tool_response", part.timestamp, "", *named, part.content, failed=part.outcome != "success")
+            kind = RESPONSES[part.tool_call_id in of_subagents]
+            yield Part(kind, part.timestamp, "", *named, part.content, failed=part.outcome != "success")

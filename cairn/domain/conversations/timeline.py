@@ -12,7 +12,7 @@ from cairn.contracts.json import Json, JsonObject
 from cairn.domain.conversations.cached import LARGE, cache_id, size_of
 from cairn.domain.conversations.model import Conversation, Message
 from cairn.domain.conversations.rows import counting
-from cairn.domain.conversations.said import Part, parts_of
+from cairn.domain.conversations.said import REQUESTS, RESPONSES, Part, parts_of
 from cairn.domain.conversations.service import ConversationService
 from cairn.errors import BadRequest
 from cairn.persistence.tables import MarkerRow, MessageRow
@@ -92,9 +92,9 @@ def items_of(row: MessageRow) -> Iterator[Item]:
 
 def content_of(part: Part, execution_id: str | None) -> Json:
     """Return what a part of a message holds."""
-    if part.type == "tool_request":
+    if part.type in REQUESTS:
         return {"tool": part.tool, "tool_call_id": part.call_id, "arguments": part.value}
-    if part.type != "tool_response":
+    if part.type not in RESPONSES:
         return part.text
     told: JsonObject = {"tool": part.tool, "tool_call_id": part.call_id}
     if part.failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from pydantic_ai.messages import ModelMessage
 from sqlalchemy import update
@@ -64,6 +64,7 @@ class TurnMessages:
         answer: Json = None,
         *,
         finished: bool = False,
+        subagents: Collection[str] = (),
     ) -> None:
         """Keep what was said in a turn so far; it is the turn's message, and replaces what was kept of it before.
 
@@ -74,6 +75,7 @@ class TurnMessages:
             messages: all that was said in it.
             answer: with which the turn ends, when it is finished.
             finished: the agent has answered.
+            subagents: by what names its model calls sub-agents.
 
         Raises:
             NotFound: the conversation is gone.
@@ -82,7 +84,7 @@ class TurnMessages:
         async with self._database.transaction() as session:
             conversation = await find_conversation(session, scope, turn.id, lock=True)
             row = await _row_of(session, scope, conversation, execution_id)
-            row.said, row.finished = kept(messages), finished
+            row.said, row.finished = kept(messages, subagents), finished
             row.content = (text_of(answer) if finished else text_in(messages)).replace("\0", "")
             await touch(session, conversation)
 

@@ -9,9 +9,12 @@ from datetime import datetime
 from cairn.contracts.executions import Answer, Phase
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.nodes.voice import SPEAKING
-from cairn.graph.state import ExecutionState, Run, Wait
+from cairn.graph.state import Child, ExecutionState, Run, Wait
+from cairn.graph.subagents import answer_of
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.events import (
+    ChildCompleted,
+    ChildFailed,
     ChildInitiated,
     Closed,
     Commanded,
@@ -26,6 +29,7 @@ from cairn.temporal.events import (
     WorkScheduled,
     WorkStarted,
 )
+from workflows.failures import child_result
 
 # An event's number is (revision of the line, number in its run's history and those of the runs before, number within
 # that event). A reset copies events with their numbers and begins a line of a higher revision, so numbers grow over
@@ -33,7 +37,7 @@ from cairn.temporal.events import (
 _LINE = 2**32
 _EVENT = 2**3
 
-_BOUNDARIES = (TaskStarted, Closed, WorkStarted, WorkCompleted, WorkFailed)
+_BOUNDARIES = (TaskStarted, Closed, WorkStarted, WorkCompleted, WorkFailed, ChildCompleted, ChildFailed)
 
 TERMINAL = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
@@ -126,9 +130,9 @@ class Narrator:
         self.projection.settle()
         self._answers |= {answer.request_id: answer for event in group if (answer := _answer(event)) is not None}
         for event in group:
-            if isinstance(event, ChildInitiated):
+            if isinstance(event, ChildInitiated) and self._call_of(event) is None:
                 continue  # nobody is told of it, and it numbers nothing
-            if isinstance(event, WorkScheduled):
+            if isinstance(event, WorkScheduled | ChildInitiated):
                 yield from self._settled(event.at)  # a resume comes before the work that it lets go on
             self._last, self._part = event.id, 0
             yield from self._tell(event)
@@ -150,8 +154,12 @@ class Narrator:
                 yield from self._landed(event)
             case WorkScheduled():
                 yield from self._node("node_started", event.at, event.key, {})
+            case ChildInitiated():
+                yield from self._node("node_started", event.at, self._call_of(event), {})
             case WorkCompleted() | WorkFailed():
                 yield from self._work(event)
+            case ChildCompleted() | ChildFailed():
+                yield from self._called(event)
             case Closed() if event.phase is not None:
                 yield from self._status(event.at, event.phase, self._why(event), self._outcome(event))
             case _:
@@ -163,7 +171,9 @@ class Narrator:
         reset, self._reset = self._reset, None
         if reset is not None:
             data = {"from_run_id": reset.base_run_id, "run_id": reset.new_run_id, "reason": reset.reason}
-            yield self._event("reset", event.at, None, {**data, "revision": self._line})
+            works = self.projection.engine.state.in_flight.values() if self.projection.engine.started else ()
+            awaited = [work.run.temporal_id for work in works if isinstance(work.run, Child) and work.loop is not None]
+            yield self._event("reset", event.at, None, {**data, "revision": self._line}, {"awaited": awaited})
 
     def _work(self, event: WorkCompleted | WorkFailed) -> Iterator[ExecutionEvent]:
         key = self.projection.key_of(event.scheduled_id)
@@ -171,7 +181,8 @@ class Narrator:
         if isinstance(event, WorkCompleted):
             usage = event.result.usage.model_dump() if event.result.usage else None
             data = {"attempt": attempt, "usage": usage}
-            yield from self._node("node_completed", event.at, key, data, {"value": event.result.value})
+            value = answer_of(event.result.value) if self._child(key) is not None else event.result.value
+            yield from self._node("node_completed", event.at, key, data, {"value": value})
             made = self.projection.made_by(event)
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
@@ -179,6 +190,32 @@ class Narrator:
         elif (why := self.projection.failure_of(event)) is not None:
             data = {"attempt": attempt, "code": why.code, "message": why.message}
             yield from self._node("node_failed", event.at, key, data)
+
+    def _called(self, event: ChildCompleted | ChildFailed) -> Iterator[ExecutionEvent]:
+        """Tell what a sub-agent answered, or why it has not."""
+        key, failure = self._call_of(event), None
+        if key is None or not isinstance(child := self.projection.engine.state.in_flight[key].run, Child):
+            return
+        if isinstance(event, ChildCompleted):
+            result = child_result(child, event.result)
+            data: JsonObject = {"attempt": 1, "usage": result.usage.model_dump() if result.usage else None}
+            yield from self._node("node_completed", event.at, key, data, {"value": answer_of(result.value)})
+        elif (failure := self.projection.failure_of(event)) and not self.projection.engine.stopped(failure):
+            data = {"attempt": 1, "code": failure.code, "message": failure.message}
+            yield from self._node("node_failed", event.at, key, data)
+
+    def _call_of(self, event: ChildInitiated | ChildCompleted | ChildFailed) -> str | None:
+        """Return the key of the call of a sub-agent that a child is; None when it is another child."""
+        if not self.projection.engine.started:
+            return None
+        works = self.projection.engine.state.in_flight
+        named = (key for key in works if (child := self._child(key)) and child.temporal_id == event.temporal_id)
+        return next(named, None)
+
+    def _child(self, key: str | None) -> Child | None:
+        """Return the sub-agent that is under way by this key."""
+        work = self.projection.engine.state.in_flight.get(key or "") if self.projection.engine.started else None
+        return work.run if work is not None and work.loop is not None and isinstance(work.run, Child) else None
 
     def _node(
         self, kind: str, at: datetime, key: str | None, data: JsonObject, more: JsonObject | None = None
@@ -191,17 +228,27 @@ class Narrator:
     def _work_of(self, key: str) -> JsonObject:
         """Return which activity does the work; of a tool that an agent calls, with what, and whose call it is."""
         work = self.projection.engine.state.in_flight.get(key)
-        if work is None or not isinstance(work.run, Run):
+        loop = self.projection.engine.state.loops.get(work.loop or "") if work is not None else None
+        if work is None or isinstance(work.run, Wait) or (isinstance(work.run, Child) and loop is None):
             return {}
-        told: JsonObject = {"activity": work.run.activity}
-        loop = self.projection.engine.state.loops.get(work.loop or "")
+        if isinstance(work.run, Child):
+            child = {"execution_id": work.run.temporal_id, "agent_id": work.run.graph.workflow_id}
+            told: JsonObject = {"activity": "", "subagent": child}
+        else:
+            told = {"activity": work.run.activity}
         if loop is not None and work.call is not None and work.call < len(loop.calls):
-            told |= {"arguments": work.run.data["arguments"], "call_id": loop.calls[work.call].id}
+            call = loop.calls[work.call]
+            # What a person has changed is in the work; what a sub-agent is given besides is none of its arguments.
+            arguments = call.arguments if isinstance(work.run, Child) else work.run.data["arguments"]
+            told |= {"arguments": arguments, "call_id": call.id}
         return told
 
     def _call(self, key: str) -> JsonObject:
         """Say which turn of an agent, or which call of a tool, the work under way is; nothing of other work."""
         work = self.projection.engine.state.in_flight.get(key)
+        if work is not None and work.call is not None and self._child(key) is not None:
+            loop = self.projection.engine.state.loops[work.loop or ""]
+            return {"call": f"turn{loop.turns}.{work.call}", "tool": loop.calls[work.call].tool}
         if work is None or not isinstance(work.run, Run) or not work.run.call:
             return {}
         tool = {} if work.call is None else {"tool": work.run.data["tool"]}

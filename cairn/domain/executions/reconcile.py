@@ -10,6 +10,7 @@ from sqlmodel import col
 
 from cairn.domain.executions.start import start_workflow
 from cairn.domain.executions.tokens import purge_tokens
+from cairn.domain.executions.turn_events import purge_turn_events
 from cairn.domain.executions.view import repair, told
 from cairn.domain.executions.workflow_side import row_of
 from cairn.domain.idempotency.store import IdempotencyStore
@@ -127,6 +128,7 @@ class Reconciler:
             await IdempotencyStore(session).purge()
             await purge_tokens(session)
             await purge_renders(session)
+            await purge_turn_events(session)
 
     async def _keys(self, *conditions: object) -> Sequence[int]:
         query = select(col(ExecutionRow.key)).where(*conditions).order_by(col(ExecutionRow.key)).limit(_BATCH)  # pyright: ignore[reportArgumentType]

@@ -77,12 +77,24 @@ async def _locked(session: AsyncSession, request_id: str) -> RequestRow | None:
     return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
 
 
+async def _turn(session: AsyncSession, asked: OpenRequest) -> str:
+    """Return the id of the execution that a caller has started: it may be the turn of which a sub-agent asks."""
+    execution_id, rows = asked.execution_id, Repository(session, ExecutionRow)
+    while (row := await rows.get(Scope(asked.tenant, asked.live), col(ExecutionRow.id) == execution_id)) is not None:
+        if row.parent_execution_id is None:
+            break
+        execution_id = row.parent_execution_id
+    return execution_id
+
+
 async def _inserted(session: AsyncSession, asked: OpenRequest, arguments_schema: JsonObject | None) -> RequestRow:
     graph = select(col(ExecutionRow.workflow_uuid)).where(col(ExecutionRow.temporal_id) == asked.temporal_id)
     scope = Scope(asked.tenant, asked.live)
     conversation = (
         select(col(ConversationRow.id))
-        .where(*Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == asked.execution_id)
+        .where(
+            *Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == await _turn(session, asked)
+        )
         .where(col(ConversationRow.key) == MessageRow.conversation_key, col(MessageRow.role) == "user")
         .order_by(col(MessageRow.key))
         .limit(1)

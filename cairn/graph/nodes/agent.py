@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import ASK_USER, RUN_AGENT
@@ -28,6 +28,23 @@ class Questions(BaseModel):
     assignees: list[Name] = Field(default_factory=list)
 
 
+class SubAgent(BaseModel):
+    """An agent that another one's model may call, as if it were a tool.
+
+    Attributes:
+        name: by which the model calls it.
+        workflow_id: id or uuid of its graph, which takes ``{"message": …}``; its version is the one that was published
+            when the root execution began.
+        description: told to the model.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+    workflow_id: Name | int
+    description: str = ""
+
+
 class AgentData(NodeData):
     """Data of an agent node.
 
@@ -48,6 +65,7 @@ class AgentData(NodeData):
         conversation: expression that gives the turn of a conversation which the agent takes: ``{id, message_id}``, and
             ``model`` to ask another one in it; null for none. What was said before is told to the model, and what the
             agent says is kept as a message.
+        subagents: other agents that the model may call, each with a message; a call is a child execution.
         use_case: the tenant's model for this use case is asked, with the tenant's keys; None: the installation's, but
             for turns of conversations.
     """
@@ -66,12 +84,13 @@ class AgentData(NodeData):
     approvers: dict[Name, list[Name]] = Field(default_factory=dict)
     questions: Questions | None = None
     conversation: Name | None = None
+    subagents: list[SubAgent] = Field(default_factory=list[SubAgent])
     use_case: Name | None = None
 
     @property
     def loops(self) -> bool:
         """Whether its model may call anything, so that it works in turns."""
-        return bool(self.tools) or self.questions is not None
+        return bool(self.tools or self.subagents) or self.questions is not None
 
 
 class Agent(NodeKind[AgentData]):
@@ -83,6 +102,8 @@ class Agent(NodeKind[AgentData]):
         given: JsonObject = {"conversation": turn} if isinstance(turn, dict) else {}
         given |= {"use_case": data.use_case} if data.use_case is not None else {}
         given |= {"asks": True} if data.questions is not None else {}
+        if data.subagents:
+            given["subagents"] = [{"name": each.name, "description": each.description} for each in data.subagents]
         return {
             "prompt": render(data.prompt, scope),
             "system": render(data.system, scope) if data.system else None,
@@ -96,7 +117,7 @@ class Agent(NodeKind[AgentData]):
         }
 
     def without_effect(self, data: AgentData) -> bool:
-        """An agent without tools asks a model and does nothing else."""
+        """An agent that can call nothing asks a model and does nothing else."""
         return not data.loops
 
     def expressions(self, data: AgentData) -> Sources:
@@ -117,6 +138,11 @@ class Agent(NodeKind[AgentData]):
                 yield f"require_approval.{i}", f"'{name}' is none of the agent's tools"
         if data.questions is not None and ASK_USER in data.tools:
             yield "questions", f"'{ASK_USER}' is a tool of the agent's: the model could not tell them apart"
+        taken = {*data.tools, *([ASK_USER] if data.questions is not None else [])}
+        for i, each in enumerate(data.subagents):
+            if each.name in taken:
+                yield f"subagents.{i}.name", f"the model could not tell '{each.name}' from another one of this name"
+            taken.add(each.name)
         for member, named in (("approval_timeouts", data.approval_timeouts), ("approvers", data.approvers)):
             for name in named:
                 if name not in data.require_approval:

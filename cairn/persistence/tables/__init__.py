@@ -30,6 +30,7 @@ from cairn.persistence.tables.schedules import ScheduleRow
 from cairn.persistence.tables.stream_chunks import StreamChunkRow
 from cairn.persistence.tables.tool_drafts import ToolDraftRow
 from cairn.persistence.tables.tools import ToolRow
+from cairn.persistence.tables.turn_events import TurnEventRow
 from cairn.persistence.tables.uploads import UploadRow
 from cairn.persistence.tables.user_settings import UserSettingsRow
 
@@ -66,6 +67,7 @@ __all__ = [
     "TenantRow",
     "ToolDraftRow",
     "ToolRow",
+    "TurnEventRow",
     "UploadRow",
     "UserSettingsRow",
 ]

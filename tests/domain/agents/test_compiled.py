@@ -8,6 +8,7 @@ import pytest
 
 from cairn.domain.agents.compiled import definition_of, refuse
 from cairn.domain.agents.config import read_config
+from cairn.domain.agents.model import AgentName
 from cairn.errors import InvalidInput
 from cairn.graph.model import Definition
 from cairn.graph.nodes.agent import AgentData
@@ -108,3 +109,17 @@ def test_errors_of_the_graph_are_told_where_they_come_from() -> None:
     with pytest.raises(InvalidInput) as refused:
         refuse(validate(definition, KNOWN))
     assert {error.pointer for error in refused.value.errors} == {"/tools/0", "/output_schema"}
+
+
+def test_sub_agents_may_be_called_by_names_that_models_can_say() -> None:
+    config = read_config({"name": "Lead", "tools": ["echo"]})
+    names = ["Order Clerk", "order clerk!", "Echo", "№ 1", "Бухгалтер", "x" * 80, "final result"]
+    below = [AgentName(f"id{number}", name, "Helps." if number else "") for number, name in enumerate(names)]
+    definition = Definition.model_validate(definition_of(config, {}, below))
+    assert validate(definition, KNOWN) == []
+    said = AgentData.model_validate(definition.nodes[1].data).subagents
+    assert [each.name for each in said] == [
+        "order_clerk", "order_clerk_2", "echo_2", "agent_1", "agent", "x" * 56, "final_result_2",
+    ]  # fmt: skip
+    assert (said[0].workflow_id, said[0].description) == ("id0", "Asks the agent Order Clerk.")
+    assert "subagents" not in definition_of(config)["nodes"][1]["data"]

@@ -1,0 +1,175 @@
+"""A turn and its sub-agents told together: by readers that come to the events in any order, in pieces of any size."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from persistence.rows import Executions
+from sqlalchemy import func, select, update
+from sqlmodel import col
+
+from cairn.contracts.nodes import CALL_MODEL, RUN_AGENT
+from cairn.domain.chat.model import ChatEvent, Turn
+from cairn.domain.chat.order import TurnOrder
+from cairn.domain.chat.together import TurnStory
+from cairn.domain.executions.events import ExecutionEvent
+from cairn.domain.executions.turn_events import KEPT, purge_turn_events
+from cairn.persistence.session import Database
+from cairn.persistence.tables import ExecutionRow, TurnEventRow
+from cairn.persistence.types import utc_now
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+USAGE = {"requests": 1, "input_tokens": 2, "output_tokens": 3, "cost": None}
+TEXTS = {"one": "one says this and more", "two": "two says that"}
+LAST = "All is done."
+
+
+class Story:
+    """What an execution tells, one event after the other."""
+
+    def __init__(self, execution: str) -> None:
+        self.execution = execution
+        self.events: list[ExecutionEvent] = []
+        self._seq = 0
+        self.add("status", {"status": "running", "detail": None})
+
+    def add(self, kind: str, data: dict[str, Any], **more: Any) -> None:
+        self._seq += 0 if kind == "token" else 8
+        told = {"visit": 1, **data}
+        self.events.append(ExecutionEvent(self._seq, kind, NOON, self.execution, "run", "agent", told, more))
+
+    def asks(self, call: str, value: Any, text: str = "", activity: str = CALL_MODEL.name) -> None:
+        """A model is asked, and writes its text a word at a time."""
+        self.add("node_started", {"call": call}, activity=activity)
+        for number, word in enumerate(text.split(" ") if text else []):
+            piece = word if number == 0 else f" {word}"
+            self.add("token", {"call": call, "attempt": 1, "text": piece}, number=number)
+        self.add("node_completed", {"call": call, "attempt": 1, "usage": USAGE}, activity=activity, value=value)
+
+    def called(self, kind: str, index: int, name: str, **more: Any) -> None:
+        child = {"execution_id": f"exec_{name}", "agent_id": name}
+        data = {"call": f"turn1.{index}", "tool": name, "attempt": 1, "usage": USAGE}
+        self.add(kind, data, activity="", subagent=child, call_id=name, **more)
+
+    def ends(self, output: str) -> None:
+        self.add("status", {"status": "completed", "detail": None}, usage=USAGE, output={"content": output})
+
+
+def stories() -> dict[str, Story]:
+    root = Story("exec_root")
+    root.asks("turn1", {"history": "h", "calls": []})
+    for index, name in enumerate(TEXTS):
+        root.called("node_started", index, name, arguments={"message": name})
+    root.add("requests", {"opened": [], "closed": []})
+    root.called("node_completed", 1, "two", value=TEXTS["two"])
+    root.called("node_completed", 0, "one", value=TEXTS["one"])
+    root.asks("turn2", {"history": "h", "answer": LAST}, LAST)
+    root.ends(LAST)
+    made = {"exec_root": root}
+    for name, text in TEXTS.items():
+        child = made[f"exec_{name}"] = Story(f"exec_{name}")
+        child.asks("", text, text, RUN_AGENT.name)
+        child.ends(text)
+    return made
+
+
+async def follow(
+    story: Story, chance: random.Random, apart: tuple[int, int] | None = None
+) -> AsyncGenerator[ExecutionEvent]:
+    """Tell a story with pauses, its tokens in pieces of any size; ``apart`` ends one."""
+    left = list(story.events)
+    while left:
+        event = left.pop(0)
+        while event.type == "token" and left[0].type == "token" and chance.random() < 0.5:
+            if apart == (1, event.more["number"]):
+                break
+            more = left.pop(0)
+            data = {**event.data, "text": event.data["text"] + more.data["text"]}
+            event = ExecutionEvent(event.seq, "token", NOON, story.execution, "run", "agent", data, more.more)
+        await asyncio.sleep(chance.choice([0, 0, 0.001, 0.01]))
+        yield event
+
+
+async def read(database: Database, seed: int, after: int = -1, *, verbose: bool = True) -> list[ChatEvent]:
+    chance, told = random.Random(seed), stories()
+    turn = Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1")  # type: ignore[call-arg]
+    story = TurnStory(
+        turn,
+        TurnOrder(database, "acme.exec_root", "exec_root"),
+        lambda child: follow(told[child], chance),
+        after,
+        verbose=verbose,
+    )
+    return [event async for event in story.tell(follow(told["exec_root"], chance, story.teller.apart))]
+
+
+def brief(found: list[ChatEvent]) -> list[tuple[int, str, str]]:
+    """Return events without the pieces of the turn's own text, which each reader takes as they come."""
+    own = [event for event in found if not (event.type == "delta" and event.subagent is None)]
+    return [(event.seq, event.type, event.call_id) for event in own]
+
+
+def texts(found: list[ChatEvent]) -> dict[str, str]:
+    made: dict[str, str] = {}
+    for event in found:
+        if event.type == "delta":
+            made[event.call_id] = made.get(event.call_id, "") + str(event.content)
+    return made
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_all_readers_are_told_the_same_and_go_on_anywhere(database: Database, seed: int) -> None:
+    readers = [read(database, 100 * seed + number, verbose=number != 1) for number in range(3)]
+    first, plain, *others = await asyncio.gather(*readers)
+    for other in [*others, await read(database, seed)]:
+        assert brief(other) == brief(first) and texts(other) == texts(first)
+    assert [event.seq for event in first] == sorted({event.seq for event in first})
+    assert set(texts(first).values()) == {*TEXTS.values(), LAST}
+    assert texts(plain) == {"exec_root:agent#1:turn2": LAST}
+    assert [each for each in brief(first) if each in brief(plain)] == brief(plain)
+    assert plain[-1].type == "end" and plain[-1].subagent is None
+    for number in range(seed, len(first), 4):
+        rest = await read(database, 1000 + number, first[number].seq)
+        assert texts(first[: number + 1] + rest) == texts(first), number
+        assert brief(rest) == brief(first[number + 1 :]), number
+
+
+async def test_sub_agents_are_told_within_their_calls(database: Database) -> None:
+    found = await read(database, 7)
+    for name, text in TEXTS.items():
+        (start,) = [event for event in found if event.type == "tool_start" and event.call_id.endswith(_index(name))]
+        assert isinstance(start.content, dict) and start.content["execution_id"] == f"exec_{name}"
+        mine = [event for event in found if event.parent_call_id == start.call_id]
+        assert [event.type for event in mine] == ["start", "usage", "end"]
+        (end,) = [event for event in found if event.type == "tool_end" and event.call_id == start.call_id]
+        assert start.seq < mine[0].seq < mine[-1].seq < end.seq and mine[-1].content == {
+            "content": text,
+            "finish_reason": "stop",
+        }
+    assert {event.root_call_id for event in found} == {"exec_root"}
+
+
+def _index(name: str) -> str:
+    return f"turn1.{list(TEXTS).index(name)}"
+
+
+async def test_the_order_is_kept_for_a_day_after_the_end(database: Database) -> None:
+    before = await read(database, 1)
+    execution = await (await Executions.of(database)).add("exec_root", status="completed")
+    assert execution.temporal_id == "acme.exec_root"
+
+    async def left(since: timedelta) -> int:
+        async with database.transaction() as session:
+            await session.execute(update(ExecutionRow).values(closed_at=utc_now() - since))
+            await purge_turn_events(session)
+            return (await session.execute(select(func.count(col(TurnEventRow.number))))).scalar_one()
+
+    assert await left(KEPT - timedelta(hours=1)) > 0
+    assert brief(await read(database, 2)) == brief(before)
+    assert await left(KEPT + timedelta(hours=1)) == 0
+    assert texts(await read(database, 3)) == texts(before)
