@@ -76,7 +76,8 @@ def configure_logging(settings: Settings, process: str, stream: TextIO | None = 
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access"):
+    # aiosqlite tells every value that is written.
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "uvicorn.access", "aiosqlite"):
         logging.getLogger(chatty).setLevel(max(logging.WARNING, root.level))
 
 

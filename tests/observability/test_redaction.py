@@ -81,6 +81,11 @@ def test_links_and_passwords_in_urls_are_hidden(log: io.StringIO) -> None:
         assert plain in said
 
 
+def test_what_is_written_into_the_database_is_not_told(log: io.StringIO) -> None:
+    logging.getLogger("aiosqlite").debug("executing %s", "UPDATE executions SET output='of a tenant'")
+    assert "of a tenant" not in log.getvalue()
+
+
 def test_ordinary_lines_stay_as_they_are(log: io.StringIO) -> None:
     get_logger("cairn").info("the bearer of news", path="/api/v1/executions/exec_1", time="10:20:30", at="a@b.example")
     for plain in ("the bearer of news", "/api/v1/executions/exec_1", "10:20:30", "a@b.example"):
