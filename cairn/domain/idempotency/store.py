@@ -17,12 +17,13 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, CursorResult, delete, or_, select, update
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.domain.principal import Principal
 from cairn.errors import BadRequest, Conflict, InvalidInput
+from cairn.persistence.first_write import ALONE
+from cairn.persistence.repository import insert_into
 from cairn.persistence.tables import IdempotencyRow
 from cairn.persistence.types import utc_now
 
@@ -98,17 +99,16 @@ class IdempotencyStore:
         parts = (principal.key_id, method, path, key)
         record = hashlib.sha256(json.dumps(parts).encode()).hexdigest()
         claim = Claim(record, uuid.uuid4().hex, *parts, request_hash)
-        # Begin anew when another try ended between our look and our insert.
+        # Begin anew when another try ended between our insert and our look, or is too old to count.
         for _ in range(3):
+            if await self._insert(claim):
+                return claim
             row = await self._read(record)
             if row is not None and row.created_at <= utc_now() - LIFETIME:
                 await self._session.delete(row)
                 await self._session.flush()
-                row = None
-            if row is not None:
+            elif row is not None:
                 return await self._meet(row, claim)
-            if await self._insert(claim):
-                return claim
         raise self._in_flight()
 
     async def _read(self, record: str) -> IdempotencyRow | None:
@@ -131,6 +131,7 @@ class IdempotencyStore:
         return claim
 
     async def _insert(self, claim: Claim, **reply: Any) -> bool:
+        """Insert the record; False when there is one. Who works on the same request in a transaction is waited for."""
         row = IdempotencyRow(
             id=claim.record,
             key_id=claim.key_id,
@@ -143,12 +144,9 @@ class IdempotencyStore:
             resource_id=claim.resource_id,
             **reply,
         )
-        try:
-            async with self._session.begin_nested():
-                self._session.add(row)
-        except IntegrityError:
-            return False
-        return True
+        query = insert_into(self._session, IdempotencyRow).values(row.model_dump())
+        query = query.on_conflict_do_nothing(index_elements=["id"]).returning(col(IdempotencyRow.id))
+        return (await self._session.execute(query)).scalar_one_or_none() is not None
 
     @staticmethod
     def _in_flight() -> Conflict:
@@ -173,7 +171,7 @@ class IdempotencyStore:
         if not is_kept(status):
             return await self.forget(claim)
         reply: dict[str, Any] = {"state": "done", "status_code": status, "headers": dict(headers), "body": body}
-        if not await self._update(claim, **reply):
+        if not await self._update(claim, ALONE, **reply):
             # In vain when another try has the record by now; then its reply is the one that counts.
             await self._insert(claim, **reply)
 
@@ -195,7 +193,8 @@ class IdempotencyStore:
         free = or_(col(row.owner) == claim.owner, col(row.locked_until) <= utc_now())
         return col(row.id) == claim.record, col(row.state) == "in_flight", free
 
-    async def _update(self, claim: Claim, **values: Any) -> bool:
+    async def _update(self, claim: Claim, options: Mapping[str, Any] | None = None, **values: Any) -> bool:
         query = update(IdempotencyRow).where(*self._mine(claim)).values(**values)
-        result = await self._session.execute(query.execution_options(synchronize_session=False))
+        options = {"synchronize_session": False, **(options or {})}
+        result = await self._session.execute(query, execution_options=options)
         return isinstance(result, CursorResult) and result.rowcount > 0
