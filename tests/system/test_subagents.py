@@ -36,7 +36,7 @@ async def test_a_call_is_a_child_execution_and_its_answer_the_result(cairn: Cair
     assert done.output_data == {"content": "It is 7."}
     assert told(server.requests, "Boss") == ["7"]
     (child,) = await children(cairn, done.id)
-    assert (child.status, child.workflow_id, child.parent_node_id) == ("completed", clerk, "agent")
+    assert (child.status, child.workflow_id, child.parent_execution_id) == ("completed", clerk, done.id)
     assert child.input_data == {"message": "You are Clerk"}
     assert done.usage is not None and done.usage["requests"] == 3
     (offered,) = server.requests[0]["tools"]

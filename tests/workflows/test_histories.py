@@ -67,6 +67,8 @@ EXPECTED = {
     "next/over_budget": (Phase.COMPLETED, ["start", "a", "b"], 0, 2),
     "next/question": (Phase.COMPLETED, ["start", "ask"], 0, 1),
     "next/segment": (Phase.COMPLETED, ["start", "c", "t", "d"], 0, 0),
+    "next/subagent": (Phase.COMPLETED, ["start", "agent"], 0, 0),
+    "next/subagent_replay": (Phase.COMPLETED, ["start", "agent"], 2, 4),
     "next/subgraph": (Phase.COMPLETED, ["start", "sub"], 0, 0),
     "next/tool_approval": (Phase.COMPLETED, ["start", "pay"], 0, 1),
     "next/wait_event": (Phase.COMPLETED, ["start", "gate", "paid"], 0, 0),
