@@ -94,6 +94,7 @@ class Settings(BaseSettings):
     stream_patience: int = Field(
         default=60,
         ge=1,
+        le=86_400,
         description="Seconds after which the connection of a client is closed that takes nothing of what it is sent.",
     )
     rate_limit: str | None = Field(default=None, description="For example 100/minute, per key; none: off.")

@@ -20,6 +20,7 @@ from cairn.temporal.events import (
     Commanded,
     Event,
     Landed,
+    News,
     Signalled,
     Started,
     TaskStarted,
@@ -34,10 +35,20 @@ from workflows.failures import child_result
 # An event's number is (revision of the line, number in its run's history and those of the runs before, number within
 # that event). A reset copies events with their numbers and begins a line of a higher revision, so numbers grow over
 # resets too.
-_LINE = 2**32
+LINE = 2**32
 _EVENT = 2**3
 
-_BOUNDARIES = (TaskStarted, Closed, WorkStarted, WorkCompleted, WorkFailed, ChildCompleted, ChildFailed)
+_BOUNDARIES = (
+    TaskStarted,
+    Closed,
+    WorkStarted,
+    WorkCompleted,
+    WorkFailed,
+    ChildCompleted,
+    ChildFailed,
+    Signalled,
+    News,
+)
 
 TERMINAL = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
@@ -78,7 +89,7 @@ class ExecutionEvent:
 
 def last_seq(run: Projection) -> int:
     """Return a number that no event of a run, which has ended, is above."""
-    return run.line_revision * _LINE + (run.events_before + run.last_event_id + 1) * _EVENT - 1
+    return run.line_revision * LINE + (run.events_before + run.last_event_id + 1) * _EVENT - 1
 
 
 class Narrator:
@@ -187,7 +198,9 @@ class Narrator:
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
                 yield self._event("checkpoint", event.at, made.node_id, data)
-        elif (why := self.projection.failure_of(event)) is not None:
+        elif (why := self.projection.failure_of(event)) is not None and not (
+            self._child(key) is not None and self.projection.engine.stopped(why)
+        ):
             data = {"attempt": attempt, "code": why.code, "message": why.message}
             yield from self._node("node_failed", event.at, key, data)
 
@@ -323,7 +336,7 @@ class Narrator:
     def _event(
         self, kind: str, at: datetime, node_id: str | None, data: JsonObject, more: JsonObject | None = None
     ) -> ExecutionEvent:
-        seq = self._line * _LINE + (self._before + self._last) * _EVENT + self._part
+        seq = self._line * LINE + (self._before + self._last) * _EVENT + self._part
         self._part = min(self._part + 1, _EVENT - 1)
         return ExecutionEvent(seq, kind, at, self.execution_id, self.lineage, node_id, data, more or {})
 

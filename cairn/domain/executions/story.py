@@ -21,6 +21,7 @@ from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.lines import Entry, Line
 from cairn.domain.executions.token_readers import KeptText, Visit
 from cairn.domain.executions.token_wakeups import Wakeup, Wakeups
+from cairn.errors import CairnError
 from cairn.persistence.session import Database
 
 EVENTS = 2000
@@ -118,7 +119,7 @@ class Story:
             for each in told:
                 await self._take(each)
             await self._hear()
-            self._forget()
+            self._forget(len(told))
             self._publish()
 
     async def _take(self, entry: Entry) -> None:
@@ -126,39 +127,50 @@ class Story:
         if entry.run_id != self._run_id:
             self._run_id = entry.run_id
             self._open.clear()
+        if entry.writes:
+            self._open[key] = Visit(self.line.temporal_id, *key)
+        elif event.type in ENDED and (visit := self._open.pop(key, None)) is not None and visit in self.texts:
+            await self._read_text(visit, self.texts[visit])  # the rest, before anybody hears that it has ended
         if event.seq > self.last:
             size = _size(event)
             self._kept.append(entry)
             self._sizes.append(size)
             self._size += size
             self.last = event.seq
-        if entry.writes:
-            self._open[key] = Visit(self.line.temporal_id, *key)
-        elif event.type in ENDED and (visit := self._open.pop(key, None)) is not None and visit in self.texts:
-            await self.texts[visit].read(TEXT)  # the rest of it, before anybody hears that it has ended
 
     async def _hear(self) -> bool:
         """Read what models have written; return whether it is anything."""
         news = False
         if self._database is not None:
             for visit in self._open.values():
-                text = self.texts.get(visit) or KeptText(self._database, visit)
-                news = await text.read(TEXT) or news
-                self.texts[visit] = text
+                news = await self._read_text(visit, self.texts.get(visit) or KeptText(self._database, visit)) or news
         return news
 
-    def _forget(self) -> None:
-        """Keep no more than is promised: the oldest goes first."""
+    async def _read_text(self, visit: Visit, text: KeptText) -> bool:
+        """Read on in a text; return whether there is more of it.
+
+        One that cannot be read each follower reads for itself: those who want no text go on without the database.
+        """
+        self.texts[visit] = text
+        try:
+            return await text.read(TEXT)
+        except CairnError:
+            del self.texts[visit]
+            return True
+
+    def _forget(self, newest: int) -> None:
+        """Keep no more than is promised, and the newest page whatever its size: the oldest goes first."""
         number = 0
-        while len(self._kept) - number > EVENTS or self._size > SIZE:
+        while (left := len(self._kept) - number) > newest and (left > EVENTS or self._size > SIZE):
             self.floor = self._kept[number].event.seq
             self._size -= self._sizes[number]
             number += 1
         del self._kept[:number], self._sizes[:number]
         open_yet = set(self._open.values())
+        size = sum(text.size for text in self.texts.values())
         for visit in [visit for visit in self.texts if visit not in open_yet]:
-            if sum(text.size for text in self.texts.values()) > TEXT:
-                del self.texts[visit]
+            if size > TEXT or not self.texts[visit].size:
+                size -= self.texts.pop(visit).size
 
     def _publish(self) -> None:
         changed, self.changed = self.changed, asyncio.Event()

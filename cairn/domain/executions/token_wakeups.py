@@ -132,7 +132,7 @@ class Wakeups:
     async def of(self, id: str) -> AsyncGenerator[Wakeup]:
         """Give the news of an execution, by its Temporal id, or of a conversation."""
         with self._flags.of(id) as wakeup:
-            if self._task is None:
+            if self._task is None or self._task.done():
                 self._task = asyncio.create_task(self._hear(), context=Context())
             yield wakeup
 

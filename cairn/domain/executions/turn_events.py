@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -17,5 +17,7 @@ KEPT = timedelta(days=1)
 
 async def purge_turn_events(session: AsyncSession) -> None:
     """Remove what was told of turns that have ended long ago."""
-    ended = select(col(ExecutionRow.temporal_id)).where(col(ExecutionRow.closed_at) < utc_now() - KEPT)
-    await session.execute(delete(TurnEventRow).where(col(TurnEventRow.temporal_id).in_(ended)))
+    ended = exists().where(
+        col(ExecutionRow.temporal_id) == TurnEventRow.temporal_id, col(ExecutionRow.closed_at) < utc_now() - KEPT
+    )
+    await session.execute(delete(TurnEventRow).where(ended).execution_options(synchronize_session=False))
