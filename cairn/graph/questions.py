@@ -45,7 +45,7 @@ def make_question(
         summary=f"{node.name}: a question",
         what="question",
         data={
-            "prompt": call.arguments["question"],
+            "prompt": str(call.arguments.get("question") or ""),
             "options": options,
             "schema": free if options else _ANY,
             "assignees": list(how.assignees),

@@ -16,6 +16,10 @@ MAX_LEVELS = 5
 """Levels of sub-agents below an agent."""
 
 
+MAX_AT_ONCE = 20
+"""Sub-agents that one agent has at work at a time."""
+
+
 class Refused(Exception):
     """The call cannot be made; the text is for the model."""
 
@@ -38,7 +42,7 @@ def begin(state: ExecutionState, node: GraphNode, owner: str, index: int, subage
         line: where and when.
 
     Raises:
-        Refused: it was not published, or agents have called one another in a circle or too deep.
+        Refused: it was not published, agents have called one another in a circle or too deep, or too many are at work.
     """
     loop = state.loops[owner]
     call = loop.calls[index]
@@ -53,6 +57,8 @@ def begin(state: ExecutionState, node: GraphNode, owner: str, index: int, subage
         )
     if len(above) > MAX_LEVELS or state.depth >= MAX_DEPTH:
         raise Refused(f"subagents_too_deep: {call.tool!r} would be more than {MAX_LEVELS} levels below the first agent")
+    if sum(work.loop == owner and isinstance(work.run, Child) for work in state.in_flight.values()) >= MAX_AT_ONCE:
+        raise Refused(f"too_many_subagents: at most {MAX_AT_ONCE} are at work at once; ask the others afterwards")
     key = next_key(state, node.id, loop.token.visit)
     number, loop.subagents = loop.subagents, loop.subagents + 1
     child = Child(

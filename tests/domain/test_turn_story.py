@@ -173,3 +173,59 @@ async def test_the_order_is_kept_for_a_day_after_the_end(database: Database) -> 
     assert brief(await read(database, 2)) == brief(before)
     assert await left(KEPT + timedelta(hours=1)) == 0
     assert texts(await read(database, 3)) == texts(before)
+
+
+LINE = 2**32
+
+
+def line_of(name: str, begin: int, revision: int = 0) -> list[ExecutionEvent]:
+    """A turn that calls one sub-agent, on a line."""
+    child = {"execution_id": f"exec_{name}", "agent_id": name}
+    data = {"visit": 1, "call": "turn1.0", "tool": name, "attempt": 1, "usage": None}
+    more: dict[str, dict[str, Any]] = {"node_started": {"arguments": {}}, "node_completed": {"value": name}}
+    return [
+        ExecutionEvent(
+            revision * LINE + begin + 8 * number,
+            kind,
+            NOON,
+            "exec_root",
+            "run",
+            "agent",
+            data,
+            {"activity": "", "subagent": child, "call_id": "c", **each},
+        )
+        for number, (kind, each) in enumerate(more.items(), 1)
+    ]
+
+
+def status(seq: int, what: str, **more: Any) -> ExecutionEvent:
+    return ExecutionEvent(seq, "status", NOON, "exec_root", "run", "agent", {"status": what, "detail": None}, more)
+
+
+@pytest.mark.parametrize("left", ["paused", "cancelled"])
+async def test_whoever_comes_after_a_reset_is_told_its_line_alone(database: Database, left: str) -> None:
+    begins = [status(0, "running")]
+    ends = [status(LINE + 100, "completed", usage=USAGE, output={"content": "x"})]
+    old = line_of("one", 0)
+    # The turn ends, or is paused, before or after its sub-agent has.
+    before = begins + (old[:1] if left == "cancelled" else old) + [status(30, left, usage=USAGE)]
+    reset = [ExecutionEvent(LINE + 40, "reset", NOON, "exec_root", "run", None, {}, {"awaited": []})]
+    turn = Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1")  # type: ignore[call-arg]
+
+    async def tell(events: list[ExecutionEvent]) -> AsyncGenerator[ExecutionEvent]:
+        for event in events:
+            await asyncio.sleep(0)
+            yield event
+
+    async def told(events: list[ExecutionEvent]) -> list[ChatEvent]:
+        made = stories()
+        order = TurnOrder(database, "acme.exec_root", "exec_root")
+        story = TurnStory(turn, order, lambda child: tell(made[child].events), verbose=True)
+        return [event async for event in story.tell(tell(events))]
+
+    await told(before)
+    found = await told(begins + reset + line_of("two", 48, 1) + ends)
+    numbers = [event.seq for event in found]
+    assert numbers == sorted(numbers)
+    assert {event.subagent for event in found} == {None, "exec_two"}
+    assert [event.type for event in found if event.subagent is None and event.type in ("end", "error")] == ["end"]

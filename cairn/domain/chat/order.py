@@ -14,6 +14,7 @@ from sqlmodel import col
 from cairn.contracts.json import JsonObject
 from cairn.domain.chat.model import ChatEvent
 from cairn.domain.chat.telling import BESIDE, Place
+from cairn.domain.executions.events import LINE
 from cairn.persistence.session import Database
 from cairn.persistence.tables import TurnEventRow
 from cairn.persistence.types import utc_now
@@ -109,10 +110,11 @@ class TurnOrder:
             await session.execute(insert(row), rows)
 
     async def _next(self, session: AsyncSession, anchor: int) -> Sequence[TurnEventRow]:
+        # Of the present line alone: a line that a reset has left is told no more.
         query = select(TurnEventRow).where(
             col(TurnEventRow.temporal_id) == self._temporal_id,
             col(TurnEventRow.number) > self._last,
-            col(TurnEventRow.anchor) <= anchor,
+            col(TurnEventRow.anchor).between(anchor // LINE * LINE, anchor),
         )
         return (await session.execute(query.order_by(col(TurnEventRow.number)))).scalars().all()
 

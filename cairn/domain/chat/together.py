@@ -95,6 +95,7 @@ class TurnStory:
         self.teller = TurnTeller(turn, after, verbose=True)
         self._sources: list[_Source] = []
         self._anchor = -1
+        self._end: ChatEvent | None = None
 
     async def tell(self, events: AsyncGenerator[ExecutionEvent]) -> AsyncGenerator[ChatEvent]:
         """Yield what the events of the turn's execution mean to the reader, and those of its sub-agents'."""
@@ -102,24 +103,41 @@ class TurnStory:
         self._sources.append(turn)
         try:
             while turn in self._sources:
-                source = await self._ready()
-                event, source.held = source.held, None
+                source, event = await self._coming()
                 if event is None:
-                    event = source.taken()
-                    if event is None:
-                        await self._drop(source)
-                        continue
-                    if self._waits(source, event):
-                        source.held = event
-                        continue
+                    continue
+                if source is turn and event.type == "reset":
+                    self._end = None  # of a line that was left
                 for each in await self._take(source, event):
-                    if each.seq > self._after:
+                    if self._goes_on(each):
                         yield each
-                    if each.subagent is None and each.type in ("end", "error"):
-                        return
+                if source is turn and event.terminal:
+                    if self._end is not None and self._end.seq > self._after:
+                        yield self._end
+                    return
         finally:
             for source in self._sources:
                 await source.close()
+
+    async def _coming(self) -> tuple[_Source, ExecutionEvent | None]:
+        """Return of whom something comes, and what; None when it is nothing yet."""
+        source = await self._ready()
+        event, source.held = source.held, None
+        if event is not None:
+            return source, event
+        event = source.taken()
+        if event is None:
+            await self._drop(source)
+        elif self._waits(source, event):
+            source.held, event = event, None
+        return source, event
+
+    def _goes_on(self, event: ChatEvent) -> bool:
+        """Whether an event is told now. The turn's end is not, before it is known to be that of the present line."""
+        if self._end is None and event.subagent is None and event.type in ("end", "error"):
+            self._end = event
+            return False
+        return self._end is None and event.seq > self._after
 
     async def _ready(self) -> _Source:
         """Return a source that can go on."""
@@ -212,8 +230,12 @@ class TurnStory:
             await asyncio.sleep(_AGAIN)
 
     async def _let_go(self, source: _Source) -> None:
-        """Follow those sub-agents no longer that a reset has left behind."""
-        known = set[str]().union(*(each.open for each in self._sources))
+        """Follow those sub-agents no longer that a reset has left behind, nor those that they have called."""
+        known, reached = {source.id}, [source]
+        while reached:
+            open = reached.pop().open - known
+            known |= open
+            reached += [each for each in self._sources if each.id in open]
         for each in [each for each in self._sources if each.call is not None and each.id not in known]:
             await self._drop(each)
 

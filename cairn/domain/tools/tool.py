@@ -175,7 +175,7 @@ def tool(
             :class:`ToolContext` is filled by the engine and is not part of the schema.
         name: default: the function's name.
         description: default: the docstring up to its ``Args:``.
-        repeatable: to call it again does no harm: it touches nothing outside, or does it once for an idempotency key.
+        repeatable: to call it again does no harm: it changes nothing outside.
             Nodes of a segment may call it.
 
     Raises:
