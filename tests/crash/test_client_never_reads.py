@@ -19,7 +19,7 @@ from servers.openai_server import OpenAIServer, gated
 from cairn.contracts.json import JsonObject
 from chaos.programs import until
 
-WORDS = 1000
+WORDS = 2000
 STORY = " ".join(f"{number:03}{'x' * 4000}" for number in range(WORDS))
 STUCK = 60
 """Twice as many as the API has connections to the database."""
