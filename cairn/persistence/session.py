@@ -136,7 +136,7 @@ class Database:
         self._open = 0
         self._idle = asyncio.Event()
         self._idle.set()
-        self._left_open = False
+        self._gone = False
 
     @asynccontextmanager
     async def session(self) -> AsyncGenerator[AsyncSession]:
@@ -167,7 +167,7 @@ class Database:
         """Close all connections, to the end also when the caller is cancelled.
 
         Whoever has a session still is waited for: what comes back to a pool that is gone, nobody would close. Who takes
-        too long, closes the connections himself.
+        too long, or comes afterwards, closes the connections himself.
         """
         try:
             async with asyncio.timeout(PATIENCE):
@@ -175,12 +175,11 @@ class Database:
         except TimeoutError:
             _log.warning("database is closed later: it is in use", sessions=self._open)
         finally:
-            self._left_open = not self._idle.is_set()
-            if not self._left_open:
+            self._gone = True
+            if self._idle.is_set():
                 await self._close()
 
     async def _close(self) -> None:
-        self._left_open = False
         await answered(asyncio.create_task(self.engine.dispose()))
 
     @asynccontextmanager
@@ -193,5 +192,5 @@ class Database:
             self._open -= 1
             if not self._open:
                 self._idle.set()
-                if self._left_open:
+                if self._gone:
                     await self._close()

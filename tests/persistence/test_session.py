@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from persistence.rows import Executions, add_graph, add_version
-from sqlalchemy import select, update
+from sqlalchemy import event, select, update
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import col
 from temporalio.api.failure.v1 import Failure
@@ -156,6 +156,17 @@ async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> No
         with pytest.raises(Unavailable):
             await database.ping()
         await database.dispose()
+
+
+async def test_who_comes_after_the_end_leaves_no_connection(sqlite_url: str) -> None:
+    database = Database(create_engine(sqlite_url))
+    await database.dispose()
+    opened: list[object] = []
+    event.listen(database.engine.sync_engine, "connect", lambda connection, _: opened.append(connection))
+    async with database.session() as session:
+        assert (await session.execute(select(GraphRow))).all() == []
+    (connection,) = opened
+    assert connection.driver_connection._connection is None  # type: ignore[attr-defined]
 
 
 async def test_ping(database: Database) -> None:
