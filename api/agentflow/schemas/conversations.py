@@ -16,7 +16,7 @@ from cairn.domain.conversations import model
 from cairn.domain.conversations.cached import CachedResult as Cached
 from cairn.domain.conversations.formats import Exported
 from cairn.domain.conversations.model import MAX_MESSAGE, MAX_TITLE
-from cairn.domain.conversations.said import parts_of
+from cairn.domain.conversations.said import PartType, parts_of
 from cairn.domain.conversations.search import Found
 from cairn.domain.conversations.timeline import Item, content_of
 from cairn.persistence.paging import Page
@@ -107,17 +107,6 @@ class AddMessage(Body):
         """
         content = text_of(self.parts if self.content is None and self.parts else self.content or "", "/content")
         return model.NewMessage(content, self.message_id) if self.message_id else model.NewMessage(content)
-
-
-PartType = Literal[
-    "user",
-    "agent_text",
-    "tool_request",
-    "tool_response",
-    "sub_agent_request",
-    "sub_agent_response",
-    "system_event",
-]
 
 
 class MessagePart(BaseModel):

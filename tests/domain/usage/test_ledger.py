@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
+from statements import statements
 
 from cairn.domain.usage import Asked, BudgetService, Ledger, Request, require_budget, summarize
 from cairn.domain.usage.model import month_of, next_month
@@ -72,22 +72,6 @@ class Budgets:
         return {each.user_id: each for each in (await self._do("users", 1, 100)).items}
 
 
-@contextmanager
-def statements(database: Database) -> Iterator[list[str]]:
-    """The first words of what the database is asked meanwhile."""
-    found: list[str] = []
-
-    def note(_connection, _cursor, statement: str, *_rest: object) -> None:
-        found.append(statement.split()[0])
-
-    engine = database.engine.sync_engine
-    event.listen(engine, "before_cursor_execute", note)
-    try:
-        yield found
-    finally:
-        event.remove(engine, "before_cursor_execute", note)
-
-
 async def count(database: Database, table) -> int:
     async with database.session() as session:
         return (await session.execute(select(func.count()).select_from(table))).scalar_one()
@@ -123,9 +107,9 @@ async def test_a_request_is_reserved_and_then_settled(database: Database, budget
 async def test_what_was_found_before_is_not_asked_for_again(database: Database, budgets: Budgets) -> None:
     ledger = Ledger(database)
     free = await ledger.reserve(request(1), dollars("0.5"), LEASE)
-    with statements(database) as asked:
+    with statements() as asked:
         await ledger.settle(request(1), used(None), free)
-    assert asked == ["INSERT"]
+    assert asked == ["INSERT model_calls"]
     await budgets.limit("10")
     held = await ledger.reserve(request(2), dollars("0.5"), LEASE)
     assert (free.held, held.held, (await budgets.get()).reserved) == (False, True, Decimal("0.5"))
