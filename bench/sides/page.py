@@ -58,8 +58,7 @@ def _machine(machine: dict[str, Any], of_parts: dict[str, dict[str, Any]]) -> It
 def _runs(of_parts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
     """Return the parts of each run."""
     runs: dict[str, list[str]] = {}
-    for part in filter(of_parts.__contains__, earlier.OF_PART):
-        run = of_parts[part]
+    for part, run in of_parts.items():
         text = f"`{run['command']}`, {run['date']}, commit {run['commit']}, load before it began {run['load_before']}"
         runs.setdefault(text, []).append(part)
     return runs
