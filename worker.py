@@ -44,7 +44,7 @@ async def running_worker(client: Client, database: Database, settings: Settings)
             max_concurrent_workflow_tasks=settings.worker_workflow_tasks,
             max_concurrent_activities=settings.worker_activities,
             # Who bounds them wants tenants to take turns, and an eager activity never is in the queue where they do.
-            disable_eager_activity_execution=settings.worker_activities is not None,
+            disable_eager_activity_execution=settings.bounds_activities,
             max_heartbeat_throttle_interval=PROMPT,
             graceful_shutdown_timeout=timedelta(seconds=10),
         )

@@ -11,6 +11,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SandboxName: TypeAlias = Literal["eryx", "monty"]
 
+WORKER_ACTIVITIES = 100
+"""How many activities a worker runs at a time when nobody says: the Temporal SDK's own number."""
+
 
 class Settings(BaseSettings):
     """All settings of API, worker and command line.
@@ -79,8 +82,8 @@ class Settings(BaseSettings):
     worker_activities: int | None = Field(
         default=None,
         ge=1,
-        description="How many nodes a worker runs at a time, each in its tenant's turn; none: 100, and the next "
-        "node of an execution starts at once where there is room.",
+        description="How many nodes a worker runs at a time; none: 100. Below 100 each waits for its tenant's turn, "
+        "else the next node of an execution starts at once where there is room.",
     )
     fairness_weights: dict[str, float] = Field(
         default_factory=dict[str, float], description="Share of a tenant in busy times, by tenant; JSON object; else 1."
@@ -172,6 +175,11 @@ class Settings(BaseSettings):
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
         return self.database_url or f"sqlite+aiosqlite:///{self.home.absolute() / 'cairn.db'}"
+
+    @property
+    def bounds_activities(self) -> bool:
+        """Whether a worker runs fewer nodes at a time than by itself: then tenants are to take turns."""
+        return self.worker_activities is not None and self.worker_activities < WORKER_ACTIVITIES
 
     @property
     def links(self) -> str:

@@ -48,6 +48,19 @@ async def test_an_execution_and_its_activities_carry_priority_and_tenant(idle_ca
     assert done.output_data == {"seen": {"key": 1, "fairness": "acme", "weight": 2.5}}
 
 
+@pytest.mark.parametrize(("room", "queued"), [(None, False), (1_000, False), (100, False), (99, True)])
+async def test_a_worker_with_room_gives_an_executions_next_node_no_place_in_the_queue(
+    idle_cairn: Cairn, room: int | None, queued: bool
+) -> None:
+    idle_cairn.settings = idle_cairn.settings.model_copy(update={"worker_activities": room})
+    asking = node("a", "tool", tool="own_priority", output="seen")
+    workflow = await idle_cairn.publish(sequence(asking, node("end", "end", output={"key": "state.seen.key"})))
+    execution = await idle_cairn.start(workflow, metadata={"priority": "high"})
+    async with idle_cairn.worker():
+        done = await idle_cairn.reach(execution.id, "completed")
+    assert done.output_data == {"key": 1 if queued else None}
+
+
 async def test_a_worker_runs_no_more_nodes_at_a_time_than_it_is_told(idle_cairn: Cairn, world: World) -> None:
     workflow = await idle_cairn.publish(sequence(waiting("one")))
     executions = [await idle_cairn.start(workflow) for _ in range(2)]
