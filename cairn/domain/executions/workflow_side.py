@@ -2,25 +2,43 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Boolean, CursorResult, bindparam, exists, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.contracts.executions import GraphRef, Phase
 from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import ENGINE, Landing, LandRequest, Record
-from cairn.domain.conversations.turns import turn_ended
+from cairn.domain.conversations.turns import SURFACE, turn_ended
 from cairn.domain.executions.children import add_child
 from cairn.domain.graphs.pinned import load_definition
 from cairn.domain.graphs.pins import pins_of
 from cairn.domain.requests.workflow_side import cancel_requests
 from cairn.graph.nodes.voice import START_CALL
+from cairn.graph.references import graphs_named
+from cairn.persistence.first_write import ALONE
+from cairn.persistence.postgresql import UNHURRIED
 from cairn.persistence.repository import Scope
-from cairn.persistence.tables import ExecutionRow, GraphRow
+from cairn.persistence.tables import ExecutionRow, GraphRow, RequestRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
 
 CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+
+_ROWS = ExecutionRow.metadata.tables["executions"]
+_asked = exists().where(col(RequestRow.temporal_id) == _ROWS.c.temporal_id, col(RequestRow.status) == "pending")
+# Made once, and of the table: to make it costs more than to carry it out. It sets the columns that it is given.
+_TELL = update(_ROWS).where(
+    _ROWS.c.temporal_id == bindparam("of"),
+    or_(_ROWS.c.run_id == bindparam("by"), _ROWS.c.revision <= bindparam("at")),
+    # With the end of others, more than the row is to be written.
+    or_(bindparam("goes_on", type_=Boolean), (_ROWS.c.surface != SURFACE) & ~_asked),
+)
+# An accident of the database that loses it is no harm: rows are repaired by what Temporal says.
+_TELLS = {"sqlite": _TELL, "postgresql": _TELL.where(UNHURRIED)}
 
 
 async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRequest, run_id: str) -> Landing:
@@ -35,13 +53,17 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
         Conflict: its definition is not the one that was started.
     """
     landing = Landing(run_id=run_id, engine=min(request.engine, ENGINE))
+    if (graph := request.graph) is not None:
+        landing.definition = await load_definition(session, graph.version_id, graph.digest, graph.body)
+        landing.configuration = await _configuration(session, graph, landing.definition)
+    pinning = request.pin and landing.definition is not None and bool(graphs_named(landing.definition))
+    if run_id == request.original_run_id and request.start is None and not pinning:
+        return landing  # nothing of the row is asked for
     row = await row_of(session, request.temporal_id)
     if row is None and request.start is not None and request.start.parent is not None:
         row = await add_child(session, request.temporal_id, request.start, request.start.parent, run_id)
-    if (graph := request.graph) is not None:
-        landing.definition = await load_definition(session, graph.version_id, graph.digest, graph.body)
-        landing.pins = await _pins(session, request, landing.definition, row)
-        landing.configuration = await _configuration(session, graph, landing.definition)
+    if pinning:
+        landing.pins = await _pins(session, landing.definition, row)
     if run_id == request.original_run_id:
         return landing
     landing.reset = True
@@ -64,11 +86,9 @@ async def _configuration(session: AsyncSession, graph: GraphRef, definition: Jso
     return (await session.execute(query)).scalar_one_or_none()
 
 
-async def _pins(
-    session: AsyncSession, request: LandRequest, definition: JsonObject, row: ExecutionRow | None
-) -> dict[str, GraphRef]:
+async def _pins(session: AsyncSession, definition: JsonObject | None, row: ExecutionRow | None) -> dict[str, GraphRef]:
     """Return the versions that the execution's children run; those of its first landing, also after a reset to it."""
-    if not request.pin or row is None:
+    if definition is None or row is None:
         return {}
     if row.pins is not None:
         return {name: GraphRef.model_validate(ref) for name, ref in row.pins.items()}
@@ -84,20 +104,41 @@ async def record(session: AsyncSession, told: Record) -> None:
     Of one run the last word counts, at whatever revision: a workflow task that was lost may have told of a command that
     then never was.
     """
+    values = _values(told)
+    of = {"of": told.temporal_id, "by": told.run_id, "at": told.revision, "goes_on": told.phase not in CLOSED}
+    tell = _TELLS[session.get_bind().dialect.name]
+    written = await session.execute(tell, {**of, **values}, execution_options=ALONE)
+    if not (isinstance(written, CursorResult) and written.rowcount):
+        await _record_end(session, told, values)
+
+
+async def _record_end(session: AsyncSession, told: Record, values: Mapping[str, Any]) -> None:
+    """Write the end of an execution with what else ends with it: requests to people, the turn of a conversation."""
     row = await row_of(session, told.temporal_id, lock=True)
     if row is None or (told.run_id != row.run_id and told.revision < row.revision):
         return
-    row.status = told.phase.value
-    row.status_detail = None if told.phase in CLOSED else told.detail
-    row.run_id, row.revision, row.started = told.run_id, told.revision, True
-    row.output_data = told.output
-    row.error = told.error.model_dump() if told.error else None
-    row.usage = told.usage.model_dump() if told.usage else None
-    row.updated_at = utc_now()
-    row.closed_at = row.updated_at if told.phase in CLOSED else None
+    for name, value in values.items():
+        setattr(row, name, value)
     if told.phase in CLOSED:
         await cancel_requests(session, told.temporal_id)
         await turn_ended(session, row)
+
+
+def _values(told: Record) -> dict[str, Any]:
+    """Return the columns that the workflow's word is about."""
+    closed, now = told.phase in CLOSED, utc_now()
+    return {
+        "status": told.phase.value,
+        "status_detail": None if closed else told.detail,
+        "run_id": told.run_id,
+        "revision": told.revision,
+        "started": True,
+        "output_data": told.output,
+        "error": told.error.model_dump() if told.error else None,
+        "usage": told.usage.model_dump() if told.usage else None,
+        "updated_at": now,
+        "closed_at": now if closed else None,
+    }
 
 
 async def row_of(session: AsyncSession, temporal_id: str, *, lock: bool = False) -> ExecutionRow | None:
