@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Row, Select, and_, bindparam, or_
+from sqlalchemy import bindparam
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlmodel import col
 
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.start import check_command
 from cairn.domain.graphs.model import GraphVersion
 from cairn.domain.graphs.pinned import LOOK_UPS, LookUps, looked_up, version_of, version_to_run
 from cairn.domain.usage import check_budget, require_budget
-from cairn.domain.usage.model import WHOLE
+from cairn.domain.usage.rows import budgets_in, with_budgets
 from cairn.errors import FieldError, InvalidInput
 from cairn.graph.compiled import input_schema_of
 from cairn.graph.schema import validate_json
-from cairn.persistence.repository import Scope, owned_by_caller
-from cairn.persistence.tables import BudgetRow
+from cairn.persistence.repository import Scope
 from cairn.settings import Settings
 
-
-def _with_budgets(look_up: Select[Any]) -> Select[Any]:
-    """Return the statement that reads the budgets, too: a row for each that there is, one at least."""
-    of_payer = or_(col(BudgetRow.user_id) == WHOLE, col(BudgetRow.user_id) == bindparam("payer"))
-    query = look_up.outerjoin(BudgetRow, and_(*owned_by_caller(BudgetRow), of_payer))
-    columns = BudgetRow.user_id, BudgetRow.monthly_limit, BudgetRow.month, BudgetRow.spent
-    return query.add_columns(*(col(column) for column in columns))
-
-
-_LOOK_UPS: LookUps = {kind: _with_budgets(query) for kind, query in LOOK_UPS.items()}
+_LOOK_UPS: LookUps = {kind: with_budgets(query, bindparam("payer")) for kind, query in LOOK_UPS.items()}
 
 
 async def resolve(session: AsyncSession, scope: Scope, command: StartExecution) -> GraphVersion:
@@ -62,18 +49,8 @@ async def admit(
     check_command(command)
     found = await looked_up(session, scope, command.workflow_id, _LOOK_UPS, payer=payer)
     version = _fitting(await version_of(session, found[0]), command)
-    check_budget({row.user_id: _budget(scope, row) for row in found if row.user_id is not None}, payer, settings)
+    check_budget(budgets_in(scope, found), payer, settings)
     return version
-
-
-def _budget(scope: Scope, found: Row[Any]) -> BudgetRow:
-    return BudgetRow(
-        tenant=scope.tenant,
-        user_id=found.user_id,
-        monthly_limit=found.monthly_limit,
-        month=found.month,
-        spent=found.spent,
-    )
 
 
 def _fitting(version: GraphVersion, command: StartExecution) -> GraphVersion:

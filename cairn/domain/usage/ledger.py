@@ -6,17 +6,41 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any, cast
 
-from sqlalchemy import case, delete, literal, select
+from sqlalchemy import Row, Select, bindparam, case, delete, literal, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.domain.usage.model import Asked, Request, over_budget
-from cairn.domain.usage.rows import Payer, budget_rows, limit_of, lock_rows, owner, reserved, spent_in
+from cairn.domain.usage.rows import (
+    Payer,
+    budget_rows,
+    budgets_in,
+    limit_of,
+    lock_rows,
+    owner,
+    reserved,
+    spent_in,
+    with_budgets,
+)
+from cairn.persistence.first_write import ALONE
 from cairn.persistence.repository import insert_into
 from cairn.persistence.session import Database
 from cairn.persistence.tables import BudgetReserveRow, BudgetRow, ExecutionRow, ModelCallRow
 from cairn.persistence.types import Dollars
+
+# Made once: to make a statement costs more than to carry it out, and each request to a model asks these. Who pays is
+# not looked up by tenant: the work itself asks.
+_COLUMNS: list[Any] = [ExecutionRow.id, ExecutionRow.user_id, ExecutionRow.workflow_uuid]
+_PAYER = cast("Select[Any]", select(*_COLUMNS).where(col(ExecutionRow.temporal_id) == bindparam("work_of")))
+_PAYER_WITH_BUDGETS = with_budgets(_PAYER, col(ExecutionRow.user_id))
+_CALLS = ModelCallRow.metadata.tables["model_calls"]
+_INSERTS = {
+    name: dialect.insert(_CALLS).on_conflict_do_nothing(index_elements=["key"]).returning(_CALLS.c.id)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +75,7 @@ class Ledger:
             RateLimited: the tenant, or the user, has spent what the month allows (``budget_exceeded``).
         """
         async with self._database.session() as session:
-            payer = await _payer(session, request)
-            rows = await budget_rows(session, payer.scope, payer.users)
+            payer, rows = await _payer_with_budgets(session, request)
         if all(limit_of(rows.get(user), user, self._default) is None for user in payer.users):
             return Reserved(payer, held=False)
         amount = estimate()
@@ -92,10 +115,11 @@ class Ledger:
             asked: what it used.
             reserved: what :meth:`reserve` said of it; then nothing of that is asked for again.
         """
+        alone = reserved is not None and not reserved.held and not asked.cost
         async with self._database.transaction() as session:
             payer = reserved.payer if reserved else await _payer(session, request)
             # Whoever reserves locks budgets first: in the other order two could wait for each other.
-            if await _write(session, request, payer, asked) and asked.cost:
+            if await _write(session, request, payer, asked, alone=alone) and asked.cost:
                 for user in payer.users:
                     await _spend(session, payer, user, request.month, asked.cost)
             if reserved is None or reserved.held:
@@ -124,15 +148,28 @@ def _reserve_of(request: Request):
 
 
 async def _payer(session: AsyncSession, request: Request) -> Payer:
-    """Return who pays. Not by tenant: the work itself asks."""
-    query = select(col(ExecutionRow.id), col(ExecutionRow.user_id), col(ExecutionRow.workflow_uuid))
-    found = (await session.execute(query.where(col(ExecutionRow.temporal_id) == request.temporal_id))).one_or_none()
-    if found is None:
+    """Return who pays."""
+    found = (await session.execute(_PAYER, {"work_of": request.temporal_id})).one_or_none()
+    return _payer_in(request, found)
+
+
+async def _payer_with_budgets(session: AsyncSession, request: Request) -> tuple[Payer, dict[str, BudgetRow]]:
+    """Return who pays, and the budgets that there are, by user."""
+    values = {**owner(request.scope), "work_of": request.temporal_id}
+    found = (await session.execute(_PAYER_WITH_BUDGETS, values)).all()
+    payer = _payer_in(request, found[0] if found else None)
+    rows = budgets_in(payer.scope, found) if found else await budget_rows(session, payer.scope, payer.users)
+    return payer, rows
+
+
+def _payer_in(request: Request, found: Row[Any] | None) -> Payer:
+    if found is None:  # it belongs to no execution
         return Payer(request.scope, request.execution_id, request.user_id)
-    return Payer(request.scope, *found)
+    return Payer(request.scope, found.id, found.user_id, found.workflow_uuid)
 
 
-async def _write(session: AsyncSession, request: Request, payer: Payer, asked: Asked) -> bool:
+async def _write(session: AsyncSession, request: Request, payer: Payer, asked: Asked, *, alone: bool) -> bool:
+    """Write down what was used, unless it is; ``alone``: this is all that is written. Returns whether it was not."""
     values = {
         **owner(payer.scope),
         "key": request.key,
@@ -148,8 +185,9 @@ async def _write(session: AsyncSession, request: Request, payer: Payer, asked: A
         "day": request.at.date(),
         "at": request.at,
     }
-    query = insert_into(session, ModelCallRow).values(values).on_conflict_do_nothing(index_elements=["key"])
-    return (await session.execute(query.returning(col(ModelCallRow.id)))).scalar_one_or_none() is not None
+    query = _INSERTS[session.get_bind().dialect.name]
+    made = await session.execute(query, values, execution_options=ALONE if alone else {})
+    return made.scalar_one_or_none() is not None
 
 
 async def _spend(session: AsyncSession, payer: Payer, user: str, month: str, cost: Decimal) -> None:

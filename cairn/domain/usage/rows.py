@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, cast
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, Select, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.domain.usage.model import WHOLE, month_of
-from cairn.persistence.repository import Repository, Scope, insert_into
+from cairn.persistence.repository import Repository, Scope, insert_into, owned_by_caller
 from cairn.persistence.tables import BudgetReserveRow, BudgetRow
 
 
@@ -42,6 +42,36 @@ async def budget_rows(session: AsyncSession, scope: Scope, users: Sequence[str])
     """Return the rows that there are, by user."""
     rows = Repository(session, BudgetRow)
     return {row.user_id: row for row in await rows.all(scope, col(BudgetRow.user_id).in_(users))}
+
+
+def with_budgets(look_up: Select[Any], user: Any) -> Select[Any]:
+    """Return a statement, to be made once, that reads budgets with what it looks up: :func:`budgets_in` what it finds.
+
+    It is given ``caller(scope)`` and finds a row for each budget that there is, one at least.
+
+    Args:
+        look_up: finds one row.
+        user: column or parameter that says whose budget, besides the tenant's as a whole.
+    """
+    of_payer = or_(col(BudgetRow.user_id) == WHOLE, col(BudgetRow.user_id) == user)
+    columns = {name: col(getattr(BudgetRow, name)) for name in ("monthly_limit", "month", "spent")}
+    query = look_up.outerjoin(BudgetRow, and_(*owned_by_caller(BudgetRow), of_payer))
+    return query.add_columns(col(BudgetRow.user_id).label("budget_of"), *columns.values())
+
+
+def budgets_in(scope: Scope, found: Iterable[Row[Any]]) -> dict[str, BudgetRow]:
+    """Return the budgets among what such a statement found, by user; they are in no session."""
+    return {
+        row.budget_of: BudgetRow(
+            tenant=scope.tenant,
+            user_id=row.budget_of,
+            monthly_limit=row.monthly_limit,
+            month=row.month,
+            spent=row.spent,
+        )
+        for row in found
+        if row.budget_of is not None
+    }
 
 
 async def lock_rows(session: AsyncSession, scope: Scope, users: Sequence[str], now: datetime) -> dict[str, BudgetRow]:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from persistence.rows import Executions
 from sqlalchemy import func, select
 from statements import statements
 
-from cairn.domain.usage import Asked, BudgetService, Ledger, Request, require_budget, summarize
+from cairn.domain.usage import Asked, BudgetService, Ledger, Request, Reserved, require_budget, summarize
 from cairn.domain.usage.model import month_of, next_month
+from cairn.domain.usage.rows import Payer
 from cairn.errors import RateLimited
 from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database, create_engine
@@ -117,6 +120,22 @@ async def test_what_was_found_before_is_not_asked_for_again(database: Database, 
     budget = await budgets.get()
     assert (budget.spent, budget.reserved) == (Decimal("0.25"), 0)
     assert (await budgets.users())["ann"].spent == Decimal("0.25") and await count(database, ModelCallRow) == 2
+
+
+async def test_who_pays_and_what_may_be_spent_is_asked_at_once(database: Database, budgets: Budgets) -> None:
+    ledger, executions = Ledger(database), await Executions.of(database)
+    row = await executions.add("e1", user_id="ben")
+    of_execution = replace(request(1, user_id=None), temporal_id=row.temporal_id)
+    for limit_of, held in ((None, False), ("ann", False), ("ben", True), ("", True)):
+        if limit_of is not None:
+            await (budgets.limit_user(limit_of, "1") if limit_of else budgets.limit("1"))
+        with statements() as asked:
+            let_through = await ledger.reserve(of_execution, dollars("0.5"), LEASE)
+        assert let_through == Reserved(Payer(SCOPE, "e1", "ben", executions.graph.uuid), held)
+        assert asked[0] == "SELECT executions" and (held or len(asked) == 1)
+    await ledger.settle(of_execution, used("1"), let_through)
+    with pytest.raises(RateLimited, match="tenant"):
+        await ledger.reserve(of_execution, dollars("0.5"), LEASE)
 
 
 async def test_what_is_told_twice_is_written_once(database: Database, budgets: Budgets) -> None:
