@@ -14,6 +14,8 @@ EXTRA = import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["
 
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
+# Compiled modules are kept, also in a container that is told otherwise: else every process compiles all it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help setup demo serve test frontends check format lock local audit fuzz bench chaos clean
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -61,6 +62,20 @@ def test_every_surface_has_its_place_among_the_surfaces() -> None:
     named = set(re.findall(r"api\.\w+", " ".join(contract["layers"])))
     packages = {f"api.{path.parent.name}" for path in (ROOT / "api").glob("*/__init__.py")}
     assert packages <= named
+
+
+def test_make_has_compiled_modules_kept() -> None:
+    """Containers are often told to keep none: then each process of the tests compiles all that it imports."""
+    result = subprocess.run(
+        ["make", "-f", "Makefile", "-f", "-", "environment"],
+        input="environment:\n\t@env\n",
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert "PYTHONDONTWRITEBYTECODE" not in result.stdout
 
 
 def test_no_file_is_too_long_to_read() -> None:
