@@ -29,6 +29,7 @@ async def test_a_pause_right_after_the_start_waits_until_it_has_landed(idle_cair
     execution = await cairn.run(sequence(noting("a"), waiting("gate"), noting("c")))
     async with cairn.worker(), cairn.executions() as service:
         paused = await service.pause(execution.id)
+        world.gate("gate").set()  # a worker that stops would wait ten seconds for the tool
     assert (paused.status, paused.revision) == ("paused", 1)
 
 
