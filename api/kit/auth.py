@@ -8,7 +8,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer, SecurityScopes
 
 from api.kit.context import Context
-from cairn.domain.keys import KeyService
+from cairn.domain.keys import authenticate
 from cairn.domain.principal import Principal
 from cairn.errors import Unauthenticated
 
@@ -47,8 +47,8 @@ async def holder(key: str, context: Context) -> Principal:
     Raises:
         Unauthenticated: it is unknown, expired or revoked.
     """
-    async with context.database.session() as session:
-        return await KeyService(session, context.secret).authenticate(key)
+    async with context.database.connection() as connection:
+        return await authenticate(connection, context.secret, key)
 
 
 async def principal(

@@ -31,7 +31,7 @@ async def prepare(settings: Settings) -> str | None:
     Returns:
         The key when it was made now: live, of tenant ``default``, with every scope, on every surface. Else None.
     """
-    from cairn.domain.keys import KeyService, load_secret
+    from cairn.domain.keys import KeyService, authenticate, load_secret
     from cairn.errors import Unauthenticated
     from cairn.persistence import migrate
     from cairn.persistence.session import Database, create_engine
@@ -42,12 +42,14 @@ async def prepare(settings: Settings) -> str | None:
     database = Database(create_engine(settings.database))
     try:
         async with database.transaction() as session:
-            keys = KeyService(session, load_secret(settings))
+            secret = load_secret(settings)
             try:
-                await keys.authenticate(file.read_text().strip())
+                await authenticate(await session.connection(), secret, file.read_text().strip())
                 return None
             except (FileNotFoundError, Unauthenticated):
-                _, key = await keys.create("default", name="development", user_id="developer", kind="human")
+                _, key = await KeyService(session, secret).create(
+                    "default", name="development", user_id="developer", kind="human"
+                )
         # After the commit: a key that is in the file is one that works.
         with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as stream:
             os.fchmod(stream.fileno(), 0o600)

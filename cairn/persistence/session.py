@@ -24,7 +24,7 @@ from sqlalchemy import event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 from cairn.contracts.json import Json
 from cairn.errors import CairnError, InvalidInput, Unavailable
@@ -147,6 +147,14 @@ class Database:
                     yield session
 
     @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[AsyncConnection]:
+        """Give a connection for reading columns, not objects: a session costs three times as much."""
+        async with self._counted():
+            with _all_connections_taken():
+                async with self.engine.connect() as connection:
+                    yield connection
+
+    @asynccontextmanager
     async def transaction(self) -> AsyncGenerator[AsyncSession]:
         """Give a session that commits at exit and rolls back on an error."""
         async with self._counted():
@@ -160,7 +168,7 @@ class Database:
         Raises:
             Unavailable: there is none.
         """
-        async with self._counted(), self.engine.connect() as connection:
+        async with self.connection() as connection:
             await connection.execute(text("SELECT 1"))
 
     async def dispose(self) -> None:

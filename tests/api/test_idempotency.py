@@ -18,7 +18,7 @@ import cairn.domain.idempotency.store
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.idempotency import IdempotencyStore
-from cairn.domain.keys import KeyService, load_secret
+from cairn.domain.keys import authenticate, load_secret
 from cairn.persistence.tables import IdempotencyRow
 from cairn.persistence.types import utc_now
 
@@ -35,8 +35,8 @@ class Died:
     async def after_writing_the_row(self, workflow_id: str) -> str:
         """Write claim and row in one transaction, as a request does, and start nothing."""
         async with self.cairn.database.transaction() as session:
-            keys = KeyService(session, load_secret(self.cairn.settings))
-            principal = await keys.authenticate(self.caller.key)
+            secret = load_secret(self.cairn.settings)
+            principal = await authenticate(await session.connection(), secret, self.caller.key)
             store = IdempotencyStore(session)
             digest = hashlib.sha256(b"\n" + self.body).hexdigest()
             claim = await store.begin(principal, "POST", PATH, KEY["Idempotency-Key"], digest)

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
+from cairn.domain import keys
 from cairn.domain.keys import PREFIXES, KeyService, load_secret
 from cairn.domain.principal import Principal
 from cairn.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
@@ -30,8 +31,8 @@ async def make(database: Database, tenant: str = "acme", **values: object) -> tu
 
 
 async def authenticate(database: Database, token: str, secret: bytes = SECRET) -> Principal:
-    async with database.session() as session:
-        return await KeyService(session, secret).authenticate(token)
+    async with database.connection() as connection:
+        return await keys.authenticate(connection, secret, token)
 
 
 @pytest.mark.parametrize("prefix", PREFIXES)
