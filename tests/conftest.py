@@ -60,13 +60,16 @@ async def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIter
         return
     from cairn.ports import find_free
     from cairn.settings import Settings
-    from cairn.temporal.server import find_server, start_dev_server
+    from cairn.temporal import server
 
     folder = tmp_path_factory.mktemp("temporal")
     settings = Settings(home=folder, temporal_port=find_free(), temporal_ui_port=find_free())
-    server = await start_dev_server(settings, find_server(settings), log=folder / "server.log")
-    yield server
-    await server.stop()
+    with pytest.MonkeyPatch.context() as patch:
+        # Nothing takes the machine's power away: nobody waits until the disk has what was written.
+        patch.setitem(server._SQLITE_PRAGMAS, "synchronous", "off")
+        running = await server.start_dev_server(settings, server.find_server(settings), log=folder / "server.log")
+    yield running
+    await running.stop()
 
 
 @pytest.fixture
