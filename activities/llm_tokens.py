@@ -14,6 +14,8 @@ from pydantic_ai.messages import (
     PartStartEvent,
     TextPart,
     TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
     ToolCallPart,
     ToolCallPartDelta,
 )
@@ -45,7 +47,7 @@ async def telling(writer: TokenWriter | None, call: NodeCall) -> AsyncGenerator[
     ) as stream:
 
         async def handle(_: RunContext[None], events: AsyncIterable[AgentStreamEvent]) -> None:
-            reply = _Reply(stream)
+            reply = _Reply(stream, reasons=call.data.get("conversation") is not None)
             async for event in events:
                 reply.take(event)
 
@@ -54,16 +56,31 @@ async def telling(writer: TokenWriter | None, call: NodeCall) -> AsyncGenerator[
 
 @dataclass
 class _Reply:
-    """One reply of the model; it voids the one before, which was not the answer."""
+    """One reply of the model; it voids the one before, which was not the answer.
+
+    Attributes:
+        reasons: what the model thinks is told, too: in turns of conversations, where people can ask for it.
+    """
 
     stream: TokenStream
+    reasons: bool
     begun: bool = False
     answers: set[int] = field(default_factory=set[int])
 
     def take(self, event: AgentStreamEvent) -> None:
-        if text := self._text(event):
-            self.stream.write(text, restart=not self.begun)
+        reasoning = self._reasoning(event) if self.reasons else None
+        if text := reasoning or self._text(event):
+            self.stream.write(text, restart=not self.begun, reasoning=bool(reasoning))
             self.begun = True
+
+    def _reasoning(self, event: AgentStreamEvent) -> str | None:
+        match event:
+            case PartStartEvent(part=ThinkingPart(content=text), previous_part_kind=before):
+                return f"\n\n{text}" if before == "thinking" else text
+            case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=text)):
+                return text
+            case _:
+                return None
 
     def _text(self, event: AgentStreamEvent) -> str | None:
         match event:

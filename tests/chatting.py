@@ -57,13 +57,13 @@ async def told(
     return found
 
 
-def shown(found: list[JsonObject]) -> str:
-    """Return the text that a client shows: a `restart` voids what its call has told."""
+def shown(found: list[JsonObject], kind: str = "delta") -> str:
+    """Return the text, or the `reasoning`, that a client shows: a `restart` voids what its call has told."""
     texts: dict[str, str] = {}
     for event in found:
         if event["type"] in ("start", "restart"):
             texts[event["call_id"]] = ""
-        elif event["type"] == "delta":
+        elif event["type"] == kind:
             texts[event["call_id"]] = texts.get(event["call_id"], "") + event["content"]
     return "".join(texts.values())
 

@@ -19,6 +19,12 @@ from ag_ui.core import (
     Interrupt,
     Message,
     MessagesSnapshotEvent,
+    ReasoningEndEvent,
+    ReasoningMessage,
+    ReasoningMessageContentEvent,
+    ReasoningMessageEndEvent,
+    ReasoningMessageStartEvent,
+    ReasoningStartEvent,
     RunErrorEvent,
     RunFinishedCancelledOutcome,
     RunFinishedEvent,
@@ -50,6 +56,9 @@ _log = get_logger("cairn.api")
 _OF_PEOPLE = ("approval_required", "approval_resolved", "question_asked", "question_answered")
 """What is told of sub-agents, too: the protocol has one run, whose tools they are."""
 
+_OF_REQUESTS = ("reasoning", "restart")
+"""Of what is told to those alone who want to know more."""
+
 APPROVAL: JsonObject = {
     "type": "object",
     "required": ["approved"],
@@ -79,7 +88,7 @@ class RunTeller:
         # What comes before these were asked is told by a snapshot.
         self._awaited = {each.interrupt_id for each in asked.resume or ()}
         self._messages: list[Message] = []
-        self._open: str | None = None
+        self._open: AssistantMessage | ReasoningMessage | None = None
 
     async def run(self, events: AsyncGenerator[ChatEvent]) -> AsyncGenerator[BaseEvent]:
         """Yield the run's events."""
@@ -88,7 +97,7 @@ class RunTeller:
             yield self._snapshot()
         try:
             async for event in until_asked(events, self._answered):
-                if not isinstance(event, Asked) and event.subagent is not None and event.type not in _OF_PEOPLE:
+                if not isinstance(event, Asked) and not _of_the_run(event):
                     continue
                 told = list(self._tell(event))
                 for each in self._from_there(event, told) if self._awaited else told:
@@ -117,7 +126,9 @@ class RunTeller:
             case "start" | "restart":
                 yield from self._anew(event)
             case "delta":
-                yield from self._delta(event)
+                yield from self._delta(event, self._message(event.call_id))
+            case "reasoning":
+                yield from self._delta(event, self._reasoning(event.call_id))
             case "tool_start":
                 yield from self._called(event)
             case "tool_end":
@@ -164,24 +175,43 @@ class RunTeller:
     def _anew(self, event: ChatEvent) -> Iterator[BaseEvent]:
         """Take back what a request to the model has told, and all that followed from it."""
         yield from self._close()
-        place = next((i for i, each in enumerate(self._messages) if each.id == event.call_id), None)
+        void = event.call_id, _reasoning_id(event.call_id)
+        place = next((i for i, each in enumerate(self._messages) if each.id in void), None)
         if place is not None:
             del self._messages[place:]
             yield self._snapshot()
 
-    def _delta(self, event: ChatEvent) -> Iterator[BaseEvent]:
-        message, text, at = self._message(event.call_id), str(event.content), _milliseconds(event)
-        if self._open != message.id:
+    def _delta(self, event: ChatEvent, message: AssistantMessage | ReasoningMessage) -> Iterator[BaseEvent]:
+        told: dict[str, Any] = {"message_id": message.id, "timestamp": _milliseconds(event)}
+        thinks = isinstance(message, ReasoningMessage)
+        if self._open is not message:
             yield from self._close()
-            self._open = message.id
-            yield TextMessageStartEvent(message_id=message.id, role="assistant", timestamp=at)
+            self._open = message
+            if thinks:
+                yield ReasoningStartEvent(**told)
+                yield ReasoningMessageStartEvent(**told)
+            else:
+                yield TextMessageStartEvent(role="assistant", **told)
+        text = str(event.content)
         message.content = (message.content or "") + text
-        yield TextMessageContentEvent(message_id=message.id, delta=text, timestamp=at)
+        yield (
+            ReasoningMessageContentEvent(delta=text, **told) if thinks else TextMessageContentEvent(delta=text, **told)
+        )
 
     def _close(self) -> Iterator[BaseEvent]:
-        if self._open is not None:
-            yield TextMessageEndEvent(message_id=self._open)
-            self._open = None
+        message, self._open = self._open, None
+        if isinstance(message, ReasoningMessage):
+            yield ReasoningMessageEndEvent(message_id=message.id)
+            yield ReasoningEndEvent(message_id=message.id)
+        elif message is not None:
+            yield TextMessageEndEvent(message_id=message.id)
+
+    def _reasoning(self, call_id: str) -> ReasoningMessage:
+        for each in self._messages:
+            if each.id == _reasoning_id(call_id) and isinstance(each, ReasoningMessage):
+                return each
+        self._messages.append(made := ReasoningMessage(id=_reasoning_id(call_id), content=""))
+        return made
 
     def _message(self, id: str) -> AssistantMessage:
         for each in self._messages:
@@ -220,6 +250,17 @@ class RunTeller:
         id, call, at = f"{event.call_id}:result", event.call_id, _milliseconds(event)
         self._messages.append(ToolMessage(id=id, tool_call_id=call, content=text))
         return ToolCallResultEvent(message_id=id, tool_call_id=call, content=text, role="tool", timestamp=at)
+
+
+def _of_the_run(event: ChatEvent) -> bool:
+    """Whether an event is told: the protocol has one run, in which the tools of sub-agents are its own."""
+    if event.subagent is not None:
+        return event.type in _OF_PEOPLE
+    return not event.verbose or event.type in _OF_REQUESTS
+
+
+def _reasoning_id(call_id: str) -> str:
+    return f"{call_id}:reasoning"
 
 
 def _interrupt(asked: JsonObject) -> Interrupt:

@@ -14,7 +14,7 @@ from chatting import asking, reply, told
 from installation import Cairn, until
 from pydantic import TypeAdapter
 from served import Caller, Callers
-from servers.openai_server import OpenAIServer, error, gated, said_and_asked, text, tool_calls
+from servers.openai_server import OpenAIServer, error, gated, said_and_asked, text, thought, tool_calls
 
 from api.agentflow.ag_ui import RunTeller
 from api.agentflow.schemas.ag_ui import RunAgent
@@ -57,8 +57,8 @@ async def run(caller: Caller, agent: str, body: JsonObject, query: str = "?proto
 def types(found: list[Any]) -> list[str]:
     """Return the types of events; the pieces of one text are one."""
     kinds = [each.type.value for each in found]
-    content = EventType.TEXT_MESSAGE_CONTENT.value
-    return [kind for i, kind in enumerate(kinds) if kind != content or kinds[i - 1] != content]
+    content = (EventType.TEXT_MESSAGE_CONTENT.value, EventType.REASONING_MESSAGE_CONTENT.value)
+    return [kind for i, kind in enumerate(kinds) if kind not in content or kinds[i - 1] != kind]
 
 
 def texts(found: list[Any]) -> str:
@@ -105,6 +105,27 @@ async def test_the_own_body_can_be_answered_by_the_protocol(author: Caller, serv
     said = {"message": "Well?", "message_id": "m-1", "stream": False}
     whole = await author.http.post(f"{AGENT}{agent}/chat?protocol=ag-ui", json=said)
     assert whole.json()["content"] == "Yes.", "the protocol is that of the stream"
+
+
+async def test_reasoning_is_told_to_who_asks(author: Caller, server: OpenAIServer, agent: str) -> None:
+    server.will(
+        thought("let me see", tool_calls(("calculate", {"expression": "6*7"}))), thought("so it is", text("It is 42."))
+    )
+    found = await run(author, agent, asks("How much?"), "?protocol=ag-ui&verbose=true")
+    span = [
+        "REASONING_START", "REASONING_MESSAGE_START", "REASONING_MESSAGE_CONTENT", "REASONING_MESSAGE_END",
+        "REASONING_END",
+    ]  # fmt: skip
+    call = ["TOOL_CALL_START", "TOOL_CALL_ARGS", "TOOL_CALL_END", "TOOL_CALL_RESULT"]
+    said = ["TEXT_MESSAGE_START", "TEXT_MESSAGE_CONTENT", "TEXT_MESSAGE_END"]
+    assert types(found) == ["RUN_STARTED", *span, *call, *span, *said, "CUSTOM", "RUN_FINISHED"]
+    pieces = [each for each in found if each.type == EventType.REASONING_MESSAGE_CONTENT]
+    assert "".join(each.delta for each in pieces) == "let me seeso it is"
+    assert len({each.message_id for each in pieces}) == 2 and texts(found) == found[-1].result == "It is 42."
+    own = await run(author, agent, {"message": "How much?", "message_id": "m-2", "verbose": True})
+    assert span == [kind for kind in types(own) if kind.startswith("REASONING")][:5]
+    for query in ("?protocol=ag-ui", "?protocol=ag-ui&verbose=false"):
+        assert not [kind for kind in types(await run(author, agent, asks("How much?"), query)) if "REASON" in kind]
 
 
 async def test_tools_are_calls_of_the_message_that_asks_for_them(

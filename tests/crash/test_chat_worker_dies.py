@@ -9,7 +9,7 @@ import pytest
 from agentflow_agents import make, make_below
 from chatting import events, reply, shown, told
 from crash.site import SOON, Site
-from servers.openai_server import OpenAIServer, answer, gated, text, tool_calls
+from servers.openai_server import OpenAIServer, answer, gated, text, thought, tool_calls
 
 from cairn.contracts.json import JsonObject
 from chaos.programs import until
@@ -41,6 +41,30 @@ async def test_the_turn_of_a_dead_worker_goes_on(site: Site, model: OpenAIServer
     conversation = found[0]["content"]["conversation_id"]
     await reply(site.caller, agent, "And then?", conversation_id=conversation)
     assert [m["role"] for m in model.requests[-1]["messages"]] == ["user", "assistant", "user"], "it was said once"
+
+
+@pytest.mark.timeout(240)
+async def test_what_a_dead_worker_had_its_model_think_is_void(site: Site, model: OpenAIServer) -> None:
+    agent = (await make(site.caller, model="openai:gpt-4o"))["id"]
+    gate = asyncio.Event()
+    model.will(thought("half of a", text(STORY), gate=gate, after=3), thought("a whole thought", text(STORY)))
+    body: JsonObject = {"message": "Tell a story", "message_id": f"m-{agent}", "verbose": True}
+    found: list[JsonObject] = []
+    async with asyncio.timeout(2 * SOON):
+        async for event in events(site.caller, agent, body):
+            found.append(event)
+            if shown(found, "reasoning") == "half of " and not gate.is_set():
+                cut = event["seq"]
+                await site.worker.kill()
+                gate.set()
+                await site.restart(site.worker)
+    assert [event["content"] for event in found if event["type"] == "restart"] == [{"attempt": 2}]
+    assert (shown(found, "reasoning"), shown(found)) == ("a whole thought", STORY)
+    seen = [event for event in found if event["seq"] <= cut]
+    rest = await told(site.caller, agent, body, cut)
+    assert (shown(seen + rest, "reasoning"), shown(seen + rest)) == ("a whole thought", STORY)
+    plain = await told(site.caller, agent, {**body, "verbose": False})
+    assert shown(plain) == STORY and not {"reasoning", "restart"} & {event["type"] for event in plain}
 
 
 @pytest.mark.timeout(240)

@@ -10,6 +10,7 @@ import pytest
 from database import execute
 from installation import until
 from sqlalchemy import func, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.engine import make_url
 
 from cairn.domain.executions import token_readers, token_wakeups, tokens
@@ -89,6 +90,47 @@ async def test_another_try_and_another_turn_begin_anew(writer: TokenWriter, data
     async with stream(writer, after=9, call="turn2") as out:
         out.write("next turn", restart=True)
     assert await read(following) == [("turn2", 1, "next turn", True)]
+
+
+async def test_reasoning_is_told_to_those_who_ask_and_apart_from_the_text(
+    writer: TokenWriter, database: Database
+) -> None:
+    asking, other = reader(database), reader(database)
+    asking.reasoning = True
+    async with stream(writer) as out:
+        out.write("first ", restart=True, reasoning=True)
+        out.write("this", reasoning=True)
+        out.write("so ")
+        out.write("it is")
+        out.write("no", reasoning=True)
+        out.write("x" * (tokens.LONGEST + 1), reasoning=True)
+        out.write(", it is not")
+        out.write("anew", restart=True, reasoning=True)
+
+        async def told() -> list[Told]:
+            found, _ = await asking.read()
+            return found if len(found) == 5 else []
+
+        found = await until(told)
+    assert [(each.reasoning[:10], each.text, each.restart) for each in found] == [
+        ("first this", "", True),
+        ("", "so it is", False),
+        ("noxxxxxxxx", "", False),
+        ("", ", it is not", False),
+        ("anew", "", True),
+    ]
+    assert len(found[2].reasoning) == 2 + tokens.LONGEST + 1
+    assert await read(other) == [("", 1, "so it is, it is not", True), ("", 1, "", True)]
+
+
+async def test_what_a_worker_of_an_earlier_version_writes_is_read(database: Database) -> None:
+    values = "'t.e1', 'r1', 'n', 1, :at, 1, 0, '', 'one', :restart, :at"
+    columns = "temporal_id, run_id, node_id, visit, scheduled_at, attempt, number, call, text, restart, created_at"
+    async with database.transaction() as session:
+        at = {"at": NOON if session.get_bind().dialect.name == "postgresql" else "2026-01-01 12:00:00.000000"}
+        statement = f"INSERT INTO stream_chunks ({columns}) VALUES ({values})"
+        await session.execute(sql(statement), {**at, "restart": True})
+    assert await read(reader(database)) == [("", 1, "one", True)]
 
 
 async def test_a_worker_that_was_given_up_is_heard_no_more(writer: TokenWriter, database: Database) -> None:

@@ -27,6 +27,10 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 USAGE = {"requests": 1, "input_tokens": 2, "output_tokens": 3, "cost": None}
 TEXTS = {"one": "one says this and more", "two": "two says that"}
 LAST = "All is done."
+WHY = "this is why"
+
+
+WRITTEN = ("token", "reasoning")
 
 
 class Story:
@@ -39,16 +43,17 @@ class Story:
         self.add("status", {"status": "running", "detail": None})
 
     def add(self, kind: str, data: dict[str, Any], **more: Any) -> None:
-        self._seq += 0 if kind == "token" else 8
+        self._seq += 0 if kind in WRITTEN else 8
         told = {"visit": 1, **data}
         self.events.append(ExecutionEvent(self._seq, kind, NOON, self.execution, "run", "agent", told, more))
 
     def asks(self, call: str, value: Any, text: str = "", activity: str = CALL_MODEL.name) -> None:
-        """A model is asked, and writes its text a word at a time."""
+        """A model is asked, thinks, and writes its text a word at a time."""
         self.add("node_started", {"call": call}, activity=activity)
-        for number, word in enumerate(text.split(" ") if text else []):
-            piece = word if number == 0 else f" {word}"
-            self.add("token", {"call": call, "attempt": 1, "text": piece}, number=number)
+        words = [("reasoning", word) for word in WHY.split()] + [("token", word) for word in text.split()]
+        for number, (kind, word) in enumerate(words):
+            piece = word if number == 0 or words[number - 1][0] != kind else f" {word}"
+            self.add(kind, {"call": call, "attempt": 1, "text": piece}, number=number)
         self.add("node_completed", {"call": call, "attempt": 1, "usage": USAGE}, activity=activity, value=value)
 
     def called(self, kind: str, index: int, name: str, **more: Any) -> None:
@@ -85,12 +90,12 @@ async def follow(
     left = list(story.events)
     while left:
         event = left.pop(0)
-        while event.type == "token" and left[0].type == "token" and chance.random() < 0.5:
+        while event.type in WRITTEN and left[0].type == event.type and chance.random() < 0.5:
             if apart == (1, event.more["number"]):
                 break
             more = left.pop(0)
             data = {**event.data, "text": event.data["text"] + more.data["text"]}
-            event = ExecutionEvent(event.seq, "token", NOON, story.execution, "run", "agent", data, more.more)
+            event = ExecutionEvent(event.seq, event.type, NOON, story.execution, "run", "agent", data, more.more)
         await asyncio.sleep(chance.choice([0, 0, 0.001, 0.01]))
         yield event
 
@@ -109,15 +114,15 @@ async def read(database: Database, seed: int, after: int = -1, *, verbose: bool 
 
 
 def brief(found: list[ChatEvent]) -> list[tuple[int, str, str]]:
-    """Return events without the pieces of the turn's own text, which each reader takes as they come."""
-    own = [event for event in found if not (event.type == "delta" and event.subagent is None)]
+    """Return events without the pieces that the turn's own model writes, which each reader takes as they come."""
+    own = [event for event in found if not (event.type in ("delta", "reasoning") and event.subagent is None)]
     return [(event.seq, event.type, event.call_id) for event in own]
 
 
-def texts(found: list[ChatEvent]) -> dict[str, str]:
+def texts(found: list[ChatEvent], kind: str = "delta") -> dict[str, str]:
     made: dict[str, str] = {}
     for event in found:
-        if event.type == "delta":
+        if event.type == kind:
             made[event.call_id] = made.get(event.call_id, "") + str(event.content)
     return made
 
@@ -128,14 +133,17 @@ async def test_all_readers_are_told_the_same_and_go_on_anywhere(database: Databa
     first, plain, *others = await asyncio.gather(*readers)
     for other in [*others, await read(database, seed)]:
         assert brief(other) == brief(first) and texts(other) == texts(first)
+        assert texts(other, "reasoning") == texts(first, "reasoning")
     assert [event.seq for event in first] == sorted({event.seq for event in first})
     assert set(texts(first).values()) == {*TEXTS.values(), LAST}
+    assert list(texts(first, "reasoning").values()) == [WHY] * 4 and not texts(plain, "reasoning")
     assert texts(plain) == {"exec_root:agent#1:turn2": LAST}
     assert [each for each in brief(first) if each in brief(plain)] == brief(plain)
     assert plain[-1].type == "end" and plain[-1].subagent is None
     for number in range(seed, len(first), 4):
         rest = await read(database, 1000 + number, first[number].seq)
-        assert texts(first[: number + 1] + rest) == texts(first), number
+        for kind in ("delta", "reasoning"):
+            assert texts(first[: number + 1] + rest, kind) == texts(first, kind), number
         assert brief(rest) == brief(first[number + 1 :]), number
 
 
@@ -145,7 +153,7 @@ async def test_sub_agents_are_told_within_their_calls(database: Database) -> Non
         (start,) = [event for event in found if event.type == "tool_start" and event.call_id.endswith(_index(name))]
         assert isinstance(start.content, dict) and start.content["execution_id"] == f"exec_{name}"
         mine = [event for event in found if event.parent_call_id == start.call_id]
-        assert [event.type for event in mine] == ["start", "usage", "end"]
+        assert [event.type for event in mine] == ["start", "usage", "end"], "what it writes is of its request"
         (end,) = [event for event in found if event.type == "tool_end" and event.call_id == start.call_id]
         assert start.seq < mine[0].seq < mine[-1].seq < end.seq and mine[-1].content == {
             "content": text,

@@ -27,6 +27,20 @@ def text(content: str, *, input_tokens: int = 100, output_tokens: int = 20, mode
     )
 
 
+def thought(
+    reasoning: str, then: Reply, *, by: str = "reasoning_content", gate: asyncio.Event | None = None, after: int = 0
+) -> Reply:
+    """Reason before a reply, in DeepSeek's and Moonshot's member or, as Ollama, OpenRouter and vLLM do, in `reasoning`.
+
+    A stream waits at the gate after some chunks.
+    """
+    return lambda body: then({**body, _THOUGHT: ({by: reasoning}, gate, after)})
+
+
+_THOUGHT = "thought"
+"""In the body that a reply is made of: what comes before it."""
+
+
 def tool_calls(*calls: tuple[str, Any]) -> Reply:
     """Ask for tools; arguments that are a string are sent as they are."""
     return said_and_asked(None, *calls)
@@ -106,6 +120,8 @@ def _chunks(
 ) -> list[dict[str, Any]]:
     """Return what a stream sends: the role, the text word by word, the arguments in halves, the end, the usage."""
     deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}]
+    for member, reasoning in body.get(_THOUGHT, ({},))[0].items():
+        deltas += [{"content": None, member: word} for word in re.findall(r"\S+\s*", reasoning)]
     deltas += [{"content": word} for word in re.findall(r"\S+\s*", message.get("content") or "")]
     for index, call in enumerate(message.get("tool_calls", [])):
         name, arguments = call["function"]["name"], call["function"]["arguments"]
@@ -144,15 +160,16 @@ def _usage(input_tokens: int, output_tokens: int) -> dict[str, int]:
 def _completion(
     body: dict[str, Any], message: dict[str, Any], finish: str, input_tokens: int, output_tokens: int, model: str | None
 ) -> Response:
+    thoughts, gate, after = body.get(_THOUGHT, ({}, None, 0))
     if body.get("stream"):
-        return _stream(_chunks(body, message, finish, input_tokens, output_tokens))
+        return _stream(_chunks(body, message, finish, input_tokens, output_tokens), gate=gate, after=after)
     return JSONResponse(
         {
             "id": "chatcmpl-1",
             "object": "chat.completion",
             "created": int(time.time()),
             "model": model or body["model"],
-            "choices": [{"index": 0, "message": {"refusal": None, **message}, "finish_reason": finish}],
+            "choices": [{"index": 0, "message": {"refusal": None, **thoughts, **message}, "finish_reason": finish}],
             "usage": _usage(input_tokens, output_tokens),
         }
     )

@@ -67,6 +67,9 @@ Protocol = Annotated[
         "`RunAgentInput` has it without this, too."
     ),
 ]
+Verbose = Annotated[
+    bool, Query(description="As `verbose` of the body; with AG-UI, what the model thinks, as events of reasoning.")
+]
 
 
 class Followed(NamedTuple):
@@ -75,6 +78,13 @@ class Followed(NamedTuple):
     stream: bool
     verbose: bool
     after: int | None = None
+
+
+class AgUiRun(NamedTuple):
+    """A run that a front end asks for, and whether it wants to know what the model thinks."""
+
+    run: RunAgent
+    verbose: bool
 
 
 class Answering(NamedTuple):
@@ -127,6 +137,7 @@ async def chat_with_agent(
     unit: Unit,
     answers: AnsweringCaller,
     protocol: Protocol = None,
+    verbose: Verbose = False,
     last_event_id: LastEventId = None,
 ) -> Answer:
     """Say something to an agent. Its turn is an execution, which goes on whether anybody listens or not.
@@ -134,14 +145,17 @@ async def chat_with_agent(
     The same `message_id` sent again attaches to the turn that it has begun, running or finished, and never runs it
     twice; with `Last-Event-ID` its stream goes on after that event, on whichever API process. A `restart` says that the
     text since the last `start` of its `call_id` is void: a worker died, or the model begins anew. What sub-agents do
-    that the agent calls is told under the call (`parent_call_id`), what they write with `verbose` alone.
+    that the agent calls is told under the call (`parent_call_id`). What models think, and what sub-agents write, is
+    told with `verbose` alone.
     """
     ask = body.said(unit.operation_key)
     turn = await chat.begin(agent_id, ask)
-    if isinstance(body, RunAgent) or (protocol and body.stream):
-        run = body if isinstance(body, RunAgent) else RunAgent.of(turn, ask.content)
-        return await run_followed(chat, turn, feed, unit, answers, run)
-    return await followed(chat, turn, feed, unit, Followed(body.stream, body.verbose, last_event_id))
+    if isinstance(body, RunAgent):
+        return await run_followed(chat, turn, feed, unit, answers, AgUiRun(body, verbose))
+    how = Followed(body.stream, body.verbose or verbose, last_event_id)
+    if protocol and body.stream:
+        return await run_followed(chat, turn, feed, unit, answers, AgUiRun(RunAgent.of(turn, ask.content), how.verbose))
+    return await followed(chat, turn, feed, unit, how)
 
 
 @router.post("/subagents/{subagent_id}/run", response_model=ChatReply, dependencies=[RUN], responses=ANSWERS)
@@ -169,14 +183,15 @@ async def followed(chat: ChatService, turn: Turn, feed: TokenFeed, unit: Unit, h
 
 
 async def run_followed(
-    chat: ChatService, turn: Turn, feed: TokenFeed, unit: Unit, answering: Answering, run: RunAgent
+    chat: ChatService, turn: Turn, feed: TokenFeed, unit: Unit, answering: Answering, asked: AgUiRun
 ) -> EventSourceResponse:
     """Have a turn taken that a front end asks for by AG-UI, or answer what it waits for; and tell it by AG-UI."""
-    said = await answering.to(run, turn)
+    said = await answering.to(asked.run, turn)
     await unit.commit(resource_id=turn.execution_id)
     await chat.start(turn)
     for each in said:
         await answering.requests.answer(each.kind, each.request_id, each.reply, each.key)
         await unit.commit()
     answered = frozenset(each.request_id for each in said)
-    return stream(run_events(RunTeller(run, turn, answered), await chat.events(turn, feed)))
+    events = await chat.events(turn, feed, verbose=asked.verbose)
+    return stream(run_events(RunTeller(asked.run, turn, answered), events))

@@ -65,7 +65,9 @@ class AskAgent(Body):
     message_id: Id | None = Field(default=None, description=_MESSAGE_ID)
     stream: bool = Field(default=True, description="Answer by server-sent events, while the turn is taken.")
     verbose: bool = Field(
-        default=False, description="With events of the use of each request to the model, and places in the graph."
+        default=False,
+        description="With what models think (`reasoning`), what sub-agents write, the use of each request to a model, "
+        "and places in the graph.",
     )
     model: Model | None = Field(
         default=None, description="Asked in this turn in place of the agent's own; an id of `GET /models`."
@@ -181,7 +183,7 @@ class TurnEvent(BaseModel):
         description="Whose part it is: of a sub-agent's `start` and `end` the call; null for the turn."
     )
     root_call_id: str = Field(description="The turn: id of its execution.")
-    content: Json = Field(description="By type; of a delta a text.")
+    content: Json = Field(description="By type; of a delta and of reasoning a text.")
     timestamp: datetime
     seq: int = Field(description="Grows from event to event, the same for whoever reads; also the event's `id:`.")
     metadata: JsonObject

@@ -11,6 +11,7 @@ from cairn.persistence.tables import ExecutionRow
 
 EventType = Literal[
     "start",
+    "reasoning",
     "delta",
     "end",
     "error",
@@ -70,9 +71,10 @@ class ChatEvent:
 
     Attributes:
         call_id: the turn (its execution's id), a request to the model in it, a tool's call or a request to a person.
-        content: of a delta a text, else by type.
+        content: of a delta and of reasoning a text, else by type.
         subagent: id of the execution that it is of, when that is not the turn's own.
         seq: grows from event to event, the same for whoever reads.
+        verbose: it is for those alone who want to know more.
     """
 
     type: EventType
@@ -84,6 +86,7 @@ class ChatEvent:
     seq: int
     metadata: JsonObject
     subagent: str | None = None
+    verbose: bool = False
 
 
 @dataclass(slots=True)

@@ -28,15 +28,13 @@ class Heard:
 
     Attributes:
         event: its ``seq`` is its number among those of its source.
-        said: characters of the text that the source's model was writing, up to and with this event.
-        spoken: the event is a piece of that text.
-        verbose: it is for those alone who want to know more.
+        said: characters that the source's model was writing, of reasoning and text, up to and with this event.
+        spoken: the event is a piece of them.
     """
 
     event: ChatEvent
     said: int
     spoken: bool = False
-    verbose: bool = False
 
 
 class TurnOrder:
@@ -49,7 +47,7 @@ class TurnOrder:
         self._turn = turn
         self._last = 0
 
-    async def take(self, heard: Sequence[Heard], source: str, anchor: int) -> list[tuple[ChatEvent, bool]]:
+    async def take(self, heard: Sequence[Heard], source: str, anchor: int) -> list[ChatEvent]:
         """Write down what was heard of a source, unless others have, and return what comes next in the order.
 
         Args:
@@ -58,8 +56,7 @@ class TurnOrder:
             anchor: number of the turn's event after which sub-agents were at work.
 
         Returns:
-            The events that this reader has not been given yet, and whether each is for those alone who want to know
-            more.
+            The events that this reader has not been given yet.
         """
         for attempt in range(_TRIES):
             try:
@@ -74,7 +71,7 @@ class TurnOrder:
             raise AssertionError
         if rows:
             self._last = rows[-1].number
-        return [(self._told(row), bool(row.event["verbose"])) for row in rows]
+        return [self._told(row) for row in rows]
 
     async def _add(self, session: AsyncSession, heard: Sequence[Heard], source: str, anchor: int) -> None:
         """Write down what is new. Raises IntegrityError when another reader was quicker."""
@@ -130,6 +127,7 @@ class TurnOrder:
             seq=Place(row.anchor, BESIDE, row.number, 0).number,
             metadata=told["metadata"],
             subagent=row.source if row.source != self._turn else None,
+            verbose=bool(told["verbose"]),
         )
 
 
@@ -140,5 +138,5 @@ def _document(heard: Heard) -> JsonObject:
         **named,
         "metadata": event.metadata,
         "timestamp": event.timestamp.isoformat(),
-        "verbose": heard.verbose,
+        "verbose": event.verbose,
     }

@@ -25,7 +25,7 @@ from cairn.domain.conversations.turns import SURFACE
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.story import TokenFeed
-from cairn.domain.executions.stream import FROM_THE_BEGINNING, Following, follow
+from cairn.domain.executions.stream import Following, follow
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.usage.model import user_of
 from cairn.errors import Conflict, NotFound, Unavailable
@@ -141,11 +141,12 @@ class ChatService:
         story = TurnStory(
             turn,
             TurnOrder(feed.database, temporal_id, turn.execution_id),
-            lambda child: follow(temporal, child, child, FROM_THE_BEGINNING, feed),
+            lambda child: follow(temporal, child, child, Following(reasoning=True), feed),
             -1 if after is None else after,
             verbose=verbose,
         )
-        how = Following(apart=story.teller.apart)
+        # Whoever asks: what is told in one order is written down by whoever is first.
+        how = Following(apart=story.teller.apart, reasoning=True)
         return story.tell(await self._executions.events(turn.execution_id, how, feed))
 
     async def whole(self, turn: Turn, feed: TokenFeed, patience: float = PATIENCE) -> Reply:

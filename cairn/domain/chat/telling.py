@@ -69,6 +69,7 @@ class _Told(NamedTuple):
     content: Json
     call_id: str
     parent_id: str | None
+    verbose: bool = False
 
 
 @dataclass
@@ -78,13 +79,12 @@ class TurnTeller:
     Attributes:
         turn: the turn.
         after: number of the last event that its reader has seen already.
-        verbose: tell the use of each request to the model, and where in the graph an event belongs.
     """
 
     turn: Turn
     after: int = -1
-    verbose: bool = False
     _text: str = ""
+    _thought: bool = False
     _call: str | None = None
     _begun: int = 0
     _attempt: int = 0
@@ -111,7 +111,8 @@ class TurnTeller:
                     content=told.content,
                     timestamp=event.at,
                     seq=number,
-                    metadata=self._where(event) if self.verbose else {},
+                    metadata=self._where(event),
+                    verbose=told.verbose,
                 )
 
     def _of(self, event: ExecutionEvent) -> Iterator[_Told]:
@@ -120,7 +121,7 @@ class TurnTeller:
                 yield from self._status(event)
             case "node_started":
                 yield from self._began(event)
-            case "token":
+            case "token" | "reasoning":
                 yield from self._token(event)
             case "node_completed" | "node_failed":
                 yield from self._ended(event)
@@ -180,9 +181,14 @@ class TurnTeller:
         if self._call is None:
             return
         self._attempt, self._piece = event.data["attempt"], event.more["number"]
-        if event.data.get("restart") and self._text:
-            yield self._void({"attempt": self._attempt})
-        if event.data["text"]:
+        if event.data.get("restart") and (self._text or self._thought):
+            # Who has heard nothing has nothing to forget.
+            unheard = not self._text
+            yield self._void({"attempt": self._attempt})._replace(verbose=unheard)
+        if event.type == "reasoning":
+            self._thought = True
+            yield self._told(1, "reasoning", event.data["text"], self._call, self.turn.execution_id, verbose=True)
+        elif event.data["text"]:
             yield self._delta(event.data["text"])
 
     def _ended(self, event: ExecutionEvent) -> Iterator[_Told]:
@@ -193,9 +199,9 @@ class TurnTeller:
             return
         if event.type == "node_completed":
             yield from self._rest(event)
-            if self.verbose and event.data["usage"] is not None:
+            if event.data["usage"] is not None:
                 usage = usage_of(event.data["usage"])
-                yield self._told(2, "usage", usage, self.call_of(event), self.turn.execution_id)
+                yield self._told(2, "usage", usage, self.call_of(event), self.turn.execution_id, verbose=True)
         self._close(event)
 
     def _rest(self, event: ExecutionEvent) -> Iterator[_Told]:
@@ -220,10 +226,10 @@ class TurnTeller:
     def _close(self, event: ExecutionEvent) -> None:
         if self._text:
             self._spoken.append(self._text)
-        self._text, self._call, self._attempt, self._piece = "", None, 0, 0
+        self._text, self._thought, self._call, self._attempt, self._piece = "", False, None, 0, 0
 
     def _void(self, content: JsonObject) -> _Told:
-        self._text = ""
+        self._text, self._thought = "", False
         return self._told(0, "restart", content, self._call, self.turn.execution_id)
 
     def _delta(self, text: str) -> _Told:
@@ -252,9 +258,16 @@ class TurnTeller:
                     part += 1
 
     def _told(
-        self, part: int, kind: EventType, content: Json, call_id: str | None = None, parent: str | None = None
+        self,
+        part: int,
+        kind: EventType,
+        content: Json,
+        call_id: str | None = None,
+        parent: str | None = None,
+        *,
+        verbose: bool = False,
     ) -> _Told:
-        return _Told(part, kind, content, call_id or self.turn.execution_id, parent)
+        return _Told(part, kind, content, call_id or self.turn.execution_id, parent, verbose)
 
     def call_of(self, event: ExecutionEvent) -> str:
         """Return the id of the request to the model, or of the tool's call, that an event is about."""

@@ -31,7 +31,7 @@ class _Source:
         call: id of the call that a sub-agent answers; None of the turn.
         events: what it tells.
         open: ids of the executions of its own sub-agents that are at work.
-        said: characters of the text that its model is writing.
+        said: characters that its model is writing, of reasoning and text.
         held: the end of a call, which is told when all was told of the sub-agent.
         over: the call has ended; nothing is waited for any more.
     """
@@ -85,14 +85,15 @@ class TurnStory:
             order: of the events that are told while sub-agents work.
             follow: gives what a sub-agent's execution tells, by its id.
             after: number of the last event that the reader has seen already.
-            verbose: tell the use of each request to a model, what sub-agents write, and where events belong.
+            verbose: tell what models think, the use of each request to one, what sub-agents write, and where events
+                belong.
         """
         self._turn = turn
         self._order = order
         self._follow = follow
         self._after = after
         self._verbose = verbose
-        self.teller = TurnTeller(turn, after, verbose=True)
+        self.teller = TurnTeller(turn, after)
         self._sources: list[_Source] = []
         self._anchor = -1
         self._end: ChatEvent | None = None
@@ -174,29 +175,29 @@ class TurnStory:
             return await self._in_order(source, told)
         if source.call is None and event.type == "reset":
             self._anchor = event.seq
-        return [self._shown(each) for each in told if not (_of_request(each) and not self._verbose)]
+        return self._shown(told)
 
     async def _in_order(self, source: _Source, told: list[ChatEvent]) -> list[ChatEvent]:
         heard = [self._heard(source, each) for each in told]
         if not heard or self._past:
             return []  # all of it is past for this reader
         found = await self._order.take(heard, source.id, self._anchor)
-        return [self._shown(each) for each, verbose in found if self._verbose or not verbose]
+        return self._shown(found)
 
     def _heard(self, source: _Source, event: ChatEvent) -> Heard:
-        spoken = event.type == "delta"
+        spoken = event.type in ("delta", "reasoning")
         source.said = source.said + len(str(event.content)) if spoken else source.said
         if event.type in ("start", "restart"):
             source.said = 0
         if source.call is None:
-            return Heard(event, source.said, verbose=_of_request(event))
-        more = spoken or event.type == "restart" or _of_request(event)
+            return Heard(event, source.said)
+        more = event.verbose or spoken or event.type == "restart"
         parent = event.parent_call_id or source.call
-        named = replace(event, parent_call_id=parent, root_call_id=self._turn.execution_id)
-        return Heard(named, source.said, spoken, more)
+        named = replace(event, parent_call_id=parent, root_call_id=self._turn.execution_id, verbose=more)
+        return Heard(named, source.said, spoken)
 
-    def _shown(self, event: ChatEvent) -> ChatEvent:
-        return event if self._verbose else replace(event, metadata={})
+    def _shown(self, events: list[ChatEvent]) -> list[ChatEvent]:
+        return events if self._verbose else [replace(each, metadata={}) for each in events if not each.verbose]
 
     @property
     def _past(self) -> bool:
@@ -213,7 +214,7 @@ class TurnStory:
         of_child = replace(self._turn, execution_id=child, agent_id=event.more["subagent"]["agent_id"])
         over = asyncio.Event()
         call = source.teller.call_of(event)
-        teller = TurnTeller(of_child, verbose=True)
+        teller = TurnTeller(of_child)
         self._sources.append(_Source(child, call, teller, self._followed(child, over), over))
 
     async def _followed(self, child: str, over: asyncio.Event) -> AsyncGenerator[ExecutionEvent]:
@@ -248,8 +249,3 @@ def _child(event: ExecutionEvent) -> str | None:
     """Return the id of the execution of the sub-agent whose call an event is about."""
     told = event.more.get("subagent")
     return told["execution_id"] if told is not None else None
-
-
-def _of_request(event: ChatEvent) -> bool:
-    """Whether it is told of a single request to a model, to those alone who want to know more."""
-    return event.type == "usage" and ":" in event.call_id

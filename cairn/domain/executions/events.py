@@ -58,8 +58,9 @@ class ExecutionEvent:
     """One event.
 
     Attributes:
-        seq: grows from event to event, over resets too; a token has that of the event before it.
-        type: status, node_started, node_completed, node_failed, checkpoint, requests, reset, transcript or token.
+        seq: grows from event to event, over resets too; a token has that of the event before it, and so has reasoning.
+        type: status, node_started, node_completed, node_failed, checkpoint, requests, reset, transcript, token or
+            reasoning.
         at: UTC.
         lineage: id of the run in which the line began that the event belongs to.
         node_id: the node it is about, if any.
@@ -79,7 +80,7 @@ class ExecutionEvent:
     @property
     def numbered(self) -> bool:
         """Whether a stream can be taken up after it: tokens are told again instead."""
-        return self.type != "token"
+        return self.type not in ("token", "reasoning")
 
     @property
     def terminal(self) -> bool:

@@ -22,11 +22,13 @@ class Following:
         after: number of the last event that is known already; -1: none is.
         tokens: tell what models write, between a node's start and its end.
         apart: a try and the number of a piece of it that is the last of its token.
+        reasoning: tell what models think, too, as events of type ``reasoning`` that are as tokens.
     """
 
     after: int = -1
     tokens: bool = True
     apart: tuple[int, int] | None = None
+    reasoning: bool = False
 
 
 FROM_THE_BEGINNING = Following()
@@ -51,7 +53,8 @@ async def follow(
     stories, known = feed.stories if feed is not None else Stories(), how.after
     while True:
         async with stories.of(Line(temporal, temporal_id, execution_id), feed) as story:
-            writing = Writing(feed.database if feed is not None and how.tokens else None, story, how.apart)
+            database = feed.database if feed is not None and how.tokens else None
+            writing = Writing(database, story, how.apart, how.reasoning)
             async with contextlib.aclosing(_told(story, writing, known)) as events:
                 async for event in events:
                     known = max(known, event.seq)
@@ -109,6 +112,7 @@ class Writing:
     Attributes:
         database: where what they write is found; None: it is left out.
         apart: as of ``Following``.
+        reasoning: as of ``Following``.
         behind: what is told is not from the story, which may not be as far.
         open: visits in which a model may be writing, with the event that says so: what the next call writes is told
             after it, though it may be there already.
@@ -117,6 +121,7 @@ class Writing:
     database: Database | None
     story: Story
     apart: tuple[int, int] | None = None
+    reasoning: bool = False
     behind: bool = False
     open: dict[Key, ExecutionEvent] = field(default_factory=dict[Key, ExecutionEvent])
     _run_id: str = ""
@@ -130,7 +135,7 @@ class Writing:
             self.open.clear()
         if entry.writes and self.database is not None:
             visit = Visit(self.story.line.temporal_id, *key)
-            self._readers.setdefault(key, VisitReader(self.database, visit, self.apart))
+            self._readers.setdefault(key, VisitReader(self.database, visit, self.apart, self.reasoning))
             self.open[key] = entry.event
         elif entry.event.type in ENDED and key in self._readers:
             self._readers[key].skip(entry.event.at)
@@ -156,8 +161,9 @@ class Writing:
             kept = None if self.behind else self.story.texts.get(reader.visit)
             found, more = await reader.read(call, kept)
             for each in found:
-                data = {"visit": reader.visit.visit, "call": each.call, "attempt": each.attempt, "text": each.text}
+                kind, text = ("reasoning", each.reasoning) if each.reasoning else ("token", each.text)
+                data = {"visit": reader.visit.visit, "call": each.call, "attempt": each.attempt, "text": text}
                 if each.restart:
                     data["restart"] = True
                 named = started.execution_id, started.lineage, started.node_id
-                yield ExecutionEvent(max(known, 0), "token", each.at, *named, data, {"number": each.number})
+                yield ExecutionEvent(max(known, 0), kind, each.at, *named, data, {"number": each.number})

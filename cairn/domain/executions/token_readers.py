@@ -46,6 +46,12 @@ class Piece(NamedTuple):
     text: str
     restart: bool
     created_at: datetime
+    reasoning: str = ""
+
+    @property
+    def size(self) -> int:
+        """Characters of it."""
+        return len(self.text) + len(self.reasoning)
 
     @property
     def position(self) -> Position:
@@ -55,7 +61,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Pieces of one text, joined; ``number`` is that of the last one in its try."""
+    """Pieces of one text or of reasoning, joined; ``number`` is that of the last one in its try."""
 
     call: str
     attempt: int
@@ -63,6 +69,7 @@ class Told:
     text: str
     restart: bool
     at: datetime
+    reasoning: str = ""
 
 
 async def stored(database: Database, visit: Visit, after: Position, call: str | None = None) -> list[Piece]:
@@ -74,7 +81,7 @@ async def stored(database: Database, visit: Visit, after: Position, call: str | 
     row = StreamChunkRow
     at = col(row.scheduled_at), col(row.attempt), col(row.number)
     query = (
-        select(*at, col(row.call), col(row.text), col(row.restart), col(row.created_at))
+        select(*at, col(row.call), col(row.text), col(row.restart), col(row.created_at), col(row.reasoning))
         .where(col(row.temporal_id) == visit.temporal_id, col(row.run_id) == visit.run_id)
         .where(col(row.node_id) == visit.node_id, col(row.visit) == visit.visit)
         .where(tuple_(*at) > after, *([] if call is None else [col(row.call) == call]))
@@ -110,7 +117,7 @@ class KeptText:
         while found:
             news, self._last = True, found[-1].position
             self._pieces += found
-            self.size += sum(len(each.text) for each in found)
+            self.size += sum(each.size for each in found)
             self.shed(self.size - most)
             found = await stored(self.database, self.visit, self._last) if len(found) == PAGE else []
         return news
@@ -119,7 +126,7 @@ class KeptText:
         """Let go of so many characters, the oldest first, or of all."""
         number, freed = 0, 0
         while freed < characters and number < len(self._pieces):
-            freed += len(self._pieces[number].text)
+            freed += self._pieces[number].size
             number += 1
         if number:
             self._before = self._pieces[number - 1].position
@@ -140,11 +147,13 @@ class VisitReader:
 
     Attributes:
         apart: a (try, number): what comes after this piece is not joined with what came before.
+        reasoning: tell it, too.
     """
 
     database: Database
     visit: Visit
     apart: tuple[int, int] | None = None
+    reasoning: bool = False
     _position: Position = BEGINNING
 
     def skip(self, until: datetime) -> None:
@@ -169,13 +178,14 @@ class VisitReader:
         for number, each in enumerate(found):
             if size >= MOST or number == PAGE:
                 return told, True
-            size += len(each.text)
+            size += each.size
             began = each.number == 0 or (each.scheduled_at, each.attempt) != self._position[:2]
             joins = not (each.restart or began) and self._position[1:] != self.apart
             self._position = each.position
-            restart, text = each.restart or began, each.text
-            if told and joins:
+            restart, text, thought = each.restart or began, each.text, each.reasoning if self.reasoning else ""
+            if told and joins and bool(told[-1].reasoning) == bool(thought):
                 last = told.pop()
-                restart, text = last.restart, last.text + text
-            told.append(Told(each.call, each.attempt, each.number, text, restart, each.created_at))
+                restart, text, thought = last.restart, last.text + text, last.reasoning + thought
+            if restart or text or thought:
+                told.append(Told(each.call, each.attempt, each.number, text, restart, each.created_at, thought))
         return told, len(found) == PAGE

@@ -6,9 +6,9 @@ Nothing depends on it: when the database takes no more, a text ends early for it
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -51,10 +51,10 @@ class TokenStream:
     number: int = 0
     broken: bool = False
 
-    def write(self, piece: str, *, restart: bool = False) -> None:
-        """Write on, or begin anew: then what was written before is void."""
+    def write(self, piece: str, *, restart: bool = False, reasoning: bool = False) -> None:
+        """Write on, the answer or the reasoning, or begin anew: then what was written before is void."""
         if not self.broken and (piece or restart):
-            self.writer.add(self, piece, restart)
+            self.writer.add(_Piece(self, piece, restart, reasoning))
 
 
 @dataclass(slots=True)
@@ -62,10 +62,25 @@ class _Piece:
     stream: TokenStream
     text: str
     restart: bool
+    reasoning: bool
+
+    def take(self, more: _Piece) -> bool:
+        """Become longer by what comes next, if it can be."""
+        joins = more.reasoning == self.reasoning and not more.restart and len(self.text) + len(more.text) <= LONGEST
+        self.text += more.text if joins else ""
+        return joins
+
+    def bites(self) -> Iterator[_Piece]:
+        """Yield pieces that are not too long."""
+        yield replace(self, text=self.text[:LONGEST])
+        for begin in range(LONGEST, len(self.text), LONGEST):
+            yield replace(self, text=self.text[begin : begin + LONGEST], restart=False)
 
     def values(self) -> dict[str, Any]:
         number, self.stream.number = self.stream.number, self.stream.number + 1
-        told = {"number": number, "text": self.text.replace("\0", ""), "restart": self.restart}
+        text = self.text.replace("\0", "")
+        told = {"number": number, "text": "", "reasoning": "", "restart": self.restart}
+        told["reasoning" if self.reasoning else "text"] = text
         return {**self.stream.place, **told, "created_at": utc_now()}
 
 
@@ -79,15 +94,11 @@ class TokenWriter:
     _task: asyncio.Task[None] | None = None
     _flushed: float = -BATCH
 
-    def add(self, stream: TokenStream, piece: str, restart: bool) -> None:
+    def add(self, piece: _Piece) -> None:
         """Take a piece; it is in the database soon."""
-        last = next((each for each in reversed(self._pending) if each.stream is stream), None)
-        if last is not None and not restart and len(last.text) + len(piece) <= LONGEST:
-            last.text += piece
-        else:
-            self._pending.append(_Piece(stream, piece[:LONGEST], restart))
-            for begin in range(LONGEST, len(piece), LONGEST):
-                self._pending.append(_Piece(stream, piece[begin : begin + LONGEST], restart=False))
+        last = next((each for each in reversed(self._pending) if each.stream is piece.stream), None)
+        if last is None or not last.take(piece):
+            self._pending += piece.bites()
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._flush_soon())
 

@@ -18,6 +18,8 @@ class StreamChunkRow(Row, table=True):
         attempt: which try, from 1.
         number: of the piece within its try, from 0.
         call: which of several calls of the visit it is (``NodeCall.call``).
+        text: of the answer; empty where the model thinks.
+        reasoning: what the model thinks. Not in ``text``, so that readers who know nothing of it never show it.
         restart: a text begins here; what the visit's model wrote before it is void.
     """
 
@@ -32,5 +34,6 @@ class StreamChunkRow(Row, table=True):
     number: int = Field(primary_key=True)
     call: str
     text: str
+    reasoning: str = ""
     restart: bool
     created_at: datetime = Field(default_factory=utc_now, sa_type=UtcDateTime, index=True)
