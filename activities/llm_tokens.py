@@ -21,11 +21,8 @@ from pydantic_ai.messages import (
 )
 from temporalio import activity
 
-from cairn.contracts.nodes import NodeCall
+from cairn.contracts.nodes import FINAL_RESULT, NodeCall
 from cairn.domain.executions.tokens import TokenStream, TokenWriter, stream_of
-
-_ANSWER = "final_result"
-"""Name of the tool by which pydantic-ai has a model give a structured answer."""
 
 
 @asynccontextmanager
@@ -86,7 +83,7 @@ class _Reply:
         match event:
             case PartStartEvent(part=TextPart(content=text)):
                 return text
-            case PartStartEvent(part=ToolCallPart(tool_name=name) as part) if name == _ANSWER:
+            case PartStartEvent(part=ToolCallPart(tool_name=name) as part) if name == FINAL_RESULT:
                 self.answers.add(event.index)
                 return part.args_as_json_str() if part.args else None
             case PartDeltaEvent(delta=TextPartDelta(content_delta=text)):

@@ -98,6 +98,9 @@ HTTP_REQUEST = ActivityRef("http_request", NodeCall, NodeResult)
 MARK_CHECKPOINT = ActivityRef("mark_checkpoint", NodeCall, NodeResult)
 """Does nothing: its completion is the checkpoint of a node that has no I/O of its own. ``data`` is empty."""
 
+FINAL_RESULT = "final_result"
+"""The tool by which pydantic-ai has a model give a structured answer: one of the loop's own, and no tool to people."""
+
 ASK_USER = "ask_user"
 """The tool by which an agent's model asks people; its calls are waits, not activities."""
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 
 from cairn.contracts.json import JsonObject
-from cairn.contracts.nodes import ASK_USER
+from cairn.contracts.nodes import ASK_USER, FINAL_RESULT
 from cairn.domain.agents.config import AgentConfig, invalid
 from cairn.domain.agents.model import AgentName
 from cairn.domain.skills.reading import READ_SKILL
@@ -29,9 +29,6 @@ _INPUT: JsonObject = {
 }
 _CONVERSATION = "has(input.conversation) ? input.conversation : null"
 
-
-_ANSWER = "final_result"
-"""The tool by which a model gives a structured answer."""
 _OTHER = re.compile("[^a-z0-9]+")
 _NAME = 56
 """Characters of a name at most, so that there is room for a number."""
@@ -99,7 +96,7 @@ def callable_as(subagents: Sequence[AgentName], tools: Collection[str]) -> list[
         subagents: in the order in which they take their names.
         tools: names that are taken.
     """
-    taken, found = {*tools, _ANSWER, ASK_USER}, list[JsonObject]()
+    taken, found = {*tools, FINAL_RESULT, ASK_USER}, list[JsonObject]()
     for each in subagents:
         plain = _OTHER.sub("_", each.name.lower()).strip("_")[:_NAME]
         plain = plain if plain[:1].isalpha() else f"agent_{plain}"[:_NAME].rstrip("_")

@@ -20,10 +20,8 @@ from pydantic_ai.messages import (
 )
 
 from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import FINAL_RESULT
 from cairn.persistence.tables import MessageRow
-
-ANSWER = "final_result"
-"""Name of the tool by which pydantic-ai has a model give a structured answer: no tool to people."""
 
 SUBAGENTS = "subagents"
 """In the metadata of messages: ids of those of their calls that are of sub-agents."""
@@ -140,13 +138,13 @@ def _parts(message: ModelMessage) -> Iterator[Part]:
         for part in message.parts:
             if isinstance(part, TextPart) and part.content:
                 yield Part("agent_text", message.timestamp, part.content)
-            elif isinstance(part, ToolCallPart) and not part.tool_name.startswith(ANSWER):
+            elif isinstance(part, ToolCallPart) and not part.tool_name.startswith(FINAL_RESULT):
                 value = part.args_as_dict()
                 kind = REQUESTS[part.tool_call_id in of_subagents]
                 yield Part(kind, message.timestamp, "", part.tool_name, part.tool_call_id, value)
         return
     for part in message.parts:
-        if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(ANSWER):
+        if isinstance(part, ToolReturnPart) and not part.tool_name.startswith(FINAL_RESULT):
             named = part.tool_name, part.tool_call_id
             kind = RESPONSES[part.tool_call_id in of_subagents]
             yield Part(kind, part.timestamp, "", *named, part.content, failed=part.outcome != "success")
