@@ -18,7 +18,7 @@ from activities.failures import node_error
 from activities.guard import guard, heartbeating
 from cairn.contracts.json import Json, JsonObject, parse
 from cairn.contracts.nodes import HTTP_REQUEST, NodeCall, NodeResult
-from cairn.domain.credentials import CredentialHeaders
+from cairn.domain.credentials import CredentialHeaders, concealed
 from cairn.errors import CairnError, Unavailable
 from cairn.providers.http import AddressRefused, open_client, retry_after
 from cairn.settings import Settings
@@ -75,7 +75,7 @@ class HttpActivities:
                 content = await _read(response, call)
             finally:
                 await response.aclose()
-        _check_status(response, content, call)
+        _check_status(response, content, call, secret)
         return {"status": response.status_code, "headers": dict(response.headers), "body": _body(response, content)}
 
 
@@ -130,17 +130,19 @@ async def _read(response: httpx2.Response, call: NodeCall) -> bytes:
     return bytes(content)
 
 
-def _check_status(response: httpx2.Response, content: bytes, call: NodeCall) -> None:
+def _check_status(response: httpx2.Response, content: bytes, call: NodeCall, secret: Mapping[str, str]) -> None:
     status = response.status_code
     if status in (call.data.get("expect") or range(200, 300)):
         return
     location = response.headers.get("location")
-    hint = f" to {location}, which is not followed" if location and 300 <= status < 400 else ""
+    hint = f" to {concealed(location, secret)}, which is not followed" if location and 300 <= status < 400 else ""
+    # The whole of it first: a secret that the excerpt cuts in two would not be known.
+    said = concealed(content.decode(errors="replace"), secret)
     raise node_error(
         "rate_limited" if status == 429 else "http_status",
         f"{_target(call)} replied with status {status}{hint}",
         retryable=status in _TRANSIENT or status >= 500,
-        cause=content[: 4 * _EXCERPT].decode(errors="replace")[:_EXCERPT] or None,
+        cause=said[:_EXCERPT] or None,
         retry_after=retry_after(response.headers),
     )
 

@@ -83,6 +83,30 @@ async def test_a_reply_has_status_headers_and_body(base: str) -> None:
     assert value["body"]["headers"]["x-name"] == "v"
 
 
+@pytest.mark.parametrize(
+    ("kind", "data", "secrets"),
+    [
+        ("bearer_token", {"token": 'hush-"hush"'}, ['hush-"hush"']),
+        ("basic_auth", {"username": "ann", "password": "pa:ss"}, ["YW5uOnBhOnNz", "pa:ss"]),
+        ("api_key", {"api_key": "key-of-theirs"}, ["key-of-theirs"]),
+        ("custom_header", {"header_name": "X-Auth", "header_value": "Token s3cret"}, ["Token s3cret", "s3cret"]),
+    ],
+)
+async def test_what_a_refusal_repeats_of_a_credential_is_not_kept(
+    base: str, sqlite_url: str, kind: Any, data: dict[str, str], secrets: list[str]
+) -> None:
+    database, sealer = Database(create_engine(sqlite_url)), Sealer([("k", bytes(32))])
+    async with database.transaction() as session:
+        made = await CredentialService(session, Scope("t", True), sealer).create("c", kind, data)
+    request = HttpActivities(Settings(http_allow_private=True), CredentialHeaders(database, sealer)).http_request
+    call = {"url": f"{base}/show", "expect": [200], "method": "POST", "body": " ".join(["x" * 150, *secrets])}
+    error = await fail(request, node_call(**call, has_body=True, credential_uuid=made.uuid))
+    told = str(error.details) + str(error)
+    assert error.type == "http_status" and '"method":"POST"' in told
+    assert "hush" not in told and not [secret for secret in secrets if secret in told]
+    await database.dispose()
+
+
 async def test_a_credential_of_the_tenant_is_sent_and_one_of_another_is_not(base: str, sqlite_url: str) -> None:
     database, sealer = Database(create_engine(sqlite_url)), Sealer([("k", bytes(32))])
     uuids = {}

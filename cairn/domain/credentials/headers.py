@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Mapping
+
 from cairn.domain.credentials.sealing import Sealer
 from cairn.domain.credentials.service import CredentialService
 from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database
+
+HIDDEN = "…"
+"""In place of a secret."""
 
 
 class CredentialHeaders:
@@ -27,3 +34,20 @@ class CredentialHeaders:
             return {}
         async with self._database.session() as session:
             return await CredentialService(session, Scope(tenant, live), self._sealer).headers(credential)
+
+
+def concealed(text: str, secret: Mapping[str, str]) -> str:
+    """Return a text, which may be JSON, without what it repeats of the headers that carry a credential's secret."""
+    known: set[str] = set()
+    for value in secret.values():
+        scheme, _, after = value.partition(" ")
+        known |= {value, after}
+        if scheme == "Basic":
+            pair = base64.b64decode(after).decode()
+            known |= {pair, pair.partition(":")[2]}
+    shapes = {
+        shape for each in known for shape in (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])
+    }
+    for shape in sorted(filter(None, shapes), key=len, reverse=True):
+        text = text.replace(shape, HIDDEN)
+    return text
