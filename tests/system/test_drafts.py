@@ -18,8 +18,7 @@ from cairn.graph.validate import ValidationContext
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process has a definition in memory: every landing reads it."""
-    monkeypatch.setattr(pinned, "_CACHE_SIZE", 0)
-    pinned._cache.clear()
+    monkeypatch.setattr(pinned, "_known", pinned.Known(0))
 
 
 async def edit(cairn: Cairn, graph: str, definition: JsonObject) -> None:

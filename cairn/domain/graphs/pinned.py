@@ -23,8 +23,39 @@ from cairn.graph.validate import ValidationContext, is_valid
 from cairn.persistence.repository import Repository, Scope, caller, owned_by_caller
 from cairn.persistence.tables import DraftDefinitionRow, GraphRow, GraphVersionRow
 
-_CACHE_SIZE = 128
-_cache: OrderedDict[tuple[int, str], JsonObject] = OrderedDict()
+KNOWN = 16 * 1024 * 1024
+"""Bytes of definitions, as JSON, that a process keeps in memory; as objects they take several times that."""
+
+
+class Known:
+    """Definitions that were read lately, up to so many bytes as JSON, each by its version and digest."""
+
+    def __init__(self, most: int = KNOWN) -> None:
+        """Begin with none."""
+        self.size = 0
+        self._most = most
+        self._kept: OrderedDict[tuple[int, str], tuple[JsonObject, int]] = OrderedDict()
+
+    def get(self, key: tuple[int, str]) -> JsonObject | None:
+        """Return a definition that is kept."""
+        if (found := self._kept.get(key)) is None:
+            return None
+        self._kept.move_to_end(key)
+        return found[0]
+
+    def keep(self, key: tuple[int, str], definition: JsonObject) -> None:
+        """Keep a definition; those that were not asked for the longest make room."""
+        if key in self._kept:  # read by two at once
+            return
+        size = len(json.canonical(definition).encode())
+        self._kept[key] = definition, size
+        self.size += size
+        while self.size > self._most:
+            _, (_, freed) = self._kept.popitem(last=False)
+            self.size -= freed
+
+
+_known = Known()
 
 LookUps: TypeAlias = Mapping[type, Select[Any]]
 """Statements that look up a graph with its published version, by how it is named: ``int`` number or ``str`` uuid."""
@@ -172,9 +203,8 @@ async def load_definition(session: AsyncSession, version_id: int, digest: str, b
         Conflict: the version never had this definition when an execution began (or the database is damaged).
     """
     key = (version_id, digest)
-    if key in _cache:
-        _cache.move_to_end(key)
-        return _cache[key]
+    if (found := _known.get(key)) is not None:
+        return found
     known = False
     async for definition in _definitions(session, version_id, digest):
         part = body_at(definition, body)
@@ -185,9 +215,7 @@ async def load_definition(session: AsyncSession, version_id: int, digest: str, b
         if known:
             raise Conflict("The version's definition is not the one that was started.", code="definition_changed")
         raise NotFound("No such version of a workflow, or no such part of it.", code="version_not_found")
-    _cache[key] = part
-    if len(_cache) > _CACHE_SIZE:
-        _cache.popitem(last=False)
+    _known.keep(key, part)
     return part
 
 
