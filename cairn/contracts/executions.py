@@ -221,6 +221,7 @@ class ChildSeed(BaseModel):
         index: which item, in a map; which of the sub-agents that the visit has called.
         state: the child's engine state (``Engine.dump``) at the checkpoint that is replayed.
         map_id: Temporal id of the map that had the item: its other finished items are kept.
+        input: of a sub-agent: what it was told, by which its call is known when the model calls in another order.
     """
 
     node_id: str
@@ -228,6 +229,7 @@ class ChildSeed(BaseModel):
     index: int | None = None
     state: JsonObject
     map_id: str | None = None
+    input: Json = None
 
 
 class Resume(Command):

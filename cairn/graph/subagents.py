@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 from cairn.contracts.executions import ChildSeed
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.children import MAX_DEPTH, child_id, take_seeds
+from cairn.graph.children import MAX_DEPTH, child_id
 from cairn.graph.compiled import GraphNode
 from cairn.graph.keys import next_key
 from cairn.graph.nodes.agent import AgentData, SubAgent
@@ -60,6 +60,7 @@ def begin(state: ExecutionState, node: GraphNode, owner: str, index: int, subage
     if sum(work.loop == owner and isinstance(work.run, Child) for work in state.in_flight.values()) >= MAX_AT_ONCE:
         raise Refused(f"too_many_subagents: at most {MAX_AT_ONCE} are at work at once; ask the others afterwards")
     key = next_key(state, node.id, loop.token.visit)
+    told, again = _input(loop, call), [_input(loop, each) for each in loop.calls[index + 1 :] if each.tool == call.tool]
     number, loop.subagents = loop.subagents, loop.subagents + 1
     child = Child(
         key=key,
@@ -68,8 +69,8 @@ def begin(state: ExecutionState, node: GraphNode, owner: str, index: int, subage
         summary=f"{node.name}: {call.tool}",
         temporal_id=child_id(False, line, key),
         graph=ref,
-        data={"workflow_id": name, "input": _input(loop, call)},
-        seeds=_seeds(state, node, loop, number, ref.workflow_id),
+        data={"workflow_id": name, "input": told},
+        seeds=_seeds(state, _Called(node.id, loop.token.visit, number, ref.workflow_id, told, told in again)),
         index=number,
         agents=[*above, ref.workflow_id],
     )
@@ -98,7 +99,30 @@ def _input(loop: AgentLoop, call: ToolCall) -> JsonObject:
     return told
 
 
-def _seeds(state: ExecutionState, node: GraphNode, loop: AgentLoop, number: int, graph: str) -> list[ChildSeed]:
-    """Take what the child goes on from after a replay: where the model, asked anew, calls the same agent again."""
-    meant = take_seeds(state, node.id, loop.token.visit, number)
-    return [seed for seed in meant if seed.state["state"]["execution"]["workflow_id"] == graph]
+class _Called(NamedTuple):
+    """A call: the agent's visit, which of its calls, of whom, told what; whether it is called just so once more."""
+
+    node_id: str
+    visit: int
+    number: int
+    graph: str
+    input: JsonObject
+    again: bool
+
+
+def _seeds(state: ExecutionState, call: _Called) -> list[ChildSeed]:
+    """Take what the child goes on from after a replay.
+
+    That belongs to the call that it was made for. A model that is asked anew may make it at another place, or not at
+    all: then it is nobody's. What resets of earlier versions made does not say for which call: its place does.
+    """
+    here = [seed for seed in state.seeds if (seed.node_id, seed.visit) == (call.node_id, call.visit)]
+    placed = [seed for seed in here if seed.input is None and seed.index == call.number]
+    meant = [seed for seed in here if seed.input == call.input and _graph_of(seed) == call.graph]
+    meant = [seed for seed in meant if seed.index == call.number or not call.again][:1]
+    state.seeds = [seed for seed in state.seeds if seed not in placed and seed not in meant]
+    return meant or [seed for seed in placed if _graph_of(seed) == call.graph]
+
+
+def _graph_of(seed: ChildSeed) -> str:
+    return seed.state["state"]["execution"]["workflow_id"]

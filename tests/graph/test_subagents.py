@@ -124,6 +124,26 @@ def test_after_a_replay_a_call_of_the_same_agent_goes_on_and_another_begins() ->
     assert (clerk.seeds, [each.index for each in chief.seeds]) == ([], [1])
 
 
+def test_after_a_replay_a_call_goes_on_wherever_the_model_makes_it_now() -> None:
+    def seed(index: int, said: str) -> ChildSeed:
+        told = {"message": said, "conversation": {"id": "conv_1", "message_id": "m", "aside": True}}
+        state = {"state": {"execution": {"workflow_id": "clerk"}}, "of": said}
+        return ChildSeed(node_id="ask", visit=1, index=index, state=state, input=told)
+
+    def goes_on(seeds: list[ChildSeed], *said: str) -> list[list[int | None]]:
+        boss = Boss()
+        boss.state.seeds = seeds
+        called = children(boss.asks(*(("clerk", {"message": each}) for each in said)))
+        return [[each.index for each in child.seeds] for child in called]
+
+    assert goes_on([seed(0, "x")], "x", "y") == [[0], []]
+    assert goes_on([seed(0, "x")], "y", "x") == [[], [0]], "in another order"
+    assert goes_on([seed(1, "x")], "x", "y") == [[1], []]
+    assert goes_on([seed(0, "x")], "y", "z") == [[], []], "not made any more"
+    assert goes_on([seed(1, "x")], "x", "x") == [[], [1]], "of two that are alike the same"
+    assert goes_on([seed(0, "x"), seed(1, "y")], "y", "x") == [[1], [0]]
+
+
 def test_a_graph_names_them_and_their_names_are_told_apart() -> None:
     assert graphs_named(Boss().definition) == {"clerk", "chief"}
     twice = sequence(node("ask", "agent", prompt="?", tools=["clerk"], subagents=[*BELOW, BELOW[1]]))

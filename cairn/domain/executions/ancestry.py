@@ -83,6 +83,7 @@ async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObje
             index=row.parent_index,
             state=state,
             map_id=row.parent_map_id,
+            input=row.input_data if row.parent_map_id is None else None,
         )
         if await is_awaited(executions, parent, now):
             return Target(parent, now, checkpoint, [seed])
