@@ -16,18 +16,24 @@ from temporalio.worker import Worker
 from activities.guard import PROMPT
 from activities.registry import Dependencies, activities
 from cairn import orderly
-from cairn.errors import CairnError
+from cairn.errors import CairnError, Conflict, Unavailable
 from cairn.observability.logs import configure_logging, get_logger
 from cairn.observability.metrics import temporal_runtime
 from cairn.observability.traces import configure_tracing, temporal_interceptors
 from cairn.persistence.session import Database, create_engine
 from cairn.settings import Settings, get_settings
-from cairn.temporal.connection import connect
+from cairn.temporal.connection import TEMPORAL_UNAVAILABLE, answered, connect, is_away
 from cairn.temporal.deployments import DeploymentClient, worker_config, workflow_runner
 from cairn.temporal.replay import SINGLE_BATCH
 from cairn.temporal.schedules import ensure_collect_blobs, ensure_reconcile
 from cairn.temporal.server import register_search_attributes
 from workflows.registry import WORKFLOWS
+
+_PAUSE = 2.0
+"""Seconds before a start is tried again."""
+
+_TRY = timedelta(seconds=10)
+"""How long a try waits for one answer of Temporal."""
 
 
 @asynccontextmanager
@@ -54,29 +60,87 @@ async def running_worker(client: Client, database: Database, settings: Settings)
 
 
 async def serve(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; then let what runs end, for at most ten seconds."""
-    stop = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, stop.set)
-    database = Database(create_engine(settings.database))
-    client = await connect(
-        settings, interceptors=temporal_interceptors(settings), runtime=temporal_runtime(settings), lazy=False
-    )
-    await register_search_attributes(client)
-    async with running_worker(client, database, settings):
-        await _be_current(client, settings)
-        await ensure_reconcile(client, settings.task_queue)
-        await ensure_collect_blobs(client, settings.task_queue)
-        get_logger("worker").info("worker serves", task_queue=settings.task_queue, build_id=settings.build_id)
-        await stop.wait()
-    await database.dispose()
+    """Work until SIGTERM or SIGINT; then let what runs end, for at most ten seconds.
+
+    As long as Temporal does not answer the start is tried again; a signal ends that at once.
+
+    Raises:
+        Unavailable: it did not answer for ``temporal_patience`` seconds.
+    """
+    program = _Program(settings)
+    try:
+        async with asyncio.timeout(settings.temporal_patience) as program.start:
+            for name in (signal.SIGTERM, signal.SIGINT):
+                asyncio.get_running_loop().add_signal_handler(name, program.leave)
+            await program.run()
+    except TimeoutError as error:
+        if not program.stop.is_set():
+            raise Unavailable(f"Temporal did not answer for {settings.temporal_patience:g} s") from error
+    finally:
+        await program.database.dispose()
+
+
+class _Program:
+    """What stays from one try of the start to the next.
+
+    Attributes:
+        start: until when it may take; None once there is work.
+        stop: set when a signal came.
+    """
+
+    start: asyncio.Timeout
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.database = Database(create_engine(settings.database))
+        self.stop = asyncio.Event()
+        self._runtime = temporal_runtime(settings)
+
+    def leave(self) -> None:
+        """End the work in order, or the start at once."""
+        self.stop.set()
+        if self.start.when() is not None:
+            self.start.reschedule(asyncio.get_running_loop().time())
+
+    async def run(self) -> None:
+        """Work to the end, which begins as soon as Temporal answers."""
+        while True:
+            try:
+                # In a task of its own: a worker that cannot go on cancels the one in which it was begun.
+                return await asyncio.create_task(self._serve())
+            except Exception as error:
+                if self.start.when() is None or not _is_away(error):
+                    raise
+                get_logger("worker").warning("Temporal does not answer yet", again_in_seconds=_PAUSE, error=str(error))
+            await asyncio.sleep(_PAUSE)
+
+    async def _serve(self) -> None:
+        settings = self.settings
+        interceptors = temporal_interceptors(settings)
+        connecting = connect(settings, interceptors=interceptors, runtime=self._runtime, lazy=False)
+        client = await answered(connecting, _TRY)
+        await answered(register_search_attributes(client), _TRY)
+        async with running_worker(client, self.database, settings):
+            await _be_current(client, settings)
+            await ensure_reconcile(client, settings.task_queue)
+            await ensure_collect_blobs(client, settings.task_queue)
+            get_logger("worker").info("worker serves", task_queue=settings.task_queue, build_id=settings.build_id)
+            self.start.reschedule(None)
+            await self.stop.wait()
+
+
+def _is_away(error: Exception) -> bool:
+    if isinstance(error, CairnError):
+        return error.code == TEMPORAL_UNAVAILABLE
+    # The second is what the SDK raises when Temporal is gone again before it has told of its namespace.
+    return is_away(error) or str(error).startswith("Worker validation failed")
 
 
 async def _be_current(client: Client, settings: Settings) -> None:
     try:
         if await DeploymentClient(client, settings).ensure_current():
             get_logger("worker").info("the first version is current", build_id=settings.build_id)
-    except CairnError as error:
+    except Conflict as error:
         get_logger("worker").warning(
             "new executions wait until a version is current: cairn deployments set-current",
             build_id=settings.build_id,
@@ -90,8 +154,12 @@ def main() -> int:
     orderly.die_with_parent()
     configure_logging(settings, "worker")
     configure_tracing(settings, "worker")
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(serve(settings))
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            uvloop.run(serve(settings))
+    except CairnError as error:
+        get_logger("worker").error("worker ends", code=error.code, error=error.message)
+        return 1
     return 0
 
 

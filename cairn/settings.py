@@ -66,6 +66,9 @@ class Settings(BaseSettings):
     api_port: int = 8000
     temporal_port: int = 7233
     temporal_ui_port: int = 8233
+    temporal_patience: float = Field(
+        default=120, gt=0, description="Seconds that a worker which starts waits for Temporal to answer; then it ends."
+    )
     temporal_ui_url: str | None = Field(default=None, description="Base of links to the Temporal Web UI.")
     metrics_port: int | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
     metrics_host: str = Field(default="127.0.0.1", description="Address that the worker's /metrics listens on.")

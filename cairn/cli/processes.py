@@ -21,7 +21,7 @@ def worker(as_json: AsJson = False) -> None:
 
     choose_format(as_json)
     exit_on_sigterm()
-    program.main()
+    raise SystemExit(program.main())
 
 
 def api(as_json: AsJson = False) -> None:

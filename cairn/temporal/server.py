@@ -280,12 +280,14 @@ async def register_search_attributes(client: Client) -> None:
     """Register what is missing of ``SEARCH_ATTRIBUTES`` in the client's namespace; harmless when all are there.
 
     Raises:
-        Unavailable: the server refuses (Temporal Cloud wants an administrator for this), or one exists with another
-            type; the message says what to do.
+        Unavailable: the server does not answer, or refuses (Temporal Cloud wants an administrator for this), or one
+            exists with another type; the message says what to do.
     """
     from temporalio.api.enums.v1 import IndexedValueType
     from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
     from temporalio.service import RPCError, RPCStatusCode
+
+    from cairn.temporal.connection import is_away, unavailable
 
     wanted = {
         name: IndexedValueType.Value(f"INDEXED_VALUE_TYPE_{kind.upper()}") for name, kind in SEARCH_ATTRIBUTES.items()
@@ -303,6 +305,8 @@ async def register_search_attributes(client: Client) -> None:
     except RPCError as error:
         if error.status == RPCStatusCode.ALREADY_EXISTS:
             return
+        if is_away(error):
+            raise unavailable(error) from error
         commands = "; ".join(
             f"temporal operator search-attribute create --name {name} --type {kind}"
             for name, kind in SEARCH_ATTRIBUTES.items()
