@@ -9,13 +9,16 @@ from dataclasses import dataclass
 
 from chaos.graphs import BRANCHES
 from chaos.ledger import Entry, effects
-from chaos.records import ENDS, RESETS, STARTS, Asked, Found, Shown, Story
+from chaos.records import ENDS, RESETS, SAID, STARTS, Asked, Found, Shown, Story, Talk
 
 MEMORY_GROWTH = 1.5
 """A program keeps executions in its cache, and has loaded all it needs only when it has done some work."""
 
 MEMORY_LEEWAY = 64 << 20
 """Bytes."""
+
+FEW = 5
+"""Messages: so many turns do not fail of a model that errs now and then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,8 @@ def at_rest(story: Story) -> Iterator[tuple[str, str]]:
         shown = found.got
         if shown.status not in ENDS and not (shown.status == "paused" and shown.detail):
             yield found.execution_id, f"neither ended nor waiting for a named reason: {shown.status} {shown.detail}"
-        if shown.status == "failed" and shown.error not in story.planned:
+        planned = story.planned | story.failing if found.turn else story.planned
+        if shown.status == "failed" and shown.error not in planned:
             yield found.execution_id, f"failed of {shown.error}"
     for workflow in story.stuck:
         yield workflow, "still under way"
@@ -166,7 +170,7 @@ def results_are_effects(story: Story) -> Iterator[tuple[str, str]]:
             for key in run.completed:
                 if (found.execution_id, key) not in happened:
                     yield found.execution_id, f"history has a result of {key}, which did not happen"
-        for name, key in (found.got.output or {}).items():
+        for name, key in found.claims.items():
             entry: Entry | None = happened.get((found.execution_id, key))
             if entry is None and found.source is not None:  # done before the fork
                 entry = happened.get((found.source, key))
@@ -181,7 +185,7 @@ def nothing_discarded_is_visible(story: Story) -> Iterator[tuple[str, str]]:
         line = _line(found, found.got.run_id) | _kept(found)
         source = by_id.get(found.source or "")
         before = {key for run in source.runs for key in run.completed} if source else set[str]()
-        for name, key in (found.got.output or {}).items():
+        for name, key in found.claims.items():
             if key not in line | before:
                 yield found.execution_id, f"the output has {name} of {key}, which is of a line that was discarded"
 
@@ -306,6 +310,40 @@ def _forks(story: Story) -> set[str]:
     return {found.execution_id for found in story.found if found.source is not None}
 
 
+def said_once(story: Story) -> Iterator[tuple[str, str]]:
+    """What was said stands in its conversation once, in order, with the one answer that was told; nothing else does."""
+    for talk in story.talks:
+        said = {asked.tag: asked for asked in talk.said}
+        there = _turns(talk)
+        heard = [text for text, _ in there]
+        if [text for text in said if text in heard] != heard:
+            yield talk.conversation_id, f"was said: {list(said)}; is there: {heard}"
+        for text, replies in there:
+            if text in said and replies not in _replies(said[text]):
+                yield text, f"was told {said[text].status}, and is followed by {replies}"
+        for asked in talk.said:
+            if asked.done and asked.tag not in heard:
+                yield asked.tag, "was answered, and is not there"
+
+
+def _turns(talk: Talk) -> list[tuple[str, list[str]]]:
+    """Return each message of the user with what follows it; what stands before the first one follows an empty one."""
+    turns: list[tuple[str, list[str]]] = []
+    for role, text in talk.shown:
+        if role == "user":
+            turns.append((text, []))
+            continue
+        if not turns:
+            turns.append(("", []))
+        turns[-1][1].append(text.strip())
+    return turns
+
+
+def _replies(asked: Asked) -> tuple[list[str], ...]:
+    """Return what may follow a message: the answer when that was told, nothing when the turn failed."""
+    return ([SAID],) if asked.done else ([], [SAID]) if asked.status is None else ([],)
+
+
 def memory_returns(story: Story) -> Iterator[tuple[str, str]]:
     """At rest a program holds about what it held before the storm."""
     for name, (before, after) in story.memory.items():
@@ -323,6 +361,9 @@ def it_worked(story: Story) -> Iterator[tuple[str, str]]:
         yield "everything", "no execution was completed"
     if not effects(story.ledger):
         yield "everything", "nothing had an effect"
+    said = [asked for talk in story.talks for asked in talk.said]
+    if len(said) >= FEW and not any(asked.done for asked in said):
+        yield "everything", f"none of {len(said)} messages was answered"
 
 
 def _by_execution(asked: list[Asked]) -> dict[str, list[Asked]]:
@@ -348,6 +389,7 @@ RULES: list[Rule] = [
     histories_replay,
     told_at_least_once,
     told_in_order,
+    said_once,
     memory_returns,
     it_worked,
 ]

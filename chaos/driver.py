@@ -72,6 +72,11 @@ class Actor:
         self._reads = Asked("read", self.name, tries=1, status=200)
         self.asked.append(self._reads)
 
+    @property
+    def answered(self) -> int:
+        """How many of its requests were answered."""
+        return sum(asked.status is not None for asked in self.asked if asked is not self._reads)
+
     async def run(self) -> None:
         """Work as long as the storm rages, and bring the last execution to rest."""
         headers = {"X-API-Key": self.site.key}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import random
 import time
 from collections import Counter
@@ -51,7 +52,8 @@ class Storm:
     """Hurts an installation.
 
     Attributes:
-        over: until when it goes on, by ``time.monotonic``.
+        over: until when it goes on at least, by ``time.monotonic``; afterwards when it ended.
+        enough: it goes on until this holds, for at most half of ``settle`` more.
         settle: seconds after it in which everything has to come to rest.
         faults: all that may happen.
         missing: what this machine has no means for, with the reason.
@@ -65,22 +67,25 @@ class Storm:
         self.seconds = seconds
         self.settle = settle
         self.over = time.monotonic() + seconds
+        self.enough: Callable[[], bool] = lambda: True
         self.done: Counter[tuple[str, str]] = site.outside.done
         self.fell: Counter[tuple[str, int | None]] = Counter()
         self._random = random.Random(f"{seed}/storm")
         self._hurt: set[str] = set()
+        self._ended = False
         self.missing: dict[str, str] = {}
         self.faults = [*self._of_programs(), *self._of_links(), *self._of_clocks(), *self._of_the_disk()]
 
     @property
     def rages(self) -> bool:
         """Whether it goes on."""
-        return time.monotonic() < self.over
+        now = time.monotonic()
+        return now < self.over or (now < self.over + self.settle / 2 and not self._ended and not self.enough())
 
     @property
     def is_long_over(self) -> bool:
         """Whether everything should have come to rest."""
-        return time.monotonic() > self.over + self.settle
+        return not self.rages and time.monotonic() > self.over + self.settle
 
     async def run(self) -> None:
         """Rage, then leave everything running."""
@@ -91,12 +96,14 @@ class Storm:
                 (fault,) = chance.choices(self.faults, [fault.weight for fault in self.faults])
                 pause, length = chance.uniform(0.4, 2.4), chance.uniform(0.1, fault.longest)
                 left = self.over - time.monotonic()
+                left = left if left > 0 else math.inf
                 if chance.random() < 1 / 8 and length < fault.also <= left:
                     length = fault.also
                 if fault.target not in self._hurt:
                     tasks.create_task(self._strike(fault, min(length, left)))
                 await asyncio.sleep(max(0.0, min(pause, left)))
                 self._lift()
+            self._ended, self.over = True, time.monotonic()
         self.site.outside.rages = False
         await self.site.up()
 

@@ -19,7 +19,7 @@ from chaos.ledger import VARIABLE, Ledger
 from chaos.links import Link
 from chaos.outside import Outside
 from chaos.postgresql import DatabaseServer
-from chaos.programs import Program, environment, is_listening, stop_all, until
+from chaos.programs import Prepare, Program, environment, is_listening, stop_all, until
 
 START = 90.0
 """Seconds that a program may take to start on a busy machine."""
@@ -35,18 +35,19 @@ class Installation:
 
     client: Client
 
-    def __init__(self, folder: Path, outside: Outside, *, cluster: bool = False, tools: str = "chaos.tools") -> None:
+    def __init__(self, folder: Path, outside: Outside, *, cluster: bool = False, bug: Prepare | None = None) -> None:
         """Lay it out; nothing is started yet.
 
         Args:
             folder: of all its data.
             outside: what its executions talk to.
             cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
-            tools: module of the tools that they use.
+            bug: makes Cairn wrong, in each of its processes before it begins.
         """
         self.folder = folder
         self.outside = outside
         self.ledger = Ledger(folder)
+        self._bug = bug
         self.links: list[Link] = []
         self.clocks: dict[str, Clock] = {}
         self.postgresql = DatabaseServer(folder) if cluster else None
@@ -58,7 +59,7 @@ class Installation:
             temporal_port=self.cluster.port if self.cluster else find_free(),
             temporal_ui_port=find_free(),
             task_queue=f"chaos-{uuid.uuid4().hex}",
-            tool_modules=[tools],
+            tool_modules=["chaos.tools"],
             history_limit=90,
             http_allow_private=True,
             openai_base_url=outside.model_url,
@@ -101,6 +102,7 @@ class Installation:
         clock = self.clocks[name] = Clock(self.folder / f"{name}.clock")
         program = self._program(command, self.settings.model_copy(update=own), name)
         program.environment = {**program.environment, **clock.environment, "CAIRN_OPENAI_API_KEY": "sk-chaos"}
+        program.prepare = self._bug
         return program
 
     def _program(self, command: str, settings: Settings, name: str | None = None) -> Program:

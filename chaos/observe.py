@@ -21,7 +21,7 @@ from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.history import read
 from chaos.driver import shown
 from chaos.installation import Installation
-from chaos.records import Asked, Found, Request, Run, Shown, Story, Undone
+from chaos.records import Asked, Found, Request, Run, Shown, Story, Talk, Undone
 from workflows.registry import WORKFLOWS
 
 AGREEMENT = 30.0
@@ -45,11 +45,12 @@ class Observer:
         self.site = site
         self.temporal = ExecutionClient(site.client, site.settings)
 
-    async def story(self, asked: list[Asked], before: dict[str, int]) -> Story:
+    async def story(self, asked: list[Asked], talks: list[Talk], before: dict[str, int]) -> Story:
         """Return everything that the checker wants to know.
 
         Args:
             asked: what the clients asked.
+            talks: the conversations that they had; what is shown of them is read into them.
             before: bytes that each program held before the storm.
         """
         stuck = await self._reset_ends()
@@ -59,11 +60,15 @@ class Observer:
             got = {id_: await _read(http, f"/api/v1/executions/{id_}") for id_ in listed}
             rollbacks = {id_: await _rollbacks(http, id_) for id_ in listed}
             requests = await self._requests(http)
+            for talk in talks:
+                path = f"/api/v1/conversations/{talk.conversation_id}/messages"
+                talk.shown = [(each["role"], each["content"]) async for each in _all(http, path, "messages")]
         histories = await self._histories()
         runs = {
             id_: [await _run(history, self.site.client, histories) for history in histories.get(id_, [])]
             for id_ in listed
         }
+        turns = {said.tag for talk in talks for said in talk.said}
         found = [
             Found(
                 id_,
@@ -74,6 +79,7 @@ class Observer:
                 tuple(runs[id_]),
                 parent=item["parent_execution_id"],
                 source=(item["forked_from"] or {}).get("execution_id"),
+                turn=item["metadata"]["tag"] in turns,
                 rollbacks=rollbacks[id_],
             )
             for id_, item in listed.items()
@@ -89,6 +95,7 @@ class Observer:
             requests=requests,
             deliveries=self.site.outside.deliveries,
             memory={name: (held, now[name]) for name, held in before.items()},
+            talks=talks,
         )
 
     async def _requests(self, http: httpx2.AsyncClient) -> list[Request]:
@@ -102,10 +109,8 @@ class Observer:
             await asyncio.sleep(0.5)
         found: list[Request] = []
         for id_ in sorted(told | pending):
-            reply = await http.get(f"/api/v1/approvals/{id_}")
-            if reply.status_code == 200:
-                got = reply.json()
-                found.append(Request(id_, got["execution_id"], got["status"], got["notified_at"] is not None))
+            got = await _read(http, f"/api/v1/approvals/{id_}")
+            found.append(Request(id_, got["execution_id"], got["status"], got["notified_at"] is not None))
         return found
 
     async def _reset_ends(self) -> list[str]:

@@ -6,6 +6,7 @@ import asyncio
 import json
 import random
 import time
+import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
@@ -18,12 +19,14 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from cairn.ports import find_free
-from chaos.records import Delivery
+from chaos.records import SAID, Delivery
 
 HOST = "127.0.0.1"
-SAID = "it will pass"
 DEEDS = {"slow": 15, "failing": 15, "busy": 10, "cut": 10}
 """What goes wrong with how many of 100 requests."""
+
+TOOL = "spend"
+"""The tool that the model calls."""
 
 _STALL = 8.0
 
@@ -135,26 +138,38 @@ async def _half(whole: bytes) -> AsyncIterator[bytes]:
     raise ConnectionResetError("by chance")
 
 
+def _calls(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the calls of tools that the model wants: one before its answer to what ends with an odd digit."""
+    last = body["messages"][-1] if body.get("tools") else {"role": "nobody"}
+    if last["role"] != "user" or not last["content"].endswith(tuple("13579")):
+        return []
+    arguments = json.dumps({"name": "talked", "seconds": 0.1})
+    return [{"id": f"call_{uuid.uuid4().hex}", "type": "function", "function": {"name": TOOL, "arguments": arguments}}]
+
+
 def _completion(body: dict[str, Any]) -> dict[str, Any]:
-    message = {"role": "assistant", "content": SAID, "refusal": None}
+    calls = _calls(body)
+    message = {"role": "assistant", "content": None if calls else SAID, "refusal": None, "tool_calls": calls or None}
     return {
         "id": "chatcmpl-1",
         "object": "chat.completion",
         "created": int(time.time()),
         "model": body["model"],
-        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+        "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}],
         "usage": {"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8},
     }
 
 
 async def _stream(body: dict[str, Any], *, cut: bool) -> AsyncIterator[str]:
     head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": int(time.time()), "model": body["model"]}
-    deltas: list[dict[str, str]] = [{"role": "assistant", "content": ""}, *({"content": f"{w} "} for w in SAID.split())]
+    calls = [{"index": 0, **call} for call in _calls(body)]
+    told = [{"tool_calls": [call]} for call in calls] or [{"content": f"{word} "} for word in SAID.split()]
+    deltas: list[dict[str, Any]] = [{"role": "assistant", "content": ""}, *told]
     for number, delta in enumerate(deltas):
         if cut and number == 2:
             raise ConnectionResetError("by chance")
         yield _event({**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
-    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls" if calls else "stop"}]})
     yield "data: [DONE]\n\n"
 
 

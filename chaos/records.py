@@ -8,7 +8,10 @@ from chaos.ledger import Entry
 
 ENDS = ("completed", "failed", "cancelled")
 RESETS = ("replay", "rollback")
-STARTS = ("start", "fork")
+SAID = "it will pass"
+"""What the model says."""
+
+STARTS = ("start", "fork", "say")
 
 
 @dataclass(slots=True)
@@ -99,6 +102,7 @@ class Found:
     Attributes:
         parent: the execution whose child it is.
         source: the execution that it was forked from.
+        turn: whether it is an agent's turn; its output is no effect then.
         rollbacks: what each rollback said that it undid, by its operation.
     """
 
@@ -110,7 +114,13 @@ class Found:
     runs: tuple[Run, ...]
     parent: str | None = None
     source: str | None = None
+    turn: bool = False
     rollbacks: dict[str, tuple[Undone, ...]] = field(default_factory=dict)
+
+    @property
+    def claims(self) -> dict[str, str]:
+        """The key of the effect that it says is behind each name of its output."""
+        return {} if self.turn else self.got.output or {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +157,34 @@ class Request:
 
 
 @dataclass(slots=True)
+class Talk:
+    """A conversation.
+
+    Attributes:
+        said: the messages, in the order in which they were said; the tag of each is its text.
+        shown: role and text of each message that it has, as it was found when the storm was over.
+        resumed: how often somebody went on with a stream of events where it had broken off.
+    """
+
+    conversation_id: str
+    said: list[Asked] = field(default_factory=list[Asked])
+    shown: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    resumed: int = 0
+
+
+@dataclass(slots=True)
 class Story:
     """Everything.
 
     Attributes:
         requests: those to people that someone was to be told of.
         deliveries: what that someone was told, oldest first.
+        talks: the conversations.
         memory: bytes of each program before the storm, and when everything had come to rest after it.
         unreplayable: workflow and run ids of histories that the workflow code does not replay, with the reason.
         stuck: workflow ids of resets and the like that are still under way.
         planned: error codes with which executions are meant to fail.
+        failing: those with which turns may fail, of a model that errs too often.
     """
 
     asked: list[Asked]
@@ -165,6 +193,10 @@ class Story:
     unreplayable: list[tuple[str, str]] = field(default_factory=list)
     stuck: list[str] = field(default_factory=list)
     planned: frozenset[str] = frozenset({"refused"})
+    failing: frozenset[str] = frozenset(
+        {"model_unavailable", "rate_limited", "invalid_reply", "connection_error", "timeout", "model_behavior"}
+    )
     requests: list[Request] = field(default_factory=list["Request"])
     deliveries: list[Delivery] = field(default_factory=list["Delivery"])
     memory: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
+    talks: list[Talk] = field(default_factory=list["Talk"])

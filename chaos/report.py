@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from chaos.checker import RULES
 from chaos.ledger import effects
 from chaos.outside import DEEDS
+from chaos.records import Story
 from chaos.run import Outcome, Plan
 
 _SHOWN = 40
@@ -47,6 +48,7 @@ def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
             ("executions", f"{len(story.found)}: {_counted(ends)}"),
             ("histories replayed", f"{runs} runs of executions, and those of resets and maps"),
             ("effects", f"{len(effects(story.ledger))} of {calls} calls"),
+            ("messages to an agent", _talked(story)),
             ("notifications", f"{told} taken of {len(story.deliveries)} sent, of {len(story.requests)} requests"),
         ],
     )
@@ -80,6 +82,12 @@ def _deeds(outcome: Outcome) -> list[tuple[str, str, int]]:
     known = {(fault.target, fault.deed) for fault in storm.faults}
     known |= {(who, deed) for who in ("model", "receiver") for deed in DEEDS} | done.keys()
     return [(target, deed, done[target, deed]) for target, deed in sorted(known)]
+
+
+def _talked(story: Story) -> str:
+    said = sum(len(talk.said) for talk in story.talks)
+    resumed = sum(talk.resumed for talk in story.talks)
+    return f"{said} in {len(story.talks)} conversations; {resumed} streams were gone on with"
 
 
 def _commands(outcome: Outcome) -> list[tuple[str, int, int, int, int]]:

@@ -13,7 +13,9 @@ from chaos.faults import Storm
 from chaos.installation import Installation
 from chaos.observe import Observer
 from chaos.outside import Outside
+from chaos.programs import Prepare
 from chaos.records import Story
+from chaos.talker import AGENT, Talker, make_agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +25,10 @@ class Plan:
     Attributes:
         seconds: how long the storm rages.
         seed: of all chance.
-        clients: how many work at once, each with one execution at a time.
+        clients: how many work at once, each with one execution at a time; a quarter as many more talk with an agent.
         cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
-        tools: module of the tools that executions use.
+        bug: makes Cairn wrong, in each of its processes before it begins.
+        least: requests of each client that have to be answered before the storm may end.
         settle: seconds after the storm in which everything has to come to rest.
         own_disk: PostgreSQL on a disk that can be filled; see ``chaos.postgresql.have_own_mounts``.
     """
@@ -35,7 +38,8 @@ class Plan:
     clients: int = 24
     cluster: bool = False
     own_disk: bool = False
-    tools: str = "chaos.tools"
+    bug: Prepare | None = None
+    least: int = 0
     settle: float = 150.0
 
 
@@ -51,16 +55,21 @@ class Outcome:
 
 async def run(plan: Plan, folder: Path) -> Outcome:
     """Carry a plan out in an empty folder; no process is left."""
-    site = Installation(folder, Outside(plan.seed), cluster=plan.cluster, tools=plan.tools)
+    site = Installation(folder, Outside(plan.seed), cluster=plan.cluster, bug=plan.bug)
     try:
         await site.open(own_disk=plan.own_disk)
-        graphs = await publish(site)
+        graphs, agent = await publish(site), await make_agent(site)
         before = site.memory()
         storm = Storm(site, plan.seed, plan.seconds, plan.settle)
         actors = [Actor(f"client-{n}", site, storm, graphs, plan.seed) for n in range(1, plan.clients + 1)]
-        await asyncio.gather(storm.run(), *(actor.run() for actor in actors))
+        names = [f"talker-{n}" for n in range(1, plan.clients // 4 + 1)]
+        talkers = [Talker(name, site, storm, {AGENT: agent}, plan.seed) for name in names]
+        clients = [*actors, *talkers]
+        storm.enough = lambda: all(client.answered >= plan.least for client in clients)
+        await asyncio.gather(storm.run(), *(client.run() for client in clients))
         settled = time.monotonic() - storm.over
-        story = await Observer(site).story([asked for actor in actors for asked in actor.asked], before)
+        talks = [talk for talker in talkers for talk in talker.talks]
+        story = await Observer(site).story([asked for client in clients for asked in client.asked], talks, before)
     finally:
         await site.close()
     return Outcome(story, storm, check(story), settled)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from chaos.checker import check
+from chaos.checker import FEW, check
 from chaos.ledger import Entry
-from chaos.records import Asked, Delivery, Found, Request, Run, Shown, Story, Undone
+from chaos.records import SAID, Asked, Delivery, Found, Request, Run, Shown, Story, Talk, Undone
 
 A0, A1, B1, B2 = "e0/a/1/r0", "e1/a/1/r1", "e1/b/1/r1", "e1/b/1/r2"
 ALL = frozenset({A1, B1, B2})
@@ -69,6 +69,13 @@ def story() -> Story:
             Delivery("q2", "e0", 2, True, 4.0),
         ],
         memory={"api-1": (100 << 20, 150 << 20)},
+        talks=[
+            Talk(
+                "c1",
+                [Asked("say", "m1", status=200), Asked("say", "m2", status=502), Asked("say", "m3", status=200)],
+                [("user", "m1"), ("assistant", SAID), ("user", "m2"), ("user", "m3"), ("assistant", SAID)],
+            )
+        ],
     )
 
 
@@ -246,7 +253,26 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
         lambda s: s.requests.append(Request("q3", "e0", "pending", False)),
     ),
     "notifications out of order": ("told_in_order", lambda s: s.deliveries.reverse()),
+    "a message that is lost": ("said_once", lambda s: s.talks[0].shown.__delitem__(slice(3, 5))),
+    "a message that stands there twice": ("said_once", lambda s: s.talks[0].shown.insert(2, ("user", "m1"))),
+    "a message that nobody said": ("said_once", lambda s: s.talks[0].shown.append(("user", "m4"))),
+    "an answer that is not there": ("said_once", lambda s: s.talks[0].shown.pop()),
+    "an answer that stands there twice": ("said_once", lambda s: s.talks[0].shown.insert(2, ("assistant", SAID))),
+    "an answer of a turn that failed": ("said_once", lambda s: s.talks[0].shown.insert(3, ("assistant", SAID))),
+    "an answer that is half": ("said_once", lambda s: s.talks[0].shown.__setitem__(1, ("assistant", SAID[:5]))),
+    "messages out of order": ("said_once", lambda s: s.talks[0].shown.reverse()),
     "memory that is not given back": ("memory_returns", lambda s: s.memory.update({"worker-1": (1 << 27, 1 << 29)})),
+    "a run in which no message was answered": (
+        "it_worked",
+        lambda s: s.talks.__setitem__(
+            0,
+            Talk(
+                "c1",
+                [Asked("say", f"m{n}", status=502) for n in range(FEW)],
+                [("user", f"m{n}") for n in range(FEW)],
+            ),
+        ),
+    ),
     "a run in which nothing was accepted": (
         "it_worked",
         lambda s: (s.asked.__setitem__(slice(None), s.asked[3:4]), s.found.pop(0), s.found.pop(), s.ledger.clear()),

@@ -15,7 +15,8 @@ import pytest
 
 from chaos import clocks
 from chaos.links import Link
-from chaos.outside import SAID, Outside
+from chaos.outside import TOOL, Outside
+from chaos.records import SAID
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -88,5 +89,10 @@ async def test_the_world_outside_errs_by_its_seed_until_it_is_told_to_stop() -> 
             assert outside.deliveries[-1].taken
             said = await http.post(f"{outside.model_url}/chat/completions", json={"model": "m"})
             assert said.json()["choices"][0]["message"]["content"] == SAID
+            for content, called in (("one-1", [TOOL]), ("one-2", [])):
+                body = {"model": "m", "tools": [{}], "messages": [{"role": "user", "content": content}]}
+                said = await http.post(f"{outside.model_url}/chat/completions", json=body)
+                calls = said.json()["choices"][0]["message"]["tool_calls"]
+                assert [call["function"]["name"] for call in calls or ()] == called
     finally:
         await outside.close()
