@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import io
 
 import pytest
 from graphs import node, sequence
 from installation import Cairn, until
 from pydantic import SecretStr
-from served import Callers, served
+from served import Caller, Callers, served
 from servers.listen import serve
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -60,3 +61,70 @@ async def test_no_secret_is_logged(idle_cairn: Cairn, log: io.StringIO, settings
     assert '"level": "debug"' in said and "ask" in said
     secrets = {PROVIDER, CREDENTIAL, caller.key, wrong, caller.key[-32:], 43 * "b"}
     assert {secret for secret in secrets if secret in said} == set()
+
+
+HEADERS = ("authorization", "x-api-key", "x-goog-api-key", "x-own")
+OWN = {
+    provider: f"{provider}-key-of-a-tenant-{number:04}"
+    for number, provider in enumerate(("openai", "anthropic", "google"))
+}
+CREDENTIALS = {
+    "api_key": {"header_name": "X-API-Key", "api_key": "api-key-of-a-tenant-1"},
+    "basic_auth": {"username": "user-of-a-tenant", "password": "password-of-a-tenant-1"},
+    "custom_header": {"header_name": "X-Own", "header_value": "header-of-a-tenant-1"},
+}
+
+
+async def repeat(request: Request) -> Response:
+    """Refuse as ``refuse`` does, with every key as it came and no word before it."""
+    given = [request.headers[name].rpartition(" ")[2] for name in HEADERS if name in request.headers]
+    request.app.state.sent += given
+    return JSONResponse({"error": {"message": f"Incorrect: {given}", "code": 401, "status": "UNAUTHENTICATED"}}, 401)
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_no_key_of_a_tenant_is_logged_or_told(idle_cairn: Cairn, log: io.StringIO, settings: Settings) -> None:
+    """Whatever it is for, at level debug of all libraries, and whatever the other side says of it."""
+    outside = Starlette(routes=[Route("/{path:path}", repeat, methods=["GET", "POST"])])
+    outside.state.sent = []
+    async with serve(outside) as elsewhere, served(settings) as url, idle_cairn.worker():
+        callers = Callers(url, idle_cairn.database, settings)
+        caller = await callers.new()
+        nodes, told = [], []
+        for kind, data in CREDENTIALS.items():
+            body = {"name": kind, "credential_type": kind, "credential_data": data}
+            made = await caller.http.post("/api/v1/credentials/", json=body)
+            assert made.is_success, made.text
+            nodes.append(node(kind, "http", url=f"{elsewhere}/x", credential_uuid=made.json()["uuid"]))
+        for provider, key in OWN.items():
+            body = {"provider": provider, "api_key": key, "base_url": f"{elsewhere}/v1"}
+            tried = await caller.http.post("/api/v1/llm/config/test-key", json=body)
+            kept = await caller.http.post("/api/v1/llm/config", json=body)
+            assert kept.status_code == 201 and tried.json()["valid"] is False, kept.text
+            told += [tried.text, kept.text]
+        mode = await caller.http.put("/api/v1/llm/config/mode", json={"mode": "byok"})
+        assert mode.is_success, mode.text
+        for provider in OWN:
+            told += await refusals(caller, f"{provider}:some-model")
+        for each in nodes:
+            execution = await caller.reach((await caller.start(sequence(each)))["id"], "failed")
+            told.append(str(execution))
+        await callers.close()
+    secrets = {*OWN.values(), *(list(data.values())[1] for data in CREDENTIALS.values())}
+    encoded = base64.b64encode(b"user-of-a-tenant:password-of-a-tenant-1").decode()
+    assert {*outside.state.sent} == secrets - {"password-of-a-tenant-1"} | {encoded}
+    said = log.getvalue() + "".join(told)
+    assert '"level": "debug"' in said
+    assert {secret for secret in (*secrets, encoded) if secret in said} == set()
+
+
+async def refusals(caller: Caller, model: str) -> list[str]:
+    """Return what is told of a direct call of a model that refuses the key, and of an agent's turn."""
+    body = {"model": model, "messages": [{"role": "user", "content": "Say it"}], "stream": False}
+    direct = await caller.http.post("/api/v1/llm/chat", json=body)
+    agent = (await caller.http.post("/api/v1/agents", json={"name": model, "model": model})).json()
+    said = {"message": "Say it", "stream": False}
+    turn = await caller.http.post(f"/api/v1/agent/{agent['id']}/chat", json=said)
+    assert (direct.status_code, turn.status_code) == (502, 502), (direct.text, turn.text)
+    listed = await caller.http.get("/api/v1/executions", params={"workflow_id": agent["id"]})
+    return [direct.text, turn.text, listed.text]
