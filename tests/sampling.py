@@ -53,10 +53,37 @@ class Sampler:
             return None
         return content["example"] if "example" in content else self.value(content["schema"])
 
-    def value(self, schema: JsonObject) -> Any:
-        """Return a value that a schema allows."""
+    def required(self, operation: JsonObject) -> JsonObject:
+        """Return the smallest body that an operation takes by its schema."""
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        found = self._smallest(self._followed(content["schema"])) if content else None
+        return found if isinstance(found, dict) else {}
+
+    def members(self, operation: JsonObject) -> set[tuple[str, ...]]:
+        """Return the places in an operation's body, of members and of members of members."""
+        content = operation.get("requestBody", {}).get("content", {}).get("application/json")
+        return self._places(content["schema"], frozenset()) if content else set()
+
+    def _places(self, schema: JsonObject, above: frozenset[int]) -> set[tuple[str, ...]]:
+        schema = self._followed(schema)
+        if id(schema) in above:
+            return set()
+        above |= {id(schema)}
+        found = {(name,) for name in schema.get("properties", {})}
+        for name, member in schema.get("properties", {}).items():
+            found |= {(name, *place) for place in self._places(member, above)}
+        return found.union(
+            *(self._places(each, above) for choice in ("anyOf", "oneOf", "allOf") for each in schema.get(choice, ()))
+        )
+
+    def _followed(self, schema: JsonObject) -> JsonObject:
         while "$ref" in schema:
             schema = self.document["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+        return schema
+
+    def value(self, schema: JsonObject) -> Any:
+        """Return a value that a schema allows."""
+        schema = self._followed(schema)
         for known in ("examples", "enum"):
             if schema.get(known):
                 return schema[known][0]
@@ -83,7 +110,8 @@ class Sampler:
             case "null":
                 return None
             case _:
-                return {name: self.value(schema["properties"][name]) for name in schema.get("required", [])}
+                members = schema.get("properties", {})
+                return {name: self.value(members.get(name, {})) for name in schema.get("required", [])}
 
 
 class Operation:
@@ -99,15 +127,30 @@ class Operation:
         return f"{self.method.upper()} {self.path}"
 
     async def send(self, caller: Caller, ids: Mapping[str, str]) -> httpx2.Response:
+        """Send it with ids where path, query and body have places of their names."""
+        return await self.ask(caller, ids, self._body(ids))
+
+    async def ask(self, caller: Caller, ids: Mapping[str, str], body: Any) -> httpx2.Response:
+        """Send it with ids in path and query, and a body."""
         query = {}
         for parameter in self.operation.get("parameters", []):
             if parameter["in"] == "query" and (parameter.get("required") or parameter["name"] in ids):
                 query[parameter["name"]] = ids.get(parameter["name"]) or self.sampler.value(parameter["schema"])
         url = re.sub(r"\{(\w+)\}", lambda found: ids[found[1]], self.path)
-        return await caller.http.request(self.method, url, params=query, json=self._body(ids))
+        return await caller.http.request(self.method, url, params=query, json=body)
+
+    def with_member(self, place: tuple[str, ...], value: Any) -> JsonObject:
+        """Return a body with a member beside what has to be there; one of a member is put into the body as it is."""
+        name, *below = place
+        body = self.sampler.required(self.operation) if not below else {**(self.body or {})}
+        inner = body
+        for each in below:
+            inner[name] = {**(inner.get(name) or {})}
+            inner, name = inner[name], each
+        inner[name] = value
+        return body
 
     def _body(self, ids: Mapping[str, str]) -> Any:
-        """Return the body, with ids where it has members of their names."""
         if not isinstance(self.body, dict):
             return self.body
         known = {name: ids[name] for name in self.body.keys() & ids.keys() if name.endswith(("_id", "_uuid"))}
