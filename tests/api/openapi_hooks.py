@@ -45,6 +45,14 @@ def of_a_graph_that_is_there(context, case, kwargs) -> None:
 
 
 @schemathesis.hook("before_call")
+def whole_lists(context, case, kwargs) -> None:
+    """Have chains go on: they read lists from the beginning, without filters, or most would find nothing to follow."""
+    if case.method.upper() == "GET" and case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL:
+        wanted = {each.name for each in case.operation.query if each.is_required}
+        case.query = {name: value for name, value in (case.query or {}).items() if name in wanted}
+
+
+@schemathesis.hook("before_call")
 def nobody_is_asked(context, case, kwargs) -> None:
     """Have keys tried, and kept for, a port of this machine that nobody listens on: the suite calls nothing outside."""
     asks = case.path in ("/api/v1/llm/config", "/api/v1/llm/config/test-key")

@@ -31,8 +31,8 @@ async def test_the_surface_keeps_its_promises(callers: Callers, world, tmp_path,
     await keeps_its_promises(callers, tmp_path, surface, "examples,coverage,fuzzing", examples)
 
 
-# Each chain is of up to 40 requests. Not `codec`: it makes nothing that could be used afterwards.
-@pytest.mark.parametrize(("surface", "chains"), [("omium", 2), ("voice", 2), ("agentflow", 2)])
+# Each chain is of up to 60 requests. Not `codec`: it makes nothing that could be used afterwards.
+@pytest.mark.parametrize(("surface", "chains"), [("omium", 4), ("voice", 2), ("agentflow", 6)])
 async def test_what_it_makes_can_be_used(callers: Callers, world, tmp_path, surface: str, chains: int) -> None:
     report = await keeps_its_promises(callers, tmp_path, surface, "stateful", chains)
     followed = re.search(r"API Links: +(\d+) covered", report)
