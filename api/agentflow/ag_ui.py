@@ -8,7 +8,7 @@ lost and nothing doubled.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Iterator, Sequence
 from typing import Any, cast
 
 from ag_ui.core import (
@@ -94,7 +94,7 @@ class RunTeller:
         """Yield the run's events."""
         yield self._started()
         if len(self._asked.messages) > len(self._asked.before) and not self._awaited:
-            yield self._snapshot()
+            yield self._snapshot(self._asked.messages)
         try:
             async for event in until_asked(events, self._answered):
                 if not isinstance(event, Asked) and not _of_the_run(event):
@@ -166,9 +166,12 @@ class RunTeller:
     def _named(self) -> dict[str, Any]:
         return {"thread_id": self._asked.thread_id, "run_id": self._asked.run_id}
 
-    def _snapshot(self) -> MessagesSnapshotEvent:
-        told = [each.model_copy(deep=True) for each in self._messages]  # they grow
-        return MessagesSnapshotEvent(messages=[*self._asked.before, *told])
+    def _snapshot(self, void: Sequence[Message] = ()) -> MessagesSnapshotEvent:
+        """Tell which messages there are. A client keeps reasoning that is in none: what is void is told to be empty."""
+        messages = [*self._asked.before, *(each.model_copy(deep=True) for each in self._messages)]  # they grow
+        known = {each.id for each in messages}
+        gone = [each for each in void if isinstance(each, ReasoningMessage) and each.id not in known]
+        return MessagesSnapshotEvent(messages=[*messages, *(each.model_copy(update={"content": ""}) for each in gone)])
 
     # What the model writes.
 
@@ -178,8 +181,8 @@ class RunTeller:
         void = event.call_id, _reasoning_id(event.call_id)
         place = next((i for i, each in enumerate(self._messages) if each.id in void), None)
         if place is not None:
-            del self._messages[place:]
-            yield self._snapshot()
+            self._messages, void = self._messages[:place], self._messages[place:]
+            yield self._snapshot(void)
 
     def _delta(self, event: ChatEvent, message: AssistantMessage | ReasoningMessage) -> Iterator[BaseEvent]:
         told: dict[str, Any] = {"message_id": message.id, "timestamp": _milliseconds(event)}
