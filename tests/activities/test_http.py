@@ -90,6 +90,10 @@ async def test_a_reply_has_status_headers_and_body(base: str) -> None:
         ("basic_auth", {"username": "ann", "password": "pa:ss"}, ["YW5uOnBhOnNz", "pa:ss"]),
         ("api_key", {"api_key": "key-of-theirs"}, ["key-of-theirs"]),
         ("custom_header", {"header_name": "X-Auth", "header_value": "Token s3cret"}, ["Token s3cret", "s3cret"]),
+        ("custom_header", {"header_name": "Authorization", "header_value": "basic YW5uOnBhOnNz"}, ["pa:ss"]),
+        ("custom_header", {"header_name": "X-Auth", "header_value": "Basic YW5uOnDkc3M="}, ["YW5uOnDkc3M=", "päss"]),
+        ("api_key", {"api_key": "Basic plan-3"}, ["plan-3"]),
+        ("api_key", {"api_key": "Basic x"}, ["Basic x"]),
     ],
 )
 async def test_what_a_refusal_repeats_of_a_credential_is_not_kept(

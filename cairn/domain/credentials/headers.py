@@ -42,8 +42,8 @@ def concealed(text: str, secret: Mapping[str, str]) -> str:
     for value in secret.values():
         scheme, _, after = value.partition(" ")
         known |= {value, after}
-        if scheme == "Basic":
-            pair = base64.b64decode(after).decode()
+        if scheme.lower() == "basic":
+            pair = _pair(after)
             known |= {pair, pair.partition(":")[2]}
     shapes = {
         shape for each in known for shape in (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])
@@ -51,3 +51,15 @@ def concealed(text: str, secret: Mapping[str, str]) -> str:
     for shape in sorted(filter(None, shapes), key=len, reverse=True):
         text = text.replace(shape, HIDDEN)
     return text
+
+
+def _pair(encoded: str) -> str:
+    """Return user and password of Basic authentication; nothing of a header that only begins like one."""
+    try:
+        pair = base64.b64decode(encoded)
+    except ValueError:
+        return ""
+    try:
+        return pair.decode()
+    except UnicodeDecodeError:
+        return pair.decode("latin-1")  # as servers did before RFC 7617
