@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -100,8 +101,19 @@ async def follow(
         yield event
 
 
-async def read(database: Database, seed: int, after: int = -1, *, verbose: bool = True) -> list[ChatEvent]:
+async def read(
+    database: Database,
+    seed: int,
+    after: int = -1,
+    *,
+    verbose: bool = True,
+    written: bool = True,
+    until: Callable[[ChatEvent], bool] = lambda _: False,
+) -> list[ChatEvent]:
+    """Return what a reader is told until it has enough; ``written``: what models wrote can still be found."""
     chance, told = random.Random(seed), stories()
+    for each in told.values() if not written else ():
+        each.events = [event for event in each.events if event.type not in WRITTEN]
     turn = Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1")  # type: ignore[call-arg]
     story = TurnStory(
         turn,
@@ -110,7 +122,13 @@ async def read(database: Database, seed: int, after: int = -1, *, verbose: bool 
         after,
         verbose=verbose,
     )
-    return [event async for event in story.tell(follow(told["exec_root"], chance, story.teller.apart))]
+    found: list[ChatEvent] = []
+    async with contextlib.aclosing(story.tell(follow(told["exec_root"], chance, story.teller.apart))) as events:
+        async for event in events:
+            found.append(event)
+            if until(event):
+                break
+    return found
 
 
 def brief(found: list[ChatEvent]) -> list[tuple[int, str, str]]:
@@ -145,6 +163,14 @@ async def test_all_readers_are_told_the_same_and_go_on_anywhere(database: Databa
         for kind in ("delta", "reasoning"):
             assert texts(first[: number + 1] + rest, kind) == texts(first, kind), number
         assert brief(rest) == brief(first[number + 1 :]), number
+
+
+@pytest.mark.parametrize("kind", ["reasoning", "delta"])
+async def test_a_text_is_whole_when_its_reasoning_is_found_no_more(database: Database, kind: str) -> None:
+    before = await read(database, 1, until=lambda event: event.subagent is not None and event.type == kind)
+    assert kind in {event.type for event in before if event.subagent is not None}
+    found = await read(database, 2, written=False)
+    assert set(texts(found).values()) == {*TEXTS.values(), LAST}
 
 
 async def test_sub_agents_are_told_within_their_calls(database: Database) -> None:

@@ -28,13 +28,20 @@ class Heard:
 
     Attributes:
         event: its ``seq`` is its number among those of its source.
-        said: characters that the source's model was writing, of reasoning and text, up to and with this event.
-        spoken: the event is a piece of them.
+        said: characters of the text that the source's model was writing, up to and with this event.
+        thought: characters of its reasoning. Counted apart: a text is still found when its reasoning is not any more.
+        spoken: the event is a piece of either.
     """
 
     event: ChatEvent
-    said: int
+    said: int = 0
+    thought: int = 0
     spoken: bool = False
+
+    @property
+    def reached(self) -> int:
+        """Characters up to and with this event of what it is a piece of."""
+        return self.thought if self.event.type == "reasoning" else self.said
 
 
 class TurnOrder:
@@ -79,18 +86,19 @@ class TurnOrder:
         mine = col(row.temporal_id) == self._temporal_id
         # The number first: what others add from here on takes the next one, so that this cannot be added beside it.
         last = (await session.execute(select(func.max(col(row.number))).where(mine))).scalar_one() or 0
-        newest = select(col(row.place), col(row.said)).where(mine, col(row.source) == source)
+        newest = select(col(row.place), col(row.said), col(row.event)).where(mine, col(row.source) == source)
         known = (await session.execute(newest.order_by(col(row.place).desc()).limit(1))).one_or_none()
-        place, said = (known[0], known[1]) if known is not None else (-1, 0)
+        place, said, thought = (known[0], known[1], known[2].get("thought", 0)) if known is not None else (-1, 0, 0)
         rows: list[JsonObject] = []
         for each in heard:
-            if each.event.seq <= place or (each.spoken and each.said <= said):
+            before = thought if each.event.type == "reasoning" else said
+            if each.event.seq <= place or (each.spoken and each.reached <= before):
                 continue
             event = _document(each)
             if each.spoken:
                 # Readers take a text in other pieces: what of this one is told already is left out.
-                event["content"] = str(each.event.content)[-(each.said - said) :]
-            said = each.said
+                event["content"] = str(each.event.content)[-(each.reached - before) :]
+            said, thought = each.said, each.thought
             rows.append(
                 {
                     "temporal_id": self._temporal_id,
@@ -139,4 +147,5 @@ def _document(heard: Heard) -> JsonObject:
         "metadata": event.metadata,
         "timestamp": event.timestamp.isoformat(),
         "verbose": event.verbose,
+        "thought": heard.thought,
     }

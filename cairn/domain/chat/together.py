@@ -31,7 +31,8 @@ class _Source:
         call: id of the call that a sub-agent answers; None of the turn.
         events: what it tells.
         open: ids of the executions of its own sub-agents that are at work.
-        said: characters that its model is writing, of reasoning and text.
+        said: characters of the text that its model is writing.
+        thought: characters of the reasoning before and between it.
         held: the end of a call, which is told when all was told of the sub-agent.
         over: the call has ended; nothing is waited for any more.
     """
@@ -43,6 +44,7 @@ class _Source:
     over: asyncio.Event
     open: set[str] = field(default_factory=set[str])
     said: int = 0
+    thought: int = 0
     held: ExecutionEvent | None = None
     _next: asyncio.Future[ExecutionEvent | None] | None = None
 
@@ -185,16 +187,22 @@ class TurnStory:
         return self._shown(found)
 
     def _heard(self, source: _Source, event: ChatEvent) -> Heard:
-        spoken = event.type in ("delta", "reasoning")
-        source.said = source.said + len(str(event.content)) if spoken else source.said
-        if event.type in ("start", "restart"):
-            source.said = 0
+        match event.type:
+            case "delta":
+                source.said += len(str(event.content))
+            case "reasoning":
+                source.thought += len(str(event.content))
+            case "start" | "restart":
+                source.said = source.thought = 0
+            case _:
+                pass
         if source.call is None:
-            return Heard(event, source.said)
+            return Heard(event, source.said, source.thought)
+        spoken = event.type in ("delta", "reasoning")
         more = event.verbose or spoken or event.type == "restart"
         parent = event.parent_call_id or source.call
         named = replace(event, parent_call_id=parent, root_call_id=self._turn.execution_id, verbose=more)
-        return Heard(named, source.said, spoken)
+        return Heard(named, source.said, source.thought, spoken)
 
     def _shown(self, events: list[ChatEvent]) -> list[ChatEvent]:
         return events if self._verbose else [replace(each, metadata={}) for each in events if not each.verbose]

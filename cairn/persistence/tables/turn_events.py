@@ -23,7 +23,7 @@ class TurnEventRow(Row, table=True):
         source: id of the execution that the event is of.
         place: number of the event among those of its source.
         said: characters of the text that the source's model was writing, up to and with this event.
-        event: what is told.
+        event: what is told; ``thought`` in it: characters of the model's reasoning, as ``said`` of its text.
     """
 
     __tablename__ = "turn_events"  # pyright: ignore[reportAssignmentType]
