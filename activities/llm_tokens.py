@@ -57,11 +57,14 @@ class _Reply:
 
     Attributes:
         reasons: what the model thinks is told, too: in turns of conversations, where people can ask for it.
+        gap: between the part of it that begins and those before, if they have told any: providers withhold parts.
     """
 
     stream: TokenStream
     reasons: bool
     begun: bool = False
+    thought: bool = False
+    gap: str = ""
     answers: set[int] = field(default_factory=set[int])
 
     def take(self, event: AgentStreamEvent) -> None:
@@ -72,12 +75,15 @@ class _Reply:
 
     def _reasoning(self, event: AgentStreamEvent) -> str | None:
         match event:
-            case PartStartEvent(part=ThinkingPart(content=text), previous_part_kind=before):
-                return f"\n\n{text}" if before == "thinking" else text
-            case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=text)):
-                return text
+            case PartStartEvent(part=ThinkingPart(content=text)):
+                self.gap = "\n\n" if self.thought else ""
+            case PartDeltaEvent(delta=ThinkingPartDelta(content_delta=str(text))):
+                pass
             case _:
                 return None
+        if text:
+            text, self.gap, self.thought = self.gap + text, "", True
+        return text
 
     def _text(self, event: AgentStreamEvent) -> str | None:
         match event:
