@@ -44,10 +44,12 @@ class Known:
         return found[0]
 
     def keep(self, key: tuple[int, str], definition: JsonObject) -> None:
-        """Keep a definition; those that were not asked for the longest make room."""
+        """Keep a definition, unless it is larger than all may be; those not asked for the longest make room."""
         if key in self._kept:  # read by two at once
             return
         size = len(json.canonical(definition).encode())
+        if size > self._most:
+            return
         self._kept[key] = definition, size
         self.size += size
         while self.size > self._most:
