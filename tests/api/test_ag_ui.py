@@ -293,6 +293,44 @@ async def test_a_text_that_a_restart_voids_is_taken_back() -> None:
     assert (anew.messages[-1].content, call.function.arguments) == ("one two", '{"a":2}')
 
 
+async def test_reasoning_that_a_restart_voids_is_emptied_and_begins_anew() -> None:
+    def request(call: str, *pieces: tuple[str, Any]) -> list[ChatEvent]:
+        return [_event(kind, call, content=content) for kind, content in pieces]
+
+    thinks, says, again = ("reasoning", "so "), ("delta", "one tw"), ("restart", {"attempt": 2})
+    events = [
+        *request("x:a", ("start", {}), thinks, says, ("reasoning", "it is")),
+        *request("x:b", ("start", {}), thinks, again, ("reasoning", "no"), says, again, says),
+        _event("end", "x", content={"content": "one tw", "finish_reason": "stop"}),
+    ]
+
+    async def all_of_them():
+        for each in events:
+            yield each
+
+    turn = Turn(None, "x", "agent", "conv_1", "m-1")  # pyright: ignore[reportArgumentType]
+    told = RunTeller(RunAgent.model_validate(asks("Tell")), turn).run(all_of_them())
+    open: set[str] = set()
+    snapshots: list[list[tuple[str, str]]] = []
+    async for event in told:
+        kind, _, side = event.type.value.rpartition("_")
+        named = f"{kind} {getattr(event, 'message_id', '')}"
+        match side:
+            case "START":
+                assert named not in open
+                open.add(named)
+            case "CONTENT":
+                assert named in open and len(open) == (2 if "REASONING" in kind else 1)
+            case "END":
+                open.remove(named)
+            case _:
+                assert not open
+                if event.type == EventType.MESSAGES_SNAPSHOT:
+                    snapshots.append([(each.id, each.content) for each in event.messages])
+    kept = [("m-1", "Tell"), ("x:a:reasoning", "so it is"), ("x:a", "one tw")]
+    assert snapshots == [[*kept, ("x:b:reasoning", "")]] * 2
+
+
 async def test_a_question_interrupts_with_its_schema() -> None:
     schema = {"type": "object", "properties": {"city": {"type": "string"}}}
     told = {"prompt": "Where?", "options": None, "schema": schema, "expires_at": None}
