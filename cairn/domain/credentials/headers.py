@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from cairn.domain.credentials.sealing import Sealer
 from cairn.domain.credentials.service import CredentialService
@@ -45,12 +45,16 @@ def concealed(text: str, secret: Mapping[str, str]) -> str:
         if scheme.lower() == "basic":
             pair = _pair(after)
             known |= {pair, pair.partition(":")[2]}
-    shapes = {
-        shape for each in known for shape in (each, json.dumps(each)[1:-1], json.dumps(each, ensure_ascii=False)[1:-1])
-    }
+    shapes = {shape for each in known for shape in _shapes(each)}
     for shape in sorted(filter(None, shapes), key=len, reverse=True):
         text = text.replace(shape, HIDDEN)
     return text
+
+
+def _shapes(secret: str) -> Iterator[str]:
+    """Yield how a text may have it: as it is, or as JSON; there PHP's servers escape slashes, too."""
+    escaped = json.dumps(secret)[1:-1]
+    yield from (secret, json.dumps(secret, ensure_ascii=False)[1:-1], escaped, escaped.replace("/", r"\/"))
 
 
 def _pair(encoded: str) -> str:

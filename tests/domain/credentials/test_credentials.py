@@ -9,7 +9,7 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from cairn.domain.credentials import CredentialService, Sealer
+from cairn.domain.credentials import CredentialService, Sealer, concealed
 from cairn.errors import CairnError, Conflict, InvalidInput, NotFound, Unavailable
 from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database
@@ -154,3 +154,10 @@ async def test_a_new_kind_needs_a_new_secret(database: Database) -> None:
         assert (changed.kind, changed.description, changed.name) == ("api_key", "d", "n")
         assert changed.updated_at > made.updated_at
     assert await headers(database, by, made.uuid) == {"X-API-Key": "k"}
+
+
+@pytest.mark.parametrize("said", ["a/b+ü", r"a/b+\u00fc", r"a\/b+\u00fc"])
+def test_a_secret_is_concealed_however_a_server_writes_it(said: str) -> None:
+    encoded = base64.b64encode("ann:a/b+ü".encode()).decode()
+    told = concealed(f'ann: "{said}", {encoded}', {"Authorization": f"Basic {encoded}"})
+    assert told == 'ann: "…", …'
