@@ -120,6 +120,7 @@ async def test_reasoning_is_told_to_those_who_ask_and_apart_from_the_text(
         ("anew", "", True),
     ]
     assert len(found[2].reasoning) == 2 + tokens.LONGEST + 1
+    assert [each.first for each in found] == [0, *(each.number + 1 for each in found[:-1])]
     assert await read(other) == [("", 1, "so it is, it is not", True), ("", 1, "", True)]
 
 
@@ -237,6 +238,9 @@ async def test_a_database_that_takes_no_more_ends_the_text_and_not_the_node(
     assert await read(reader(database)) == [("", 1, "before ", True)]
     async with stream(writer, after=1) as out:
         out.write("NUL \0 is no text", restart=True)
+        await until(lambda: out.number == 1)
+        out.write("\0")
+    assert out.number == 1, "nor a piece by itself"
     assert await read(reader(database)) == [("", 1, "before ", True), ("", 1, "NUL  is no text", True)]
 
 

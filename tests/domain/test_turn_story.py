@@ -17,6 +17,7 @@ from sqlmodel import col
 from cairn.contracts.nodes import CALL_MODEL, RUN_AGENT
 from cairn.domain.chat.model import ChatEvent, Turn
 from cairn.domain.chat.order import TurnOrder
+from cairn.domain.chat.telling import TurnTeller
 from cairn.domain.chat.together import TurnStory
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.turn_events import KEPT, purge_turn_events
@@ -54,7 +55,7 @@ class Story:
         words = [("reasoning", word) for word in WHY.split()] + [("token", word) for word in text.split()]
         for number, (kind, word) in enumerate(words):
             piece = word if number == 0 or words[number - 1][0] != kind else f" {word}"
-            self.add(kind, {"call": call, "attempt": 1, "text": piece}, number=number)
+            self.add(kind, {"call": call, "attempt": 1, "text": piece}, first=number, number=number)
         self.add("node_completed", {"call": call, "attempt": 1, "usage": USAGE}, activity=activity, value=value)
 
     def called(self, kind: str, index: int, name: str, **more: Any) -> None:
@@ -96,7 +97,8 @@ async def follow(
                 break
             more = left.pop(0)
             data = {**event.data, "text": event.data["text"] + more.data["text"]}
-            event = ExecutionEvent(event.seq, event.type, NOON, story.execution, "run", "agent", data, more.more)
+            pieces = {**event.more, "number": more.more["number"]}
+            event = ExecutionEvent(event.seq, event.type, NOON, story.execution, "run", "agent", data, pieces)
         await asyncio.sleep(chance.choice([0, 0, 0.001, 0.01]))
         yield event
 
@@ -207,6 +209,24 @@ async def test_the_order_is_kept_for_a_day_after_the_end(database: Database) -> 
     assert brief(await read(database, 2)) == brief(before)
     assert await left(KEPT + timedelta(hours=1)) == 0
     assert texts(await read(database, 3)) == texts(before)
+
+
+def test_who_was_cut_off_between_a_restart_and_its_text_is_told_all_of_that() -> None:
+    def told(after: int, *pieces: tuple[int, int, str]) -> list[ChatEvent]:
+        """Tell a first reply, and pieces (the first that each is joined of, the last, its text) of one in its place."""
+        teller = TurnTeller(Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1"), after)  # type: ignore[call-arg]
+        story = Story("exec_root")
+        story.add("node_started", {"call": "turn1"}, activity=CALL_MODEL.name)
+        for first, last, text in [(0, 0, "void"), *pieces]:
+            begun = {"restart": True} if first < 2 else {}
+            story.add("token", {"call": "turn1", "attempt": 1, "text": text, **begun}, first=first, number=last)
+        return [event for each in story.events for event in teller.tell(each)]
+
+    whole = told(-1, (1, 3, "one two three"))
+    (cut,) = [place for place, event in enumerate(whole) if event.type == "restart"]
+    rest = told(whole[cut].seq, (1, 1, "one"), (2, 3, " two three"))
+    assert [event.content for event in rest] == ["one", " two three"], "it comes in other pieces"
+    assert whole[cut].seq in {event.seq for event in told(-1, (1, 1, "one"))}, "an event has one number"
 
 
 LINE = 2**32

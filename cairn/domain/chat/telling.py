@@ -180,11 +180,12 @@ class TurnTeller:
     def _token(self, event: ExecutionEvent) -> Iterator[_Told]:
         if self._call is None:
             return
-        self._attempt, self._piece = event.data["attempt"], event.more["number"]
+        self._attempt, self._piece = event.data["attempt"], event.more["first"]
         if event.data.get("restart") and (self._text or self._thought):
             # Who has heard nothing has nothing to forget.
             unheard = not self._text
             yield self._void({"attempt": self._attempt})._replace(verbose=unheard)
+        self._piece = event.more["number"]
         if event.type == "reasoning":
             self._thought = True
             yield self._told(1, "reasoning", event.data["text"], self._call, self.turn.execution_id, verbose=True)

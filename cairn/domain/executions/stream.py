@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
+from cairn.contracts.json import JsonObject
 from cairn.domain.executions.events import ExecutionEvent
 from cairn.domain.executions.lines import Entry, Line
 from cairn.domain.executions.story import ENDED, Key, Stories, Story, TokenFeed, key_of
@@ -166,4 +167,5 @@ class Writing:
                 if each.restart:
                     data["restart"] = True
                 named = started.execution_id, started.lineage, started.node_id
-                yield ExecutionEvent(max(known, 0), kind, each.at, *named, data, {"number": each.number})
+                pieces: JsonObject = {"first": each.first, "number": each.number}
+                yield ExecutionEvent(max(known, 0), kind, each.at, *named, data, pieces)

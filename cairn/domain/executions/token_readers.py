@@ -61,10 +61,11 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """Pieces of one text or of reasoning, joined; ``number`` is that of the last one in its try."""
+    """Pieces of one text or of reasoning, joined: in their try those numbered from ``first`` to ``number``."""
 
     call: str
     attempt: int
+    first: int
     number: int
     text: str
     restart: bool
@@ -182,10 +183,13 @@ class VisitReader:
             began = each.number == 0 or (each.scheduled_at, each.attempt) != self._position[:2]
             joins = not (each.restart or began) and self._position[1:] != self.apart
             self._position = each.position
-            restart, text, thought = each.restart or began, each.text, each.reasoning if self.reasoning else ""
+            first, restart = each.number, each.restart or began
+            text, thought = each.text, each.reasoning if self.reasoning else ""
             if told and joins and bool(told[-1].reasoning) == bool(thought):
                 last = told.pop()
-                restart, text, thought = last.restart, last.text + text, last.reasoning + thought
+                first, restart = last.first, last.restart
+                text, thought = last.text + text, last.reasoning + thought
             if restart or text or thought:
-                told.append(Told(each.call, each.attempt, each.number, text, restart, each.created_at, thought))
+                pieces = each.attempt, first, each.number
+                told.append(Told(each.call, *pieces, text, restart, each.created_at, thought))
         return told, len(found) == PAGE

@@ -53,6 +53,7 @@ class TokenStream:
 
     def write(self, piece: str, *, restart: bool = False, reasoning: bool = False) -> None:
         """Write on, the answer or the reasoning, or begin anew: then what was written before is void."""
+        piece = piece.replace("\0", "")  # no database's text has it, and what is left of it may be nothing
         if not self.broken and (piece or restart):
             self.writer.add(_Piece(self, piece, restart, reasoning))
 
@@ -78,9 +79,8 @@ class _Piece:
 
     def values(self) -> dict[str, Any]:
         number, self.stream.number = self.stream.number, self.stream.number + 1
-        text = self.text.replace("\0", "")
         told = {"number": number, "text": "", "reasoning": "", "restart": self.restart}
-        told["reasoning" if self.reasoning else "text"] = text
+        told["reasoning" if self.reasoning else "text"] = self.text
         return {**self.stream.place, **told, "created_at": utc_now()}
 
 
