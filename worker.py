@@ -35,6 +35,8 @@ _PAUSE = 2.0
 _TRY = timedelta(seconds=10)
 """How long a try waits for one answer of Temporal."""
 
+_SILENT = "nothing came back"
+
 
 @asynccontextmanager
 async def running_worker(client: Client, database: Database, settings: Settings) -> AsyncGenerator[Worker]:
@@ -75,7 +77,8 @@ async def serve(settings: Settings) -> None:
             await program.run()
     except TimeoutError as error:
         if not program.stop.is_set():
-            raise Unavailable(f"Temporal did not answer for {settings.temporal_patience:g} s") from error
+            patience = f"{settings.temporal_patience:g} s"
+            raise Unavailable(f"Temporal did not answer for {patience}: {program.away}") from error
     finally:
         await program.database.dispose()
 
@@ -86,9 +89,11 @@ class _Program:
     Attributes:
         start: until when it may take; None once there is work.
         stop: set when a signal came.
+        away: why the last try came to nothing.
     """
 
     start: asyncio.Timeout
+    away: str = _SILENT
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -100,7 +105,8 @@ class _Program:
         """End the work in order, or the start at once."""
         self.stop.set()
         if self.start.when() is not None:
-            self.start.reschedule(asyncio.get_running_loop().time())
+            with contextlib.suppress(RuntimeError):  # its time is over already
+                self.start.reschedule(asyncio.get_running_loop().time())
 
     async def run(self) -> None:
         """Work to the end, which begins as soon as Temporal answers."""
@@ -109,9 +115,12 @@ class _Program:
                 # In a task of its own: a worker that cannot go on cancels the one in which it was begun.
                 return await asyncio.create_task(self._serve())
             except Exception as error:
+                if self.start.expired():  # a worker that ends by an error of its own tells nothing of being cancelled
+                    raise asyncio.CancelledError from error
                 if self.start.when() is None or not _is_away(error):
                     raise
-                get_logger("worker").warning("Temporal does not answer yet", again_in_seconds=_PAUSE, error=str(error))
+                self.away = _why(error)
+                get_logger("worker").warning("Temporal does not answer yet", again_in_seconds=_PAUSE, error=self.away)
             await asyncio.sleep(_PAUSE)
 
     async def _serve(self) -> None:
@@ -134,6 +143,11 @@ def _is_away(error: Exception) -> bool:
         return error.code == TEMPORAL_UNAVAILABLE
     # The second is what the SDK raises when Temporal is gone again before it has told of its namespace.
     return is_away(error) or str(error).startswith("Worker validation failed")
+
+
+def _why(error: Exception) -> str:
+    """Return what was really wrong: a name, an address, a certificate or a namespace, say."""
+    return str(error.__cause__ or error if isinstance(error, CairnError) else error) or _SILENT
 
 
 async def _be_current(client: Client, settings: Settings) -> None:

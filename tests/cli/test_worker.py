@@ -7,12 +7,15 @@ import signal
 import socket
 import sys
 from asyncio.subprocess import PIPE, STDOUT, Process, create_subprocess_exec
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import pytest
 
+import worker as program
+from cairn.errors import Unavailable
 from cairn.ports import find_free
+from cairn.settings import Settings
 from chaos.links import Link
 
 WAITS = b"Temporal does not answer yet"
@@ -88,3 +91,43 @@ async def test_after_a_while_it_ends_and_says_why_in_a_line(environment: dict[st
     assert worker.returncode == 1
     assert b"Traceback" not in output
     assert b"Temporal did not answer for 3 s" in output.splitlines()[-1]
+
+
+async def test_it_says_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A certificate, a name or an address that is wrong will not get better by waiting: who reads it has to see it."""
+    once = program._Program._serve
+
+    async def try_once(worker: program._Program) -> None:
+        if worker.away == program._SILENT:
+            await once(worker)
+        worker.start.reschedule(asyncio.get_running_loop().time())  # its patience is at an end
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(program, "_PAUSE", 0.0)
+    monkeypatch.setattr(program._Program, "_serve", try_once)
+    monkeypatch.setenv("TEMPORAL_ADDRESS", f"127.0.0.1:{find_free()}")
+    with pytest.raises(Unavailable, match=r"did not answer for 120 s: .*tcp connect error"):
+        await program.serve(Settings())
+
+
+async def test_a_signal_is_heeded_also_when_the_worker_ends_by_an_error_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As the SDK's does that is cancelled while it asks for its namespace: its own error takes the place of that."""
+    begun, handlers = asyncio.Event(), dict[int, Callable[[], None]]()
+
+    async def serving(_: object) -> None:
+        try:
+            begun.set()
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            handlers[signal.SIGTERM]()  # once more, by somebody who is impatient
+            raise RuntimeError("Worker validation failed") from None
+
+    monkeypatch.setattr(program._Program, "_serve", serving)
+    monkeypatch.setattr(asyncio.get_running_loop(), "add_signal_handler", handlers.__setitem__)
+    async with asyncio.timeout(30):
+        running = asyncio.create_task(program.serve(Settings()))
+        await begun.wait()
+        handlers[signal.SIGTERM]()
+        await running
