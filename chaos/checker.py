@@ -361,6 +361,9 @@ def it_worked(story: Story) -> Iterator[tuple[str, str]]:
         yield "everything", "no execution was completed"
     if not effects(story.ledger):
         yield "everything", "nothing had an effect"
+    talks = [asked for asked in story.asked if asked.kind == "talk"]
+    if talks and not any(asked.done for asked in talks):
+        yield "everything", f"none of {len(talks)} conversations was begun"
     said = [asked for talk in story.talks for asked in talk.said]
     if len(said) >= FEW and not any(asked.done for asked in said):
         yield "everything", f"none of {len(said)} messages was answered"

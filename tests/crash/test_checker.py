@@ -262,6 +262,10 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "an answer that is half": ("said_once", lambda s: s.talks[0].shown.__setitem__(1, ("assistant", SAID[:5]))),
     "messages out of order": ("said_once", lambda s: s.talks[0].shown.reverse()),
     "memory that is not given back": ("memory_returns", lambda s: s.memory.update({"worker-1": (1 << 27, 1 << 29)})),
+    "a run in which no conversation was begun": (
+        "it_worked",
+        lambda s: s.asked.append(Asked("talk", "c2", status=422)),
+    ),
     "a run in which no message was answered": (
         "it_worked",
         lambda s: s.talks.__setitem__(
