@@ -18,7 +18,7 @@ from cairn.domain.prompt_blocks.cache import purge_renders
 from cairn.domain.requests.workflow_side import cancel_requests
 from cairn.observability import get_logger
 from cairn.persistence.session import Database
-from cairn.persistence.tables import ExecutionRow
+from cairn.persistence.tables import ExecutionRow, RequestRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.encryption import PayloadDamaged, PayloadKeyUnknown
 from cairn.temporal.executions import Ended, ExecutionClient
@@ -80,13 +80,19 @@ class Reconciler:
         self.since = looked - timedelta(seconds=10)  # visibility lags behind
 
     async def _untold(self, ended: Sequence[Ended]) -> list[str]:
-        """Return those whose rows do not say how they ended; nearly all do, by their workflow's own word."""
+        """Return those whose rows do not say how they ended, and those that still ask people.
+
+        Nearly all rows say it, by their workflow's own word. A reader may have repaired the row alone, and what was
+        asked at the very end may have been written down after it.
+        """
         ids = [each.temporal_id for each in ended]
         query = select(col(ExecutionRow.temporal_id), col(ExecutionRow.run_id), col(ExecutionRow.status))
         async with self.database.session() as session:
             rows = (await session.execute(query.where(col(ExecutionRow.temporal_id).in_(ids)))).all()
+            asked = col(RequestRow.temporal_id).in_(ids), col(RequestRow.status) == "pending"
+            asking = set((await session.execute(select(col(RequestRow.temporal_id)).where(*asked))).scalars())
         said = {temporal_id: (run_id, status) for temporal_id, run_id, status in rows}
-        return [id for id, run_id, phase in ended if id in said and said[id] != (run_id, phase)]
+        return [id for id, run_id, phase in ended if id in said and (said[id] != (run_id, phase) or id in asking)]
 
     async def check_stale(self) -> None:
         """Compare some open rows with what Temporal lists, others the next time."""
@@ -103,14 +109,17 @@ class Reconciler:
         self._checked = keys[-1] if len(keys) == _BATCH else 0
 
     async def repair(self, temporal_id: str) -> None:
-        """Make one row say what Temporal says, unless it is written meanwhile."""
+        """Make one row say what Temporal says, unless it is written meanwhile; who has ended asks nobody any more."""
         async with self.database.session() as session:
             row = await row_of(session, temporal_id)
         try:
             now = await self.temporal.describe(temporal_id)
-            if row is None or now is None or (row.status == now.phase.value and row.run_id == now.run_id):
+            if row is None or now is None:
                 return
-            values = told(row, now, await self.temporal.project(now))
+            true = row.status == now.phase.value and row.run_id == now.run_id
+            if true and now.closed_at is None:
+                return
+            values = {} if true else told(row, now, await self.temporal.project(now))
         except (PayloadKeyUnknown, PayloadDamaged) as error:
             # The others must not wait for this one.
             _log.warning("execution cannot be read", temporal_id=temporal_id, code=error.code, detail=error.message)
