@@ -295,6 +295,15 @@ def told_at_least_once(story: Story) -> Iterator[tuple[str, str]]:
             yield request.execution_id, f"request {request.request_id} {told}, and nobody was"
 
 
+def nobody_asked_in_vain(story: Story) -> Iterator[tuple[str, str]]:
+    """Nobody is asked any more by an execution that has ended."""
+    ended = {found.execution_id: found.got.status for found in story.found if found.got.status in ENDS}
+    for request in story.requests:
+        if request.status == "pending" and request.execution_id in ended:
+            text = f"request {request.request_id} waits, and the execution is {ended[request.execution_id]}"
+            yield request.execution_id, text
+
+
 def told_in_order(story: Story) -> Iterator[tuple[str, str]]:
     """Nobody is told of a request before those of its execution that had to be answered first."""
     steps: dict[str, int] = defaultdict(int)
@@ -391,6 +400,7 @@ RULES: list[Rule] = [
     everyone_agrees,
     histories_replay,
     told_at_least_once,
+    nobody_asked_in_vain,
     told_in_order,
     said_once,
     memory_returns,

@@ -21,7 +21,7 @@ from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.history import read
 from chaos.driver import shown
 from chaos.installation import Installation
-from chaos.records import Asked, Found, Request, Run, Shown, Story, Talk, Undone
+from chaos.records import ENDS, Asked, Found, Request, Run, Shown, Story, Talk, Undone
 from workflows.registry import WORKFLOWS
 
 AGREEMENT = 30.0
@@ -59,7 +59,7 @@ class Observer:
             listed, temporal = await self._agreed(http)
             got = {id_: await _read(http, f"/api/v1/executions/{id_}") for id_ in listed}
             rollbacks = {id_: await _rollbacks(http, id_) for id_ in listed}
-            requests = await self._requests(http)
+            requests = await self._requests(http, {id_ for id_, each in got.items() if each["status"] in ENDS})
             for talk in talks:
                 path = f"/api/v1/conversations/{talk.conversation_id}/messages"
                 talk.shown = [(each["role"], each["content"]) async for each in _all(http, path, "messages")]
@@ -98,13 +98,19 @@ class Observer:
             talks=talks,
         )
 
-    async def _requests(self, http: httpx2.AsyncClient) -> list[Request]:
-        """Return the approvals that wait, and those that someone was told of; give the former time to be told."""
+    async def _requests(self, http: httpx2.AsyncClient, ended: set[str]) -> list[Request]:
+        """Return the approvals that wait, and those that someone was told of.
+
+        The former are given time to be told, and to be cancelled if their executions are among those that have ended.
+        """
         end = time.monotonic() + TOLD
         while True:
             told = {each.request_id for each in self.site.outside.deliveries}
-            pending = {item["id"] async for item in _all(http, "/api/v1/approvals/pending", "approvals")}
-            if pending <= {d.request_id for d in self.site.outside.deliveries if d.taken} or time.monotonic() > end:
+            waiting = [item async for item in _all(http, "/api/v1/approvals/pending", "approvals")]
+            pending = {item["id"] for item in waiting}
+            settled = ended.isdisjoint(item["execution_id"] for item in waiting)
+            settled = settled and pending <= {d.request_id for d in self.site.outside.deliveries if d.taken}
+            if settled or time.monotonic() > end:
                 break
             await asyncio.sleep(0.5)
         found: list[Request] = []

@@ -250,7 +250,11 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a notification that was lost": ("told_at_least_once", lambda s: s.deliveries.pop()),
     "a notification that is not sent": (
         "told_at_least_once",
-        lambda s: s.requests.append(Request("q3", "e0", "pending", False)),
+        lambda s: s.requests.append(Request("q3", "e9", "pending", False)),
+    ),
+    "a request of an execution that has ended": (
+        "nobody_asked_in_vain",
+        lambda s: s.requests.__setitem__(1, Request("q2", "e0", "pending", True)),
     ),
     "notifications out of order": ("told_in_order", lambda s: s.deliveries.reverse()),
     "a message that is lost": ("said_once", lambda s: s.talks[0].shown.__delitem__(slice(3, 5))),
