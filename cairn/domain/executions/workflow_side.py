@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Boolean, CursorResult, bindparam, exists, or_, select, update
+from sqlalchemy import Boolean, CursorResult, bindparam, case, exists, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
@@ -37,8 +37,10 @@ _TELL = update(_ROWS).where(
     # With the end of others, more than the row is to be written.
     or_(bindparam("goes_on", type_=Boolean), (_ROWS.c.surface != SURFACE) & ~_asked),
 )
-# An accident of the database that loses it is no harm: rows are repaired by what Temporal says.
-_TELLS = {"sqlite": _TELL, "postgresql": _TELL.where(UNHURRIED)}
+# An accident of the database that loses it is no harm: open rows are repaired by what Temporal says. Of one that has
+# ended nobody asks Temporal again: that a reset has opened it may not be lost.
+_CLOSED = _ROWS.c.status.in_([phase.value for phase in CLOSED])
+_TELLS = {"sqlite": _TELL, "postgresql": _TELL.where(case((_CLOSED, true()), else_=UNHURRIED))}
 
 
 async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRequest, run_id: str) -> Landing:

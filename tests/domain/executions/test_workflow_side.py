@@ -8,7 +8,7 @@ from typing import Any, cast
 import pytest
 from graphs import noting, sequence
 from persistence.rows import Executions
-from sqlalchemy import select
+from sqlalchemy import select, text
 from statements import statements
 
 from cairn.contracts.executions import GraphRef, Phase
@@ -50,6 +50,19 @@ async def test_a_change_of_state_is_one_statement(database: Database, phase: Pha
     assert now.output_data == {"done": True} and now.updated_at > row.updated_at
     closed = phase is Phase.COMPLETED
     assert (now.closed_at is not None, now.status_detail) == (closed, None if closed else "by request")
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+@pytest.mark.parametrize(("status", "waits"), [("running", "off"), ("completed", "on")])
+async def test_the_disk_is_waited_for_where_nobody_would_repair_the_row(
+    database: Database, status: str, waits: str
+) -> None:
+    row = await (await Executions.of(database)).add(status=status, run_id="run-0")
+    async with database.transaction() as session:
+        await session.execute(text("SET LOCAL synchronous_commit TO on"))
+        await record(session, word_of(row, Phase.PAUSED, revision=1))
+        assert (await session.execute(text("SHOW synchronous_commit"))).scalar_one() == waits
+    assert (await one(database, ExecutionRow)).status == "paused"
 
 
 async def test_what_an_older_line_tells_late_is_ignored(database: Database) -> None:
