@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
 import sys
@@ -71,7 +72,14 @@ async def test_a_signal_ends_the_waiting_for_one_that_takes_connections_and_is_s
     environment: dict[str, str],
 ) -> None:
     came = asyncio.Event()
-    server = await asyncio.start_server(lambda *_: came.set(), "127.0.0.1", 0)
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        came.set()
+        with contextlib.suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
     async with started(environment, server.sockets[0].getsockname()[1]) as worker:
         await came.wait()
         worker.send_signal(signal.SIGTERM)

@@ -189,18 +189,22 @@ class Narrator:
 
     def _work(self, event: WorkCompleted | WorkFailed) -> Iterator[ExecutionEvent]:
         key = self.projection.key_of(event.scheduled_id)
+        silent = self._is_silent(key)
         attempt = self.projection.attempts.get(event.scheduled_id, 1)
         if isinstance(event, WorkCompleted):
             usage = event.result.usage.model_dump() if event.result.usage else None
             data = {"attempt": attempt, "usage": usage}
             value = answer_of(event.result.value) if self._child(key) is not None else event.result.value
-            yield from self._node("node_completed", event.at, key, data, {"value": value})
+            if not silent:
+                yield from self._node("node_completed", event.at, key, data, {"value": value})
             made = self.projection.made_by(event)
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
                 yield self._event("checkpoint", event.at, made.node_id, data)
-        elif (why := self.projection.failure_of(event)) is not None and not (
-            self._child(key) is not None and self.projection.engine.stopped(why)
+        elif (
+            not silent
+            and (why := self.projection.failure_of(event)) is not None
+            and not (self._child(key) is not None and self.projection.engine.stopped(why))
         ):
             data = {"attempt": attempt, "code": why.code, "message": why.message}
             yield from self._node("node_failed", event.at, key, data)
@@ -225,6 +229,11 @@ class Narrator:
         works = self.projection.engine.state.in_flight
         named = (key for key in works if (child := self._child(key)) and child.temporal_id == event.temporal_id)
         return next(named, None)
+
+    def _is_silent(self, key: str | None) -> bool:
+        """Whether nobody is told of this work: a graph or map that an earlier run began, and a later one waits for."""
+        work = self.projection.engine.state.in_flight.get(key or "") if self.projection.engine.started else None
+        return work is not None and isinstance(work.run, Child) and work.loop is None
 
     def _child(self, key: str | None) -> Child | None:
         """Return the sub-agent that is under way by this key."""
