@@ -9,7 +9,7 @@ from datetime import datetime
 from cairn.contracts.executions import Answer, Phase
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.nodes.voice import SPEAKING
-from cairn.graph.state import Child, ExecutionState, Run, Wait
+from cairn.graph.state import Child, ExecutionState, InFlight, Run, Wait
 from cairn.graph.subagents import answer_of
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.events import (
@@ -230,14 +230,17 @@ class Narrator:
         named = (key for key in works if (child := self._child(key)) and child.temporal_id == event.temporal_id)
         return next(named, None)
 
+    def _under_way(self, key: str | None) -> InFlight | None:
+        return self.projection.engine.state.in_flight.get(key or "") if self.projection.engine.started else None
+
     def _is_silent(self, key: str | None) -> bool:
         """Whether nobody is told of this work: a graph or map that an earlier run began, and a later one waits for."""
-        work = self.projection.engine.state.in_flight.get(key or "") if self.projection.engine.started else None
+        work = self._under_way(key)
         return work is not None and isinstance(work.run, Child) and work.loop is None
 
     def _child(self, key: str | None) -> Child | None:
         """Return the sub-agent that is under way by this key."""
-        work = self.projection.engine.state.in_flight.get(key or "") if self.projection.engine.started else None
+        work = self._under_way(key)
         return work.run if work is not None and work.loop is not None and isinstance(work.run, Child) else None
 
     def _node(
