@@ -17,6 +17,8 @@ from cairn.contracts.json import JsonObject
 from cairn.domain.chat.telling import Place
 from cairn.persistence.tables import ConversationRow, ExecutionRow, MessageRow, StreamChunkRow
 from cairn.settings import Settings
+from cairn.temporal.connection import unavailable
+from cairn.temporal.executions import ExecutionClient
 
 STORY = "one two three four five six"
 
@@ -98,6 +100,29 @@ async def test_tokens_come_while_the_model_writes(author: Caller, server: OpenAI
     assert (root["parent_call_id"], asked["parent_call_id"]) == (None, root["call_id"])
     assert {event["root_call_id"] for event in found} == {root["call_id"]}
     assert {event["call_id"] for event in found if event["type"] == "delta"} == {asked["call_id"]}
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": False}, {"protocol": "ag-ui"}], ids=["told", "whole", "ag-ui"])
+async def test_what_is_said_while_temporal_is_away_is_taken_later(
+    author: Caller, server: OpenAIServer, agent: str, monkeypatch: pytest.MonkeyPatch, more: JsonObject
+) -> None:
+    server.will(text("Hello."))
+    start, away = ExecutionClient.start, ["for a moment"]
+
+    async def starting(*args: Any, **named: Any) -> str | None:
+        if away:
+            raise unavailable(OSError())
+        return await start(*args, **named)
+
+    monkeypatch.setattr(ExecutionClient, "start", starting)
+    protocol = {name: more[name] for name in more if name == "protocol"}
+    body = {"message": "Hi", "message_id": "m-1", **{name: more[name] for name in more if name == "stream"}}
+    refused = await author.http.post(f"/api/v1/agent/{agent}/chat", json=body, params=protocol)
+    assert (refused.status_code, refused.json()["code"]) == (503, "turn_running"), refused.text
+    assert refused.headers["Retry-After"] == "1" and refused.json()["message_id"] == "m-1"
+    away.clear()
+    assert (await reply(author, agent, "Hi", message_id="m-1"))["execution_id"] == refused.json()["execution_id"]
+    assert len(server.requests) == 1
 
 
 async def test_a_reader_that_was_cut_off_goes_on_elsewhere(

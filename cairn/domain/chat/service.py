@@ -134,8 +134,8 @@ class ChatService:
         """Return the events of a turn as they come, those after number ``after`` alone.
 
         Raises:
-            Conflict: the turn has not reached Temporal yet.
-            Unavailable: Temporal does not answer.
+            Unavailable: Temporal does not answer, or the turn has not reached it yet (``turn_running``): it will, and
+                the same message, sent again, follows it.
         """
         temporal_id, temporal = turn.execution.temporal_id, self._executions.temporal
         story = TurnStory(
@@ -147,7 +147,11 @@ class ChatService:
         )
         # Whoever asks: what is told in one order is written down by whoever is first.
         how = Following(apart=story.teller.apart, reasoning=True)
-        return story.tell(await self._executions.events(turn.execution_id, how, feed))
+        try:
+            return story.tell(await self._executions.events(turn.execution_id, how, feed))
+        except Conflict as error:
+            # What is said is written down, and is no refusal: the reconciler has it taken.
+            raise _not_yet(turn) from error
 
     async def whole(self, turn: Turn, feed: TokenFeed, patience: float = PATIENCE) -> Reply:
         """Wait for a turn's end, or until it waits for people.
@@ -276,6 +280,13 @@ def _turn(execution: ExecutionRow, agent_id: str, conversation: ConversationRow,
 
 
 def _too_long(turn: Turn) -> Unavailable:
+    return _running(turn, "The turn goes on. Send the same message_id again to wait for its end.")
+
+
+def _not_yet(turn: Turn) -> Unavailable:
+    return _running(turn, "The turn begins when Temporal answers. Send the same message_id again to follow it.")
+
+
+def _running(turn: Turn, message: str) -> Unavailable:
     named = {name: getattr(turn, name) for name in ("conversation_id", "message_id", "execution_id")}
-    message = "The turn goes on. Send the same message_id again to wait for its end."
     return Unavailable(message, code="turn_running", retry_after=1, extra=named)
