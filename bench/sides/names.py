@@ -10,8 +10,7 @@ OTHERS = "all else on the machine"
 
 DEV, POSTGRESQL = "dev server", "PostgreSQL"
 STEP, SEGMENT, CODE, BY_HAND = "Cairn step", "Cairn segment", "Cairn segment of code", "Temporal by hand"
-LANGGRAPH_SQLITE, DBOS, PREFECT = "LangGraph sync, SQLite", "DBOS", "Prefect"
-RESTATE, CONDUCTOR = "Restate", "Conductor"
+DBOS, PREFECT, RESTATE, CONDUCTOR = "DBOS", "Prefect", "Restate", "Conductor"
 
 
 def on(name: str, where: str) -> str:
@@ -19,9 +18,9 @@ def on(name: str, where: str) -> str:
     return f"{name}, {where}"
 
 
-def langgraph(durability: str) -> str:
-    """Name LangGraph with the PostgreSQL checkpointer."""
-    return f"LangGraph {durability}"
+def langgraph(durability: str, sqlite: bool = False) -> str:
+    """Name LangGraph with the PostgreSQL checkpointer, or with that of SQLite."""
+    return f"LangGraph {durability}{', SQLite' if sqlite else ''}"
 
 
 def worker(side: str) -> str:

@@ -152,8 +152,9 @@ class Servers:
                 dsn = create_database(server.dsn, f"langgraph_{durability}")
                 command = [python, "run_langgraph.py", durability, dsn]
                 self._add(names.langgraph(durability), command, [PostgresqlStore(dsn)])
-            file = self.folder / "langgraph.db"
-            self._add(names.LANGGRAPH_SQLITE, [python, "run_langgraph.py", "sync", str(file)], [SqliteStore(file)])
+                file = self.folder / f"langgraph-{durability}.db"
+                command = [python, "run_langgraph.py", durability, str(file)]
+                self._add(names.langgraph(durability, sqlite=True), command, [SqliteStore(file)])
         if "dbos" in self.peers:
             dsn = create_database(server.dsn, "dbos")
             self._add(names.DBOS, [venvs.python("dbos"), "run_dbos.py", dsn], [PostgresqlStore(dsn)])
