@@ -357,7 +357,7 @@ class WorkRunner:
             tenant=start.tenant,
             live=start.live,
             graph=child.graph,
-            input=engine.state.input if child.map else child.data["input"],
+            input=child.data.get("input", engine.state.input),  # a map that began under older rules has the whole
             metadata=start.metadata,
             surface=start.surface,
             parent=Parent(

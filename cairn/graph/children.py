@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 
 from cairn.contracts.executions import ChildSeed, GraphRef, NodeFailure
-from cairn.contracts.json import digest
-from cairn.graph.compiled import GraphNode
+from cairn.contracts.json import JsonObject, digest
+from cairn.graph.compiled import GraphNode, GraphNotExecutable, compiled
 from cairn.graph.keys import next_key
 from cairn.graph.nodes.map import MapData
+from cairn.graph.reads import ALL, only, read_of_input
 from cairn.graph.state import Child, ExecutionState, Line, Run
 from cairn.graph.waits import later
 
@@ -40,7 +41,7 @@ def make_child(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> 
         summary=node.name,
         temporal_id=child_id(is_map, line, key),
         graph=ref,
-        data=run.data,
+        data=run.data | (_input_of_items(state, node.data, ref) if isinstance(node.data, MapData) else {}),
         map=is_map,
         seeds=take_seeds(state, node.id, run.visit),
         deadline=later(line.now, node.timeout) if node.timeout is not None and state.engine > 3 else None,
@@ -58,6 +59,19 @@ def _graph_of(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> G
     if isinstance(node.data, MapData) and node.data.body is not None and line.graph is not None:
         return line.graph.model_copy(update={"body": [*line.graph.body, node.id], "digest": digest(node.data.body)})
     return state.pins.get(str(run.data.get("workflow_id")))
+
+
+def _input_of_items(state: ExecutionState, data: MapData, ref: GraphRef) -> JsonObject:
+    """Return the ``input`` of a map's items, nothing when it is all that the execution itself was given."""
+    if state.engine < 7:
+        return {}
+    if data.body is None:
+        return {"input": {}}  # to a graph that is named the item itself is the input
+    try:
+        read = read_of_input(compiled(data.body, ref.digest))
+    except GraphNotExecutable:
+        return {}  # each item says so
+    return {} if ALL in read else {"input": only(state.input, read)}
 
 
 def take_seeds(state: ExecutionState, node_id: str, visit: int, index: int | None = None) -> list[ChildSeed]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from cairn.contracts.json import JsonObject
 from cairn.errors import Conflict
 from cairn.graph.compiled import Graph, GraphNotExecutable, compile_graph
+from cairn.graph.reads import read_of_input
 from cairn.graph.state import ExecutionState, Token
 
 
@@ -20,7 +21,8 @@ def check_migration(state: ExecutionState, graph: Graph, definition: JsonObject)
 
     Raises:
         Conflict: a node is gone or of another kind (``node_gone``, with ``node_id``), so is the edge by which a call
-            leaves its node (``edge_gone``, with ``edge_id``), or the version cannot run.
+            leaves its node (``edge_gone``, with ``edge_id``), the item of a map would miss some of the input
+            (``input_not_given``), or the version cannot run.
     """
     try:
         other = compile_graph(definition)
@@ -36,6 +38,7 @@ def check_migration(state: ExecutionState, graph: Graph, definition: JsonObject)
                 extra={"node_id": node_id},
             )
     _check_way(state, other)
+    _check_input(state, graph, other)
     return other
 
 
@@ -49,6 +52,18 @@ def _check_way(state: ExecutionState, other: Graph) -> None:
             code="edge_gone",
             extra={"edge_id": call.way},
         )
+
+
+def _check_input(state: ExecutionState, graph: Graph, other: Graph) -> None:
+    """Refuse to have the item of a map read what it was not given: it has what its own version reads."""
+    if state.item is None or state.engine < 7:
+        return
+    given = read_of_input(graph)
+    missing = [path for path in read_of_input(other) if not any(path[: len(each)] == each for each in given)]
+    if missing:
+        name = ".".join(("input", *min(missing)))
+        message = f"The item was given what its own version reads of the input; that version reads {name}, too"
+        raise Conflict(message, code="input_not_given")
 
 
 def _places(state: ExecutionState) -> Iterator[str]:

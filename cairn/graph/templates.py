@@ -14,7 +14,7 @@ from typing import cast
 import minijinja
 
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.scope import ScopeError, Size, narrow
+from cairn.graph.scope import Path, ScopeError, Size, narrow
 from cairn.graph.template_filters import FILTERS, MAX_OUTPUT, FilterRefused, emit
 from cairn.graph.template_syntax import Checked, SyntaxRefused, check_syntax
 
@@ -55,6 +55,13 @@ class Text:
         if self._environment is None:
             return frozenset()
         return frozenset(self._environment.undeclared_variables_in_template("text"))
+
+    def paths(self) -> frozenset[Path]:
+        """Return the values that it reads, as keys from a name that ``names`` gives inwards."""
+        if self._environment is None:
+            return frozenset()
+        found = self._environment.undeclared_variables_in_template("text", nested=True)
+        return frozenset(tuple(each.split(".")) for each in found)
 
     def render(self, scope: Mapping[str, Json]) -> str:
         """Render over a scope.

@@ -29,3 +29,15 @@ async def test_children_of_others_cannot_be_listed(caller: Caller, world, caller
     stranger = await callers.new()
     theirs = (await stranger.http.get("/api/v1/executions", params={"parent_execution_id": started["id"]})).json()
     assert theirs["items"] == []
+
+
+async def test_items_are_given_what_they_read_of_the_input_and_not_the_whole_list(caller: Caller, world) -> None:
+    tool = node("n", "tool", tool="note", arguments={"entry": "item.name + input.mark"})
+    given = {"items": [{"name": name} for name in "abc"], "mark": "!", "more": "x" * 1000}
+    graph = sequence(node("each", "map", items="input.items", body=sequence(tool)))
+    started = await caller.start(graph, input_data=given)
+    await caller.reach(started["id"], "completed")
+    assert sorted(what for what, _ in world.ledger) == ["a!", "b!", "c!"]
+    below = (await caller.http.get("/api/v1/executions", params={"parent_execution_id": started["id"]})).json()
+    children = [await caller.get(each["id"]) for each in below["items"]]
+    assert [each["input_data"] for each in children] == [{"mark": "!"}] * 3

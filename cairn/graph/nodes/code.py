@@ -16,6 +16,8 @@ MAX_CODE = 65_536
 """Characters of the code of one node."""
 
 _OWN = ("input", "state")
+_INTROSPECTION = ("eval", "exec", "inspect", "locals", "sys", "vars")
+"""By these names code gets at its parameters without naming them."""
 
 
 class CodeData(NodeData):
@@ -88,6 +90,14 @@ def signature_of_run(code: str, wanted: str) -> ast.arguments:
     if not found:
         raise CodeError(f"Code must define a function {wanted}")
     return found[-1].args
+
+
+def reads_input(code: str) -> bool:
+    """Whether a code's ``run`` may look at its input; the code is parsed, and not run."""
+    signature = signature_of_run(code, "run(input, state)")
+    first = next((each.arg for each in (*signature.posonlyargs, *signature.args)), None)
+    used = {each.id for each in ast.walk(ast.parse(code)) if isinstance(each, ast.Name)}
+    return first is None or not used.isdisjoint({first, *_INTROSPECTION})
 
 
 def _calls(signature: ast.arguments, arguments: JsonObject) -> Iterable[tuple[str, str]]:
