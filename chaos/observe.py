@@ -40,9 +40,10 @@ REPLAYED = {workflow._Definition.must_from_class(each).name for each in WORKFLOW
 class Observer:
     """Reads an installation that nobody hurts any more."""
 
-    def __init__(self, site: Installation) -> None:
-        """Take the installation."""
+    def __init__(self, site: Installation, patience: float) -> None:
+        """Take the installation, and seconds in which each thing that is read has to come to rest."""
         self.site = site
+        self._agreement, self._told = min(AGREEMENT, patience), min(TOLD, patience)
         self.temporal = ExecutionClient(site.client, site.settings)
 
     async def story(self, asked: list[Asked], talks: list[Talk], before: dict[str, int]) -> Story:
@@ -103,7 +104,7 @@ class Observer:
 
         The former are given time to be told, and to be cancelled if their executions are among those that have ended.
         """
-        end = time.monotonic() + TOLD
+        end = time.monotonic() + self._told
         while True:
             told = {each.request_id for each in self.site.outside.deliveries}
             waiting = [item async for item in _all(http, "/api/v1/approvals/pending", "approvals")]
@@ -121,7 +122,7 @@ class Observer:
 
     async def _reset_ends(self) -> list[str]:
         """Wait for the resets that are under way; return those that do not end."""
-        end = time.monotonic() + AGREEMENT
+        end = time.monotonic() + self._agreement
         while True:
             query = f"WorkflowType = '{RESET_WORKFLOW_TYPE}' AND ExecutionStatus = 'Running'"
             stuck = [found.id async for found in self.site.client.list_workflows(query)]
@@ -131,7 +132,7 @@ class Observer:
 
     async def _agreed(self, http: httpx2.AsyncClient) -> tuple[dict[str, dict[str, Any]], dict[str, Shown]]:
         """Read list and Temporal until they agree, or for as long as they may take; return what they said last."""
-        end = time.monotonic() + AGREEMENT
+        end = time.monotonic() + self._agreement
         while True:
             listed = {item["id"]: item async for item in _all(http)}
             listed |= {

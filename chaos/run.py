@@ -29,7 +29,8 @@ class Plan:
         cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
         bug: makes Cairn wrong, in each of its processes before it begins.
         least: requests of each client that have to be answered before the storm may end.
-        settle: seconds after the storm in which everything has to come to rest.
+        settle: seconds after the storm in which everything has to come to rest; each reading is waited for no longer.
+        graphs: names of those whose executions clients start; none: all.
         own_disk: PostgreSQL on a disk that can be filled; see ``chaos.postgresql.have_own_mounts``.
     """
 
@@ -41,6 +42,7 @@ class Plan:
     bug: Prepare | None = None
     least: int = 0
     settle: float = 150.0
+    graphs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ async def run(plan: Plan, folder: Path) -> Outcome:
         graphs, agent = await publish(site), await make_agent(site)
         before = site.memory()
         storm = Storm(site, plan.seed, plan.seconds, plan.settle)
-        actors = [Actor(f"client-{n}", site, storm, graphs, plan.seed) for n in range(1, plan.clients + 1)]
+        started = {name: graphs[name] for name in plan.graphs or graphs}
+        actors = [Actor(f"client-{n}", site, storm, started, plan.seed) for n in range(1, plan.clients + 1)]
         names = [f"talker-{n}" for n in range(1, plan.clients // 4 + 1)]
         talkers = [Talker(name, site, storm, {AGENT: agent}, plan.seed) for name in names]
         clients = [*actors, *talkers]
@@ -69,7 +72,9 @@ async def run(plan: Plan, folder: Path) -> Outcome:
         await asyncio.gather(storm.run(), *(client.run() for client in clients))
         settled = time.monotonic() - storm.over
         talks = [talk for talker in talkers for talk in talker.talks]
-        story = await Observer(site).story([asked for client in clients for asked in client.asked], talks, before)
+        story = await Observer(site, plan.settle).story(
+            [asked for client in clients for asked in client.asked], talks, before
+        )
     finally:
         await site.close()
     return Outcome(story, storm, check(story), settled)
