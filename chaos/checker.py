@@ -336,9 +336,11 @@ def said_once(story: Story) -> Iterator[tuple[str, str]]:
 
 
 def _turns(talk: Talk) -> list[tuple[str, list[str]]]:
-    """Return each message of the user with what follows it; what stands before the first one follows an empty one."""
+    """Return each message of the user with the answers to it; what stands before the first one answers an empty one."""
     turns: list[tuple[str, list[str]]] = []
     for role, text in talk.shown:
+        if text is None:
+            continue
         if role == "user":
             turns.append((text, []))
             continue

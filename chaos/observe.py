@@ -63,7 +63,7 @@ class Observer:
             requests = await self._requests(http, {id_ for id_, each in got.items() if each["status"] in ENDS})
             for talk in talks:
                 path = f"/api/v1/conversations/{talk.conversation_id}/messages"
-                talk.shown = [(each["role"], each["content"]) async for each in _all(http, path, "messages")]
+                talk.shown = [_shown(each) async for each in _all(http, path, "messages")]
         histories = await self._histories()
         runs = {
             id_: [await _run(history, self.site.client, histories) for history in histories.get(id_, [])]
@@ -172,6 +172,10 @@ class Observer:
                     where = f"{result.history.workflow_id} {result.history.run_id}"
                     failed.append((where, str(result.replay_failure)))
         return failed
+
+
+def _shown(message: dict[str, Any]) -> tuple[str, str | None]:
+    return message["role"], message["content"] if message["finished"] else None
 
 
 async def _read(http: httpx2.AsyncClient, path: str, **which: Any) -> Any:

@@ -162,13 +162,14 @@ class Talk:
 
     Attributes:
         said: the messages, in the order in which they were said; the tag of each is its text.
-        shown: role and text of each message that it has, as it was found when the storm was over.
+        shown: role and text of each message that it has, as it was found when the storm was over; no text of an answer
+            that was cut short.
         resumed: how often somebody went on with a stream of events where it had broken off.
     """
 
     conversation_id: str
     said: list[Asked] = field(default_factory=list[Asked])
-    shown: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    shown: list[tuple[str, str | None]] = field(default_factory=list[tuple[str, str | None]])
     resumed: int = 0
 
 

@@ -11,7 +11,8 @@ from chaos.outside import DEEDS
 from chaos.records import Story
 from chaos.run import Outcome, Plan
 
-_SHOWN = 40
+_SHOWN = 8
+"""Violations of each promise: one that is broken everywhere hides no other."""
 
 
 def page(plan: Plan, outcome: Outcome) -> str:
@@ -70,10 +71,12 @@ def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
     broken = Counter(violation.rule for violation in violations)
     yield from _table(("promise", "violations"), [(_spoken(rule), broken[rule.__name__]) for rule in RULES])
     yield ""
-    for violation in violations[:_SHOWN]:
-        yield f"- `{violation.rule}` {violation.where}: {violation.text}"
-    if len(violations) > _SHOWN:
-        yield f"- and {len(violations) - _SHOWN} more"
+    for rule, times in broken.items():
+        found = [violation for violation in violations if violation.rule == rule]
+        for violation in found[:_SHOWN]:
+            yield f"- `{rule}` {violation.where}: {violation.text}"
+        if times > _SHOWN:
+            yield f"- `{rule}`: and {times - _SHOWN} more"
 
 
 def _deeds(outcome: Outcome) -> list[tuple[str, str, int]]:

@@ -14,6 +14,7 @@ from servers.openai_server import KEY, OpenAIServer, answer, error, gated, said_
 from sqlalchemy import delete, func, select
 
 from cairn.contracts.json import JsonObject
+from cairn.domain.chat.service import turn_failure
 from cairn.domain.chat.telling import Place
 from cairn.persistence.tables import ConversationRow, ExecutionRow, MessageRow, StreamChunkRow
 from cairn.settings import Settings
@@ -337,6 +338,20 @@ async def test_a_key_that_the_provider_refuses(author: Caller, server: OpenAISer
     server.will(text("Well."))
     conversation = found[0]["content"]["conversation_id"]
     assert (await reply(author, agent, "Now?", conversation_id=conversation))["content"] == "Well."
+
+
+async def test_a_turn_that_failed_of_what_it_was_given(author: Caller, server: OpenAIServer, agent: str) -> None:
+    server.will(error(400, "context_length_exceeded"))
+    body: JsonObject = {"message": "Hi", "message_id": "m-1", "stream": False}
+    for _ in range(2):
+        failed = await author.http.post(f"{AGENT}{agent}/chat", json=body)
+        assert (failed.status_code, failed.json()["code"]) == (502, "context_too_long")
+
+
+@pytest.mark.parametrize(("code", "status"), [("timeout", 502), ("max_turns", 502), ("llm_key_missing", 409)])
+def test_a_turn_that_failed_is_nothing_to_be_sent_again(code: str, status: int) -> None:
+    failed = turn_failure({"code": code, "message": "Why."})
+    assert (failed.status, failed.code, failed.retry_after) == (status, code, None)
 
 
 async def test_a_key_of_the_tenants_own_is_used(author: Caller, server: OpenAIServer, agent: str) -> None:

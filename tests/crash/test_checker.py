@@ -135,6 +135,12 @@ def test_a_request_that_was_answered_before_its_receiver_said_thanks_was_told() 
     assert "told_in_order" not in rules(told)
 
 
+def test_what_a_turn_had_said_before_it_failed_is_no_answer() -> None:
+    told = story()
+    told.talks[0].shown.insert(3, ("assistant", None))
+    assert check(told) == []
+
+
 def found(told: Story, **changes) -> None:
     told.found[0] = replace(told.found[0], **changes)
 
@@ -264,6 +270,7 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "an answer that stands there twice": ("said_once", lambda s: s.talks[0].shown.insert(2, ("assistant", SAID))),
     "an answer of a turn that failed": ("said_once", lambda s: s.talks[0].shown.insert(3, ("assistant", SAID))),
     "an answer that is half": ("said_once", lambda s: s.talks[0].shown.__setitem__(1, ("assistant", SAID[:5]))),
+    "an answer that was cut short": ("said_once", lambda s: s.talks[0].shown.__setitem__(1, ("assistant", None))),
     "messages out of order": ("said_once", lambda s: s.talks[0].shown.reverse()),
     "memory that is not given back": ("memory_returns", lambda s: s.memory.update({"worker-1": (1 << 27, 1 << 29)})),
     "a run in which no conversation was begun": (

@@ -28,7 +28,7 @@ from cairn.domain.executions.story import TokenFeed
 from cairn.domain.executions.stream import Following, follow
 from cairn.domain.llm import LlmConfigService
 from cairn.domain.usage.model import user_of
-from cairn.errors import Conflict, NotFound, Unavailable
+from cairn.errors import BadGateway, CairnError, Conflict, Forbidden, NotFound, Unavailable
 from cairn.persistence.tables import AgentRow, ConversationRow, ExecutionRow, MessageRow
 from cairn.temporal.direct_calls import model_failure
 
@@ -267,7 +267,7 @@ class _Gathering:
             case "usage" if event.parent_call_id is None:
                 self.reply.usage = content
             case "error":
-                raise model_failure(content["code"], content["message"])
+                raise turn_failure(content)
             case "end":
                 self.reply.content, self.reply.finish_reason = content["content"], content["finish_reason"]
                 self.complete = True
@@ -277,6 +277,12 @@ class _Gathering:
 
 def _turn(execution: ExecutionRow, agent_id: str, conversation: ConversationRow, message_id: str) -> Turn:
     return Turn(execution, execution.id, agent_id, conversation.id, message_id)
+
+
+def turn_failure(content: JsonObject) -> CairnError:
+    """Return the error for what the event ``error`` says. The turn has ended: it is no 503, to be sent again."""
+    said = model_failure(content["code"], content["message"])
+    return said if isinstance(said, Conflict | Forbidden) else BadGateway(said.message, code=said.code)
 
 
 def _too_long(turn: Turn) -> Unavailable:
