@@ -13,7 +13,7 @@ from sse_starlette import EventSourceResponse
 from starlette.responses import Response
 
 from api.kit.unit_of_work import UnitOfWork
-from cairn.domain.idempotency import LEASE, Claim, IdempotencyStore, StoredReply
+from cairn.domain.idempotency import LEASE, Claim, IdempotencyStore, StoredReply, is_kept
 from cairn.domain.principal import Principal
 from cairn.errors import CairnError
 from cairn.observability import get_logger
@@ -61,40 +61,50 @@ async def once(
         path: str = request.scope["path"]
         claim = await store.begin(principal, request.method, path, request.headers[HEADER], await _digest(request))
         if isinstance(claim, StoredReply):
-            return Response(claim.body, claim.status, {**claim.headers, "Idempotent-Replayed": "true"})
+            return _again(claim)
         request.state.unit = unit = UnitOfWork(session, claim)
         async with _sign_of_life(database, claim, unit):
             try:
                 response = await handle(request)
-                await _finish(store, claim, response)
+                response = await _finish(store, claim, response)
                 await session.commit()
             except Exception as error:
                 await session.rollback()
-                response = refuse(request, error)
-                await _after_error(database, claim, response)
+                response = await _after_error(database, claim, lambda error: refuse(request, error), error)
         return response
+
+
+def _again(reply: StoredReply) -> Response:
+    return Response(reply.body, reply.status, {**reply.headers, "Idempotent-Replayed": "true"})
 
 
 async def _digest(request: Request) -> str:
     return hashlib.sha256(request.url.query.encode() + b"\n" + await request.body()).hexdigest()
 
 
-async def _finish(store: IdempotencyStore, claim: Claim, response: Response) -> None:
-    if "retry-after" in response.headers:  # the same request is meant to be sent again
-        return await store.forget(claim)
-    if isinstance(response, EventSourceResponse):  # sent again, it attaches to the resource that it made
-        return await store.forget(claim)
+async def _finish(store: IdempotencyStore, claim: Claim, response: Response) -> Response:
+    """Keep the response, or forget the request; return what is to be answered: perhaps what another try has kept."""
+    # With a Retry-After it is meant to be sent again; sent again, a stream attaches to the resource that it made.
+    if "retry-after" in response.headers or isinstance(response, EventSourceResponse):
+        await store.forget(claim)
+        return response
     kept = {name: response.headers[name] for name in _KEPT_HEADERS if name in response.headers}
-    await store.finish(claim, response.status_code, kept, bytes(response.body))
+    other = await store.finish(claim, response.status_code, kept, bytes(response.body))
+    return response if other is None else _again(other)
 
 
-async def _after_error(database: Database, claim: Claim, response: Response) -> None:
+async def _after_error(
+    database: Database, claim: Claim, refuse: Callable[[Exception], Response], error: Exception
+) -> Response:
     """Keep the refusal, or give the claim back; when that fails too, the claim's lease runs out by itself."""
+    response = refuse(error)
     try:
         async with database.transaction() as session:
-            await _finish(IdempotencyStore(session), claim, response)
-    except CairnError:
+            return await _finish(IdempotencyStore(session), claim, response)
+    except CairnError as failed:
         _log.warning("idempotency record was not closed", exc_info=True)
+        # What would be kept and is not may be another answer the next time: it has to be asked for again.
+        return refuse(failed) if is_kept(response.status_code) else response
 
 
 @asynccontextmanager

@@ -12,9 +12,11 @@ from graphs import noting, sequence, waiting
 from installation import Cairn, until
 from served import Caller, Callers, served
 from sqlalchemy import func, select, update
+from sqlmodel import col
 
 import api.kit.idempotency
 import cairn.domain.idempotency.store
+from api.kit.unit_of_work import UnitOfWork
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.idempotency import IdempotencyStore
@@ -88,6 +90,32 @@ async def test_a_request_keeps_its_claim_as_long_as_it_works(
         assert (first.result().status_code, first.result().json()["code"]) == (503, "worker_unavailable")
         assert await claims(idle_cairn) == 0  # what could not be served may be tried again at once
         await callers.close()
+
+
+@pytest.mark.parametrize(("done", "status"), [(True, 200), (False, 409)])
+@pytest.mark.parametrize("ended", [False, True], ids=["done", "refused"])
+async def test_a_request_that_another_try_has_taken_over_is_answered_as_that_one(
+    lasting: Cairn, caller: Caller, world, monkeypatch: pytest.MonkeyPatch, ended: bool, done: bool, status: int
+) -> None:
+    execution = await caller.start(sequence(noting("a") if ended else waiting("a")))
+    if ended:
+        await caller.reach(execution["id"], "completed")
+    path = f"{PATH}/{execution['id']}/pause"
+    taken = {"owner": "another", "locked_until": utc_now() + timedelta(hours=1)}
+    if done:
+        reply = {"headers": {"content-type": "application/json"}, "body": b'{"by": "another"}'}
+        taken |= {"state": "done", "status_code": 200, **reply}
+    commit = UnitOfWork.commit
+
+    async def too_slow(unit: UnitOfWork, **given) -> None:
+        await commit(unit, **given)
+        async with lasting.database.transaction() as session:
+            await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
+
+    monkeypatch.setattr(UnitOfWork, "commit", too_slow)
+    answer = await caller.http.post(path, headers=KEY)
+    assert answer.status_code == status
+    assert answer.json() == {"by": "another"} if done else answer.json()["code"] == "idempotency_in_flight"
 
 
 async def claims(installation: Cairn) -> int:

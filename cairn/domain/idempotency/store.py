@@ -163,17 +163,26 @@ class IdempotencyStore:
         """Give a sign of life, in a transaction of its own, every third of ``LEASE``; False: another try took over."""
         return await self._update(claim, locked_until=utc_now() + LEASE)
 
-    async def finish(self, claim: Claim, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    async def finish(self, claim: Claim, status: int, headers: Mapping[str, str], body: bytes) -> StoredReply | None:
         """Store the reply, or forget the request when replies of this status are not kept.
 
         In the transaction of the row, or in a later one: the record is made anew when an error rolled it back.
+
+        Returns:
+            The reply that counts instead: of another try, which had taken the request over and was done sooner.
+
+        Raises:
+            Conflict: another try has taken the request over, and works on it.
         """
         if not is_kept(status):
             return await self.forget(claim)
         reply: dict[str, Any] = {"state": "done", "status_code": status, "headers": dict(headers), "body": body}
-        if not await self._update(claim, ALONE, **reply):
-            # In vain when another try has the record by now; then its reply is the one that counts.
-            await self._insert(claim, **reply)
+        if await self._update(claim, ALONE, **reply) or await self._insert(claim, **reply):
+            return None
+        row = await self._read(claim.record)
+        if row is None or row.state != "done":
+            raise self._in_flight()
+        return StoredReply(row.status_code or 200, row.headers or {}, row.body or b"")
 
     async def forget(self, claim: Claim) -> None:
         """Let the same request be tried again at once; what it made stays attached, so that nothing is made twice."""

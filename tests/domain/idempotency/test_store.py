@@ -160,10 +160,13 @@ async def test_a_retry_after_a_crash_goes_on_with_the_resource(database: Databas
     async with database.transaction() as session:
         store = IdempotencyStore(session)
         assert not await store.renew(dead)
-        await store.finish(dead, 200, {}, b"late")
+        with pytest.raises(Conflict, match="in flight"):
+            await store.finish(dead, 200, {}, b"late")
         await store.forget(dead)
     await finish(database, again)
     assert await send(database) == StoredReply(*REPLY)
+    async with database.transaction() as session:
+        assert await IdempotencyStore(session).finish(dead, 200, {}, b"late") == StoredReply(*REPLY)
 
 
 async def test_signs_of_life_keep_the_lease(database: Database) -> None:
