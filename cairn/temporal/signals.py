@@ -22,6 +22,18 @@ async def has_room(temporal: ExecutionClient, now: Description, event: OutsideEv
     return waits.has_room(state, [*(state.inbox if state else ()), *run.engine.early, *on_their_way], event)
 
 
+async def was_told(temporal: ExecutionClient, now: Description, event_id: str) -> bool:
+    """Whether the run as described was told of an outside event; the last thousand of its line are remembered.
+
+    Raises:
+        Unavailable: Temporal does not answer.
+    """
+    run = await temporal.projections.alone(now)
+    heard = run.engine.state.heard if run.engine.started else []
+    kept = [told.signal for told in run.signals if isinstance(told.signal, OutsideEvent)]
+    return event_id in heard or any(event_id == each.event_id for each in (*run.engine.early, *kept))
+
+
 async def signal_event(temporal: ExecutionClient, now: Description, event: OutsideEvent) -> bool:
     """Tell a run of an outside event; return False when the run has ended meanwhile.
 

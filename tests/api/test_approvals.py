@@ -17,6 +17,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from cairn.errors import Unavailable
+from cairn.temporal.executions import ExecutionClient
+
 BASE = "/api/v1"
 
 
@@ -148,6 +151,25 @@ async def test_an_approval_that_is_taken_back_is_denied_to_the_execution(caller:
     _, decided = await ask(caller, asking())
     await respond(caller, decided["id"], decision="approved")
     assert (await caller.http.delete(f"{BASE}/approvals/{decided['id']}")).status_code == 409
+
+
+async def test_taking_an_approval_back_is_sent_again_when_it_was_done_and_not_answered(
+    caller: Caller, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution_id, approval = await ask(caller, asking())
+    path, command = f"{BASE}/approvals/{approval['id']}", ExecutionClient.command
+
+    async def unheard(*args: Any, **named: Any) -> None:
+        await command(*args, **named)
+        raise Unavailable("No worker answered the command in time", code="worker_unavailable", retry_after=1)
+
+    monkeypatch.setattr(ExecutionClient, "command", unheard)
+    assert (await caller.http.delete(path)).status_code == 503
+    monkeypatch.undo()
+    await caller.reach(execution_id, "completed")
+    assert (await caller.http.get(path)).json()["status"] == "denied"
+    again = await caller.http.delete(path)
+    assert (again.status_code, again.json().get("status")) == (200, "cancelled"), again.text
 
 
 async def test_modified_arguments_are_for_a_tools_call_that_is_approved(caller: Caller, world) -> None:

@@ -75,6 +75,17 @@ async def test_the_same_event_is_one(caller: Caller, world) -> None:
     assert (await caller.reach(execution["id"], "completed"))["output_data"] == {"got": [1, 2]}
 
 
+async def test_the_event_by_which_an_execution_ended_is_no_refusal_when_it_is_sent_again(caller: Caller, world) -> None:
+    """Whoever was not answered sends it again, under its key; an id is made of that."""
+    execution = await caller.start(waits_for("paid"))
+    keyed = await send(caller, execution["id"], name="paid", key="k")
+    await caller.reach(execution["id"], "completed")
+    again = await send(caller, execution["id"], name="paid", event_id=keyed.json()["event_id"])
+    assert (again.status_code, again.json()) == (202, keyed.json())
+    other = await send(caller, execution["id"], name="paid", event_id="evt-2")
+    assert (other.status_code, other.json()["code"]) == (409, "execution_closed")
+
+
 async def test_what_is_refused(callers: Callers, world) -> None:
     caller = await callers.new()
     execution = await caller.start(waits_for("paid"))

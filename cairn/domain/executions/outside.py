@@ -11,7 +11,7 @@ from cairn.contracts.executions import OutsideEvent, Phase
 from cairn.contracts.json import Json, canonical
 from cairn.domain.executions.service import ExecutionService
 from cairn.graph.waits import INBOX, INBOX_BYTES
-from cairn.temporal.signals import has_room, signal_event
+from cairn.temporal.signals import has_room, signal_event, was_told
 
 LIMIT = 1024 * 1024
 """Bytes of an event's JSON: payload and correlation."""
@@ -57,6 +57,8 @@ async def send_event(executions: ExecutionService, execution_id: str, event: Eve
     for _ in range(_TRIES):
         _, now = await executions.located(execution_id)
         if now.phase not in (Phase.RUNNING, Phase.PAUSED):
+            if await was_told(executions.temporal, now, event_id):
+                return event_id  # by this request, in a try that could not tell
             raise errors.Conflict(f"The execution is {now.phase}", code="execution_closed")
         told = OutsideEvent(
             event_id=event_id,

@@ -101,7 +101,9 @@ class RequestService:
         row = await self._require("approval", request_id)
         if row.status == "cancelled":
             return shown(row)
-        return await self.answer("approval", request_id, Reply("cancelled", reason="The request was cancelled"))
+        taken_back = Reply("cancelled", reason="The request was cancelled")
+        # A try that could not tell has denied it to the execution, whose own word of that is not somebody else's.
+        return await self.answer("approval", request_id, taken_back, key=f"{request_id}/cancel")
 
     async def expire_overdue(self) -> int:
         """Mark the approvals whose time is over; return how many. Their executions go on by themselves."""
