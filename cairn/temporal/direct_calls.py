@@ -128,4 +128,4 @@ def model_failure(code: str, otherwise: str | None = None) -> CairnError:
     """Return the error for why a model's work failed; ``otherwise`` says it of what is no model's failure."""
     # What a provider says may hold parts of keys, and is the operator's to read, in the Temporal Web UI.
     kind, message = _FAILURES.get(code, (BadGateway, otherwise or f"The model could not answer ({code})."))
-    return kind(message, code=code)
+    return kind(message, code=code, retry_after=RETRY_AFTER if kind is Unavailable else None)

@@ -63,6 +63,14 @@ async def test_a_plan_of_an_unknown_tool_goes_back_to_the_model(author: Caller, 
     assert failed.status_code == 502 and failed.json()["execution_id"].startswith("exec_")
 
 
+async def test_one_that_has_failed_is_no_refusal_of_the_request(author: Caller, server: OpenAIServer) -> None:
+    agent = (await make(author))["id"]
+    server.will(error(400, "context_length_exceeded"))
+    failed = await asked(author, agent, "reflect", content="It is flat.")
+    assert (failed.status_code, failed.json()["code"]) == (502, "context_too_long"), failed.text
+    assert (await author.get(failed.json()["execution_id"]))["status"] == "failed"
+
+
 async def test_a_reflection_is_a_judgement(author: Caller, server: OpenAIServer) -> None:
     agent = (await make(author))["id"]
     server.will(answer(REFLECTION))

@@ -340,12 +340,16 @@ async def test_a_key_that_the_provider_refuses(author: Caller, server: OpenAISer
     assert (await reply(author, agent, "Now?", conversation_id=conversation))["content"] == "Well."
 
 
-async def test_a_turn_that_failed_of_what_it_was_given(author: Caller, server: OpenAIServer, agent: str) -> None:
+async def test_a_turn_that_has_failed_is_no_refusal_of_the_message(
+    author: Caller, server: OpenAIServer, agent: str
+) -> None:
+    """A 422 or a 503 would say that the message was not taken, or may be sent again."""
     server.will(error(400, "context_length_exceeded"))
-    body: JsonObject = {"message": "Hi", "message_id": "m-1", "stream": False}
+    body = {"message": "Hi", "message_id": "m-1", "stream": False}
     for _ in range(2):
         failed = await author.http.post(f"{AGENT}{agent}/chat", json=body)
-        assert (failed.status_code, failed.json()["code"]) == (502, "context_too_long")
+        assert (failed.status_code, failed.json()["code"]) == (502, "context_too_long"), failed.text
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize(("code", "status"), [("timeout", 502), ("max_turns", 502), ("llm_key_missing", 409)])

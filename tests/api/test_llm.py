@@ -318,7 +318,9 @@ async def test_a_model_that_takes_too_long(cairn: Cairn, server: OpenAIServer) -
         server.will(text("too late"))
         server.answering.clear()
         for streamed in (False, True):
-            refused(await author.http.post(CHAT, json={**HELLO, "stream": streamed}), 503, "timeout")
+            late = await author.http.post(CHAT, json={**HELLO, "stream": streamed})
+            refused(late, 503, "timeout")
+            assert late.headers["Retry-After"]
         server.answering.set()
         await callers.close()
 

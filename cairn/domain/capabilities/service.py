@@ -24,7 +24,7 @@ from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.graphs.pinned import keep_definition, published_version
 from cairn.domain.llm import LlmConfigService
-from cairn.errors import Conflict, NotFound, Unavailable
+from cairn.errors import BadGateway, Conflict, NotFound, Unavailable
 from cairn.persistence.tables import ExecutionRow
 from cairn.temporal.direct_calls import model_failure
 
@@ -73,7 +73,7 @@ class Capabilities:
         Raises:
             Unavailable: it takes longer (``capability_running``), or Temporal does not answer.
             Conflict: it was cancelled (``capability_cancelled``).
-            CairnError: it failed; ``code`` says how.
+            BadGateway: it failed; ``code`` says how.
         """
         execution_id, temporal_id = row.id, row.temporal_id
         await self._executions.session.commit()  # nothing is held while it runs
@@ -87,7 +87,7 @@ class Capabilities:
         if now.status == "failed":
             error = now.error or {}
             failure = model_failure(str(error.get("code")), str(error.get("message")))
-            raise type(failure)(failure.message, code=failure.code, extra=named)
+            raise BadGateway(failure.message, code=failure.code, extra=named)  # for good, however it failed
         if now.status == "cancelled":
             raise Conflict("The execution was cancelled.", code="capability_cancelled", extra=named)
         message = "The execution goes on. Read it, or send the same request with its Idempotency-Key again."

@@ -158,7 +158,7 @@ class ChatService:
 
         Raises:
             Unavailable: it takes longer (``turn_running``); the same message, sent again, goes on waiting.
-            CairnError: it failed; ``code`` says how.
+            BadGateway: it failed; ``code`` says how.
         """
         reply = _Gathering(Reply(turn))
         try:
