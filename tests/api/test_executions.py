@@ -8,6 +8,8 @@ import pytest
 from graphs import noting, sequence, waiting
 from served import Caller, Callers
 
+from cairn.temporal.executions import ExecutionClient
+
 INPUT_SCHEMA = {
     "type": "object",
     "properties": {"q": {"type": "string"}, "deep": {"type": "object", "properties": {"n/m": {"type": "integer"}}}},
@@ -40,6 +42,28 @@ async def test_reading_an_execution_that_has_ended_does_not_change_it(caller: Ca
         listed = (await caller.http.get("/api/v1/executions")).json()["items"][0]
     shown = await caller.get(started["id"])
     assert shown["updated_at"] == listed["updated_at"]
+
+
+async def test_of_what_retention_has_removed_the_end_alone_is_told(
+    caller: Caller, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = await caller.reach((await caller.start(sequence(noting("a"))))["id"], "completed")
+
+    async def unknown(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(ExecutionClient, "describe", unknown)
+    path = f"/api/v1/executions/{done['id']}"
+    shown = await caller.get(done["id"])
+    assert (shown["status"], shown["output_data"], shown["checkpoints"]) == ("completed", done["output_data"], [])
+    for refused in (
+        await caller.http.get(f"{path}/events"),
+        await caller.http.get(f"{path}/diagram"),
+        await caller.http.post(f"{path}/pause"),
+        await caller.http.post(f"{path}/rollback", json={"checkpoint_name": "a"}),
+    ):
+        assert (refused.status_code, refused.json()["code"]) == (404, "history_removed"), refused.text
+        assert "Retry-After" not in refused.headers
 
 
 async def test_a_failed_execution_tells_where_and_why(caller: Caller, world) -> None:
