@@ -17,7 +17,6 @@ from chaos.installation import Installation
 from chaos.records import RESETS, Asked, Shown
 
 _API = "/api/v1/executions"
-_AGAIN = ("idempotency_in_flight", "reset_in_progress")
 _CHOICES = {
     "running": {"pause": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1, "terminate": 1},
     "paused": {"resume": 5, "replay": 2, "rollback": 3, "fork": 1, "cancel": 1, "migrate": 2},
@@ -241,7 +240,7 @@ class Actor:
         return None
 
     async def _is_to_be_sent_again(self, asked: Asked, reply: httpx2.Response) -> bool:
-        if reply.status_code == 409 and reply.json()["code"] in _AGAIN:
+        if reply.status_code == 409 and "Retry-After" in reply.headers:
             await asyncio.sleep(0.3)
             return True
         if reply.status_code < 500:
