@@ -357,7 +357,7 @@ class WorkRunner:
             tenant=start.tenant,
             live=start.live,
             graph=child.graph,
-            input=child.data.get("input", engine.state.input),  # a map that began under older rules has the whole
+            input=(child.given or child.data).get("input", engine.state.input),
             metadata=start.metadata,
             surface=start.surface,
             parent=Parent(

@@ -119,6 +119,7 @@ class Child:
         temporal_id: Temporal workflow id of the child.
         graph: what it runs.
         data: as the node's kind resolved it.
+        given: the ``input`` of a map's items; empty when that is all of the execution's own.
         map: one execution for each item.
         seeds: from where it, or items of it, go on.
         deadline: when its time is over; None for never.
@@ -134,6 +135,7 @@ class Child:
     temporal_id: str
     graph: GraphRef
     data: JsonObject
+    given: JsonObject = field(default_factory=dict[str, Json])
     map: bool = False
     seeds: list[ChildSeed] = field(default_factory=list[ChildSeed])
     deadline: datetime | None = None
