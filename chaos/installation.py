@@ -129,9 +129,17 @@ class Installation:
         elif not self.temporal.alive:
             self.temporal.start()
             await until(lambda: is_listening(self.settings.temporal_port), START, "Temporal listening")
-        self.client = await connect(self.settings, lazy=False)
+        await until(self._connects, START, "Temporal answering")
         self.key = await prepare(self.settings) or ""
         await self.up()
+
+    async def _connects(self) -> bool:
+        """Whether Temporal serves; a server that listens may not yet."""
+        try:
+            self.client = await connect(self.settings, lazy=False)
+        except RuntimeError:
+            return False
+        return True
 
     async def up(self) -> None:
         """Have every program run and listen, however often it takes: one may need another that is not there yet."""

@@ -14,12 +14,9 @@ from servers.openai_server import KEY, OpenAIServer, answer, error, gated, said_
 from sqlalchemy import delete, func, select
 
 from cairn.contracts.json import JsonObject
-from cairn.domain.chat.service import turn_failure
 from cairn.domain.chat.telling import Place
 from cairn.persistence.tables import ConversationRow, ExecutionRow, MessageRow, StreamChunkRow
 from cairn.settings import Settings
-from cairn.temporal.connection import unavailable
-from cairn.temporal.executions import ExecutionClient
 
 STORY = "one two three four five six"
 
@@ -101,29 +98,6 @@ async def test_tokens_come_while_the_model_writes(author: Caller, server: OpenAI
     assert (root["parent_call_id"], asked["parent_call_id"]) == (None, root["call_id"])
     assert {event["root_call_id"] for event in found} == {root["call_id"]}
     assert {event["call_id"] for event in found if event["type"] == "delta"} == {asked["call_id"]}
-
-
-@pytest.mark.parametrize("more", [{}, {"stream": False}, {"protocol": "ag-ui"}], ids=["told", "whole", "ag-ui"])
-async def test_what_is_said_while_temporal_is_away_is_taken_later(
-    author: Caller, server: OpenAIServer, agent: str, monkeypatch: pytest.MonkeyPatch, more: JsonObject
-) -> None:
-    server.will(text("Hello."))
-    start, away = ExecutionClient.start, ["for a moment"]
-
-    async def starting(*args: Any, **named: Any) -> str | None:
-        if away:
-            raise unavailable(OSError())
-        return await start(*args, **named)
-
-    monkeypatch.setattr(ExecutionClient, "start", starting)
-    protocol = {name: more[name] for name in more if name == "protocol"}
-    body = {"message": "Hi", "message_id": "m-1", **{name: more[name] for name in more if name == "stream"}}
-    refused = await author.http.post(f"/api/v1/agent/{agent}/chat", json=body, params=protocol)
-    assert (refused.status_code, refused.json()["code"]) == (503, "turn_running"), refused.text
-    assert refused.headers["Retry-After"] == "1" and refused.json()["message_id"] == "m-1"
-    away.clear()
-    assert (await reply(author, agent, "Hi", message_id="m-1"))["execution_id"] == refused.json()["execution_id"]
-    assert len(server.requests) == 1
 
 
 async def test_a_reader_that_was_cut_off_goes_on_elsewhere(
@@ -338,24 +312,6 @@ async def test_a_key_that_the_provider_refuses(author: Caller, server: OpenAISer
     server.will(text("Well."))
     conversation = found[0]["content"]["conversation_id"]
     assert (await reply(author, agent, "Now?", conversation_id=conversation))["content"] == "Well."
-
-
-async def test_a_turn_that_has_failed_is_no_refusal_of_the_message(
-    author: Caller, server: OpenAIServer, agent: str
-) -> None:
-    """A 422 or a 503 would say that the message was not taken, or may be sent again."""
-    server.will(error(400, "context_length_exceeded"))
-    body = {"message": "Hi", "message_id": "m-1", "stream": False}
-    for _ in range(2):
-        failed = await author.http.post(f"{AGENT}{agent}/chat", json=body)
-        assert (failed.status_code, failed.json()["code"]) == (502, "context_too_long"), failed.text
-    assert len(server.requests) == 1
-
-
-@pytest.mark.parametrize(("code", "status"), [("timeout", 502), ("max_turns", 502), ("llm_key_missing", 409)])
-def test_a_turn_that_failed_is_nothing_to_be_sent_again(code: str, status: int) -> None:
-    failed = turn_failure({"code": code, "message": "Why."})
-    assert (failed.status, failed.code, failed.retry_after) == (status, code, None)
 
 
 async def test_a_key_of_the_tenants_own_is_used(author: Caller, server: OpenAIServer, agent: str) -> None:
