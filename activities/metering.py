@@ -140,7 +140,7 @@ class MeteredModel(WrapperModel):
             if reserved is not None and reserved.held:
                 await _patiently(lambda: self._ledger.release(request))
             return
-        cost = Decimal(0) if self._asked.free else cost_of(response)
+        cost = Decimal(0) if self._asked.free else _cost(response)
         asked = Asked(response.usage.input_tokens, response.usage.output_tokens, cost)
         await _patiently(lambda: self._ledger.settle(request, asked, reserved))
 
@@ -181,7 +181,7 @@ def _estimate(
         return Decimal(0)
 
 
-def cost_of(response: ModelResponse) -> Decimal | None:
+def _cost(response: ModelResponse) -> Decimal | None:
     """Return what the request cost, as the agent's run will say it; None when no price is known."""
     if response.usage.cost is not None:
         return response.usage.cost
