@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -70,7 +71,7 @@ async def once(
                 await session.commit()
             except Exception as error:
                 await session.rollback()
-                response = await _after_error(database, claim, lambda error: refuse(request, error), error)
+                response = await _after_error(database, claim, functools.partial(refuse, request), error)
         return response
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from cairn.graph.scope import Path
+from cairn.graph.scope import Path, outermost
 
 _ANY_VALUE, _CHECKED_EXPR = 2, 4
 _CONST, _IDENT, _SELECT, _CALL, _LIST, _STRUCT, _COMPREHENSION = 3, 4, 5, 6, 7, 8, 9
@@ -71,7 +71,7 @@ def read_shape(checked: bytes, names: frozenset[str]) -> Shape:
     body = _bytes(_bytes(checked, _ANY_VALUE), _CHECKED_EXPR)
     reader.walk(body, 0, frozenset())
     shape = reader.shape
-    shape.paths = _outermost(reader.paths)
+    shape.paths = outermost(reader.paths)
     shape.direct = None if _is_presence_test(body) else reader.path(*_kind(body), frozenset())
     return shape
 
@@ -155,10 +155,6 @@ class _Reader:
                 kind, value = _kind(operands[0])
             else:
                 return None
-
-
-def _outermost(paths: set[Path]) -> frozenset[Path]:
-    return frozenset(p for p in paths if not any(p[:n] in paths for n in range(1, len(p))))
 
 
 def _is_presence_test(expr: bytes) -> bool:

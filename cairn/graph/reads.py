@@ -11,10 +11,11 @@ from typing import cast
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.compiled import Graph, GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.expressions import ITEM_NAMES, UNDO_NAMES, ExpressionError, compile_expression
+from cairn.graph.nodes.base import sources_of
 from cairn.graph.nodes.code import CodeData, reads_input
 from cairn.graph.nodes.map import MapData
 from cairn.graph.nodes.voice import VoiceKind
-from cairn.graph.scope import Path, narrow
+from cairn.graph.scope import Path, narrow, outermost
 from cairn.graph.templates import TemplateError, compile_text
 
 ALL: Path = ()
@@ -29,10 +30,9 @@ def read_of_input(graph: Graph) -> frozenset[Path]:
     if graph.input_schema is not None:
         return frozenset({ALL})
     try:
-        read = {path for node in graph.nodes.values() for path in _of_node(graph, node)}
+        return outermost({path for node in graph.nodes.values() for path in _of_node(graph, node)})
     except (ExpressionError, TemplateError, GraphNotExecutable):
         return frozenset({ALL})
-    return frozenset(path for path in read if not any(path[:length] in read for length in range(len(path))))
 
 
 def only(value: Json, paths: frozenset[Path]) -> Json:
@@ -61,7 +61,7 @@ def _named(node: GraphNode) -> Iterator[Path]:
     sources = [source for _, source in node.kind.expressions(node.data)]
     sources += [way.expression for way in node.ways if way.expression is not None]
     if node.data.compensate is not None:
-        sources += [each for each in node.data.compensate.arguments.values() if isinstance(each, str)]
+        sources += [source for _, source in sources_of("compensate.arguments", node.data.compensate.arguments)]
     for source in sources:
         yield from compile_expression(source, names=UNDO_NAMES).paths
     for _, text in node.kind.texts(node.data):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Any, TypeAlias, cast
 
 from cairn.contracts.json import Json, JsonObject
@@ -36,6 +36,11 @@ def narrow(scope: Mapping[str, Json], paths: Iterable[Path]) -> JsonObject:
             source = cast(JsonObject, value)
             target = target.setdefault(key, {})
     return result
+
+
+def outermost(paths: Set[Path]) -> frozenset[Path]:
+    """Return the paths that no other one is the beginning of."""
+    return frozenset(path for path in paths if not any(path[:length] in paths for length in range(len(path))))
 
 
 class Size:

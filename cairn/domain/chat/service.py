@@ -159,6 +159,7 @@ class ChatService:
         Raises:
             Unavailable: it takes longer (``turn_running``); the same message, sent again, goes on waiting.
             BadGateway: it failed; ``code`` says how.
+            Conflict, Forbidden: it failed of what the tenant's own keys and policies do not let it ask.
         """
         reply = _Gathering(Reply(turn))
         try:

@@ -69,6 +69,11 @@ class StoredReply:
     headers: Mapping[str, str]
     body: bytes
 
+    @classmethod
+    def of(cls, row: IdempotencyRow) -> StoredReply:
+        """Return what the record of a request that is done keeps."""
+        return cls(row.status_code or 200, row.headers or {}, row.body or b"")
+
 
 class IdempotencyStore:
     """Records of requests, within a session; commits nothing."""
@@ -122,7 +127,7 @@ class IdempotencyStore:
                 "This Idempotency-Key was used for a request with another body.", code="idempotency_key_reused"
             )
         if row.state == "done":
-            return StoredReply(row.status_code or 200, row.headers or {}, row.body or b"")
+            return StoredReply.of(row)
         if row.locked_until > utc_now():
             raise self._in_flight()
         row.owner, row.locked_until = claim.owner, utc_now() + LEASE
@@ -182,7 +187,7 @@ class IdempotencyStore:
         row = await self._read(claim.record)
         if row is None or row.state != "done":
             raise self._in_flight()
-        return StoredReply(row.status_code or 200, row.headers or {}, row.body or b"")
+        return StoredReply.of(row)
 
     async def forget(self, claim: Claim) -> None:
         """Let the same request be tried again at once; what it made stays attached, so that nothing is made twice."""
