@@ -128,7 +128,6 @@ class Installation:
             await until(self.cluster.ready, START, "the cluster answering")
         elif not self.temporal.alive:
             self.temporal.start()
-            await until(lambda: is_listening(self.settings.temporal_port), START, "Temporal listening")
         await until(self._connects, START, "Temporal answering")
         self.key = await prepare(self.settings) or ""
         await self.up()
