@@ -153,7 +153,7 @@ async def test_a_sub_agent_that_runs_is_deleted_by_force_alone(caller: Caller, w
         refused = await caller.http.delete(busy)
         assert (refused.status_code, refused.json()["code"], refused.json()["running"]) == (409, "agent_busy", 1)
     assert (await caller.http.delete(path, params={"force": True})).status_code == 204
-    assert (await caller.get(started["id"]))["status"] == "cancelled"
+    await caller.reach(started["id"], "cancelled")
     now = (await caller.http.get(AGENT + parent["id"])).json()
     assert (now["subagents"], now["revision"]) == ([], 3)
 

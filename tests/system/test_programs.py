@@ -88,15 +88,17 @@ async def play(cairn: Cairn, world, examples: list[tuple[Block, int]], seed: int
 
     async with workers(cairn, random.Random(seed)):
         ended = await asyncio.gather(*(one(n, *each) for n, each in enumerate(examples)), return_exceptions=True)
-    faults = [each for each in ended if isinstance(each, BaseException)]
-    if faults:
-        raise ExceptionGroup(
-            f"{len(faults)} of {len(examples)} programs", [e for e in faults if isinstance(e, Exception)]
-        )
-    await compare(cairn)
+        faults = [each for each in ended if isinstance(each, BaseException)]
+        if faults:
+            raise ExceptionGroup(
+                f"{len(faults)} of {len(examples)} programs", [e for e in faults if isinstance(e, Exception)]
+            )
+        # While there are workers: a child that is just being cancelled ends by them alone.
+        histories = await until(lambda: every_history(cairn))
+    await compare(cairn, histories)
 
 
-async def compare(cairn: Cairn) -> None:
+async def compare(cairn: Cairn, histories: list[WorkflowHistory]) -> None:
     """Replay all histories: the workflow knows in the end what the fold of its history says."""
     engines: list[Engine] = []
 
@@ -105,7 +107,6 @@ async def compare(cairn: Cairn) -> None:
             super().__init__(*args)
             engines.append(self)
 
-    histories = await until(lambda: every_history(cairn))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(workflows.graph_execution, "Engine", Told)
         async with replayer(cairn.client.data_converter).workflow_replay_iterator(iterate(histories)) as results:
