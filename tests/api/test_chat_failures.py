@@ -12,6 +12,8 @@ from servers.openai_server import OpenAIServer, error, text
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.chat.service import turn_failure
+from cairn.domain.conversations.turns import TurnMessages
+from cairn.errors import NotFound
 from cairn.settings import Settings
 from cairn.temporal.connection import unavailable
 from cairn.temporal.executions import ExecutionClient
@@ -67,3 +69,29 @@ async def test_a_turn_that_has_failed_is_no_refusal_of_the_message(
 def test_a_turn_that_failed_is_nothing_to_be_sent_again(code: str, status: int) -> None:
     failed = turn_failure({"code": code, "message": "Why."})
     assert (failed.status, failed.code, failed.retry_after) == (status, code, None)
+
+
+async def test_an_answer_that_was_kept_counts_not_when_its_turn_then_fails(
+    author: Caller, server: OpenAIServer, agent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when the last try dies between its answer and its end."""
+    keep = TurnMessages.keep
+
+    async def kept(*args: Any, **named: Any) -> None:
+        await keep(*args, **named)
+        if named.get("finished"):
+            raise NotFound("The conversation is gone.", code="conversation_not_found")
+
+    monkeypatch.setattr(TurnMessages, "keep", kept)
+    server.will(text("Hello."))
+    body = {"message": "Hi", "message_id": "m-1", "stream": False}
+    failed = await author.http.post(f"{AGENT}{agent}/chat", json=body)
+    assert (failed.status_code, failed.json()["code"]) == (502, "conversation_not_found"), failed.text
+    monkeypatch.undo()
+    conversation = (await author.http.get("/api/v1/conversations")).json()["conversations"][0]["id"]
+    messages = f"/api/v1/conversations/{conversation}/messages"
+    there = (await author.http.get(messages)).json()["messages"]
+    assert [(each["role"], each["finished"]) for each in there] == [("user", True), ("assistant", False)]
+    server.will(text("Well."))
+    assert (await reply(author, agent, "Now?", conversation_id=conversation))["content"] == "Well."
+    assert "Hello." not in str(server.requests[-1]), "the model is not told what nobody was"

@@ -117,11 +117,19 @@ async def _row_of(session: AsyncSession, scope: Scope, conversation: Conversatio
 
 
 async def turn_ended(session: AsyncSession, execution: ExecutionRow) -> None:
-    """Have those who follow a conversation see that a turn of it has ended."""
+    """Have those who follow a conversation see that a turn of it has ended: with an answer if it was completed.
+
+    A try that kept the answer may have died before Temporal heard of it, and none after it may have come so far.
+    """
     conversation = execution.metadata_.get("conversation_id")
     if execution.surface == SURFACE and isinstance(conversation, str):
-        own = [*Repository(session, ConversationRow).owned(Scope(execution.tenant, execution.live))]
+        scope = Scope(execution.tenant, execution.live)
+        own = [*Repository(session, ConversationRow).owned(scope)]
         news = {"revision": ConversationRow.revision + 1, "updated_at": utc_now()}
         query = update(ConversationRow).where(*own, col(ConversationRow.id) == conversation).values(**news)
         await session.execute(query.execution_options(synchronize_session=False))
+        its = [*Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == execution.id]
+        said = update(MessageRow).where(*its, col(MessageRow.role) == "assistant")
+        said = said.values(finished=execution.status == "completed")
+        await session.execute(said.execution_options(synchronize_session=False))
         await notify(session, {conversation})
