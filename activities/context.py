@@ -7,6 +7,7 @@ from temporalio import activity
 from activities.failures import node_error
 from activities.guard import guard, heartbeating
 from activities.llm_conversation import scope_of, turn_of
+from activities.patience import patiently
 from cairn.contracts.nodes import BUILD_CONTEXT, NodeCall, NodeResult
 from cairn.domain.context import AgentBlocks, AgentContext, Given
 from cairn.domain.skills import SkillLibrary
@@ -37,7 +38,7 @@ class ContextActivities:
         guard(call)
         async with heartbeating():
             try:
-                given = await self._given(call)
+                given = await patiently(lambda: self._given(call))
             except CairnError as error:
                 code = "invalid_context" if error.code == InvalidInput.code else error.code
                 raise node_error(code, error.message, retryable=isinstance(error, Unavailable)) from error

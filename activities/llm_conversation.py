@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from pydantic import ValidationError
 from pydantic_ai.messages import ModelMessage
@@ -11,6 +11,7 @@ from pydantic_ai.messages import ModelMessage
 from activities.failures import node_error
 from activities.llm_subagents import subagents_named
 from activities.metering import metered
+from activities.patience import patiently
 from cairn.contracts.json import Json
 from cairn.contracts.nodes import ConversationTurn, NodeCall
 from cairn.domain.conversations.turns import TurnMessages
@@ -53,7 +54,7 @@ class ConversationTurns:
         if turn is None or turn.aside:
             return []
         try:
-            return await self._messages.earlier(scope_of(call), turn)
+            return await patiently(lambda: self._messages.earlier(scope_of(call), turn))
         except CairnError as error:
             raise _refused(error) from error
 
@@ -69,14 +70,16 @@ class ConversationTurns:
         if turn is None or turn.aside:
             return
         try:
-            await self._messages.keep(
-                scope_of(call),
-                turn,
-                call.execution_id,
-                messages,
-                answer,
-                finished=finished,
-                subagents=subagents_named(call),
+            await patiently(
+                lambda: self._messages.keep(
+                    scope_of(call),
+                    turn,
+                    call.execution_id,
+                    messages,
+                    answer,
+                    finished=finished,
+                    subagents=subagents_named(call),
+                )
             )
         except CairnError as error:
             raise _refused(error) from error
@@ -92,8 +95,8 @@ async def open_model(
         ApplicationError: ``model_config``, or a code of ``cairn.domain.llm.policy.choose``.
     """
     try:
-        async with models.open(scope, use_case, named) as opened:
-            yield opened
+        async with AsyncExitStack() as stack:
+            yield await patiently(lambda: stack.enter_async_context(models.open(scope, use_case, named)))
     except ModelConfigError as error:
         raise node_error("model_config", str(error), retryable=False) from error
     except CairnError as error:

@@ -20,6 +20,7 @@ from activities.llm_errors import agent_error
 from activities.llm_questions import questions_of
 from activities.llm_subagents import subagents_of
 from activities.llm_tokens import telling
+from activities.patience import patiently
 from activities.tools import tool_error
 from cairn.contracts.executions import Usage
 from cairn.contracts.json import Json, JsonObject
@@ -103,10 +104,12 @@ class TurnActivities:
         return NodeResult(value=value, usage=usage, model=model.name)
 
     async def _known_tools(self, call: NodeCall) -> list[CairnTool]:
-        if self._toolbox is None:
+        toolbox = self._toolbox
+        if toolbox is None:
             return find_tools(self._tools, call)
         try:
-            return await self._toolbox.named(call.tenant, call.live, call.data.get("tools") or [])
+            named: list[str] = call.data.get("tools") or []
+            return await patiently(lambda: toolbox.named(call.tenant, call.live, named))
         except ToolError as error:
             raise tool_error(error) from error
 

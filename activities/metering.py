@@ -21,10 +21,10 @@ from pydantic_ai.settings import ModelSettings
 from temporalio import activity
 
 from activities.failures import node_error
+from activities.patience import patiently
 from cairn.contracts.nodes import OVER_BUDGET, NodeCall
 from cairn.domain.usage import Asked, Ledger, Request, Reserved
 from cairn.errors import CairnError, RateLimited
-from cairn.observability import get_logger
 from cairn.persistence.repository import Scope
 from cairn.persistence.sqlite import answered
 from cairn.providers.llm import LanguageModel
@@ -36,8 +36,6 @@ _BYTES_A_TOKEN = 3
 """Of text; four are usual, and a reserve is rather too large."""
 _LONGEST_REPLY = 4096
 """Tokens, where the call sets no limit."""
-_PAUSES = (0.2, 0.5, 1.0, 2.0)
-_log = get_logger("cairn.usage")
 
 _Told = TypeVar("_Told")
 
@@ -105,7 +103,7 @@ class MeteredModel(WrapperModel):
             return request, None
         lasts = max(LEASE, timedelta(seconds=self._call.timeout or 0) * 1.5)
         try:
-            return request, await _patiently(
+            return request, await _written(
                 lambda: self._ledger.reserve(
                     request, lambda: _estimate(self.wrapped, messages, settings, parameters), lasts
                 )
@@ -138,30 +136,25 @@ class MeteredModel(WrapperModel):
         complete = response is not None and response.state == "complete"
         if response is None or not (complete or response.usage.has_values()):
             if reserved is not None and reserved.held:
-                await _patiently(lambda: self._ledger.release(request))
+                await _written(lambda: self._ledger.release(request))
             return
         cost = Decimal(0) if self._asked.free else _cost(response)
         asked = Asked(response.usage.input_tokens, response.usage.output_tokens, cost)
-        await _patiently(lambda: self._ledger.settle(request, asked, reserved))
+        await _written(lambda: self._ledger.settle(request, asked, reserved))
 
 
-async def _patiently(write: Callable[[], Awaitable[_Told]]) -> _Told:
+async def _written(write: Callable[[], Awaitable[_Told]]) -> _Told:
     """Write into the ledger, again when the database does not answer: a model's reply is dearer than the wait.
 
     Raises:
         ApplicationError: ``ledger_unavailable``, retryable.
     """
-    pauses = iter(_PAUSES)
-    while True:
-        try:
-            return await write()
-        except RateLimited:
-            raise
-        except CairnError as error:
-            if (pause := next(pauses, None)) is None:
-                raise node_error("ledger_unavailable", error.message, retryable=True) from error
-            _log.warning("the ledger of models does not answer", detail=error.message)
-            await asyncio.sleep(pause)
+    try:
+        return await patiently(write)
+    except RateLimited:
+        raise
+    except CairnError as error:
+        raise node_error("ledger_unavailable", error.message, retryable=True) from error
 
 
 def _estimate(

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from servers.openai_server import KEY, OpenAIServer, answer, error, gated, text
 from sqlalchemy import select
 
-from activities import metering
+from activities import patience
 from activities.llm import AgentActivities
 from cairn.domain.executions.tokens import TokenWriter
 from cairn.domain.tools import ToolRegistry
@@ -170,7 +170,7 @@ async def test_a_database_that_is_away_for_a_moment_costs_no_reply(
             raise Unavailable("The database does not answer.")
         await settle(*arguments)
 
-    monkeypatch.setattr(metering, "_PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(patience, "PAUSES", (0.0, 0.0))
     monkeypatch.setattr(ledger, "settle", unsteady)
     agent = AgentActivities(models, ToolRegistry([]), ledger=ledger).run_agent
     server.will(text("It"))
