@@ -58,6 +58,22 @@ async def test_an_execution_of_many_steps_crosses_runs_and_keeps_one_timeline(ca
     assert len({c.id for c in done.checkpoints}) == 61
 
 
+async def test_a_reset_to_an_earlier_run_is_later_than_commands_that_the_row_has_lost(cairn: Cairn, world) -> None:
+    """On PostgreSQL an accident may lose what a row was told last."""
+    execution = await cairn.run(looping(15, node("paid", "wait", event={"name": "paid"})))
+    await until(lambda: len(world.of(execution.id)) == 15)
+    async with cairn.executions() as service:
+        paused = await service.pause(execution.id)
+    early = (paused.checkpoints or [])[1]
+    assert early.run_id != (await cairn.temporal.require(execution.id)).run_id and paused.revision == 1
+    async with cairn.database.transaction() as session:
+        row = await workflow_side.row_of(session, execution.id, lock=True)
+        assert row is not None
+        row.revision = 0
+    gone_back = await cairn.reset(execution.id, "rollback", early.id)
+    assert (gone_back.status, gone_back.revision) == ("paused", 2)
+
+
 @pytest.mark.history("continued")
 async def test_waits_answers_and_events_outlive_the_run_they_began_in(cairn: Cairn, world) -> None:
     graph = looping(

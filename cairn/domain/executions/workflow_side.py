@@ -46,7 +46,7 @@ _TELLS = {"sqlite": _TELL, "postgresql": _TELL.where(case((_CLOSED, true()), els
 async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRequest, run_id: str) -> Landing:
     """Tell the workflow in which run it stands, and the revision that it has there.
 
-    The revision is one more than that of the run which was reset, told by Temporal, or than the row's if that is
+    The revision is one more than that of the line which was reset, told by Temporal, or than the row's if that is
     later (an operator may reset to an older run of the execution). It is the row's when the row is of this run already:
     then a worker had landed it, and died before Temporal heard of it.
 
@@ -73,7 +73,9 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
         landing.revision = row.revision
         return landing
     base = await temporal.reader.base_of(request.temporal_id, run_id)
-    before = await temporal.describe(request.temporal_id, base) if base else None
+    # Commands may have come in runs that the one which was reset went on in, and the row may have lost them.
+    last = await temporal.reader.newest(request.temporal_id, base) if base else None
+    before = await temporal.describe(request.temporal_id, last) if last else None
     await cancel_requests(session, request.temporal_id, keep=run_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]
     landing.revision = max(revisions) + 1
