@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import random
 import socket
+from collections.abc import Iterator
 
 from cairn.errors import Unavailable
+
+_PORTS = range(20_000, 32_768)
+"""Below those that systems give to outgoing connections, which could take one before its server starts, or starts anew."""
 
 
 def is_free(host: str, port: int) -> bool:
@@ -34,8 +41,11 @@ def require_free(host: str, port: int, setting: str) -> None:
 
 
 def find_free(host: str = "127.0.0.1") -> int:
-    """Return a port that is free at this moment."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port that is free at this moment, and that this process has not been given before."""
+    return next(port for port in _candidates() if is_free(host, port))
+
+
+@functools.cache
+def _candidates() -> Iterator[int]:
+    """Return ports in an order of this process's own, so that others are unlikely to take the same."""
+    return itertools.cycle(random.Random().sample(_PORTS, len(_PORTS)))
