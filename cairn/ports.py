@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from cairn.errors import Unavailable
 
 _PORTS = range(20_000, 32_768)
-"""Below those that systems give to outgoing connections, which could take one before its server starts, or starts anew."""
+"""Below those that systems give to outgoing connections, which could take one while its server is away."""
 
 
 def is_free(host: str, port: int) -> bool:
