@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncGenerator
 from dataclasses import replace
@@ -15,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from cairn.contracts.json import Json
 from cairn.domain.credentials import CredentialHeaders, CredentialService, Sealer
 from cairn.domain.tools import InvalidArguments, ToolContext, ToolError, load_tools
 from cairn.domain.tools.authored import Toolbox, ToolService, native_uuid
@@ -33,16 +35,31 @@ CALL = ToolContext("key-1", "e1", "acme", True, "n1", 1, "l1")
 async def show(request: Request) -> Response:
     body = (await request.body()).decode()
     seen = {"method": request.method, "query": dict(request.query_params), "headers": dict(request.headers)}
+    request.app.state.authorization = request.headers.get("authorization")
     return JSONResponse({**seen, "body": json.loads(body) if body else None}, 418)
+
+
+def repeat(request: Request) -> Response:
+    """Refuse a password, and name it."""
+    user, password = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode().split(":")
+    if request.url.path == "/text":
+        return Response(f"{user} has no password {password}.", 401)
+    return JSONResponse({"user": user, "tries": [1, {"password": password}], "ok": False}, 401)
+
+
+APP = Starlette(
+    routes=[
+        Route("/show", show, methods=["GET", "POST", "DELETE"]),
+        Route("/large", lambda _: Response(b"x" * (1024 * 1024 + 1))),
+        Route("/text", repeat),
+        Route("/json", repeat),
+    ]
+)
 
 
 @pytest.fixture(scope="module")
 async def base() -> AsyncGenerator[str]:
-    routes = [
-        Route("/show", show, methods=["GET", "POST", "DELETE"]),
-        Route("/large", lambda _: Response(b"x" * (1024 * 1024 + 1))),
-    ]
-    async with serve(Starlette(routes=routes)) as url:
+    async with serve(APP) as url:
         yield url
 
 
@@ -93,10 +110,26 @@ async def test_a_request_carries_what_model_call_and_credential_give(base: str, 
     assert reply["status"] == 418
     seen = reply["body"]
     assert (seen["method"], seen["body"]) == ("POST", {"order-no": "7", "phone": "+49"})
-    assert (seen["headers"]["authorization"], seen["headers"]["x-own"]) == ("Bearer hush", "v")
+    assert APP.state.authorization == "Bearer hush"
+    assert (seen["headers"]["authorization"], seen["headers"]["x-own"]) == ("…", "v")
     assert seen["headers"]["idempotency-key"] == "key-1"
     with pytest.raises(InvalidArguments):
         await tool.run({"phone": "another"}, CALL)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("text", "ann has no password …."), ("json", {"user": "ann", "tries": [1, {"password": "…"}], "ok": False})],
+)
+async def test_what_a_server_repeats_of_a_credential_is_no_models_business(
+    base: str, kept: Database, path: str, body: Json
+) -> None:
+    async with kept.transaction() as session:
+        service = CredentialService(session, ACME, SEALER)
+        secret = await service.create("c", "basic_auth", {"username": "ann", "password": 'sh"h/ü'})
+    uuid = await make(kept, "t", http(f"{base}/{path}", "GET", credential_uuid=secret.uuid))
+    (tool,) = await toolbox(kept).open("acme", True, [uuid])
+    assert await tool.run({}, CALL) == {"status": 401, "body": body}
 
 
 async def test_presets_see_what_the_texts_of_the_call_see(base: str, kept: Database) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 
 import httpx2
 
 from cairn.contracts.json import Json, JsonObject, parse
-from cairn.domain.credentials import CredentialHeaders
+from cairn.domain.credentials import CredentialHeaders, concealed
 from cairn.domain.tools.authored.definition import HttpApiConfig, PresetParameter
 from cairn.domain.tools.tool import ToolContext, ToolError
 from cairn.errors import CairnError, Unavailable
@@ -32,7 +33,9 @@ class HttpRequests:
         self._credentials = credentials
 
     async def send(self, config: HttpApiConfig, arguments: JsonObject, context: JsonObject, call: ToolContext) -> Json:
-        """Send a request and return ``{status, body}``; redirects are not followed.
+        """Send a request and return ``{status, body}``, without what a server repeats of the credential in the body.
+
+        Redirects are not followed.
 
         Raises:
             ToolError: the request cannot be made (not retryable), or nobody answers it.
@@ -41,7 +44,7 @@ class HttpRequests:
         given = {name: value for name, value in arguments.items() if value is not None} | presets
         try:
             secret = await self._credentials.of(call.tenant, call.live, config.credential_uuid)
-            return await self._exchange(config, given, {**_plain(config), **secret}, call)
+            return await self._exchange(config, given, secret, call)
         except CairnError as error:
             raise ToolError(error.message, retryable=isinstance(error, Unavailable), code=error.code) from error
         except AddressRefused as error:
@@ -54,7 +57,7 @@ class HttpRequests:
             raise ToolError("The server cannot be reached, or broke off.", code="connection_error") from error
 
     async def _exchange(
-        self, config: HttpApiConfig, given: JsonObject, headers: dict[str, str], call: ToolContext
+        self, config: HttpApiConfig, given: JsonObject, secret: Mapping[str, str], call: ToolContext
     ) -> Json:
         in_query = config.method in _IN_QUERY
         timeout = httpx2.Timeout((config.timeout_ms or _TIMEOUT_MS) / 1000)
@@ -64,14 +67,14 @@ class HttpRequests:
                 config.method,
                 url.copy_merge_params({name: _text(value) for name, value in given.items()}) if in_query else url,
                 json=None if in_query else given,
-                headers={"idempotency-key": call.idempotency_key[:255], **headers},
+                headers={"idempotency-key": call.idempotency_key[:255], **_plain(config), **secret},
             )
             response = await client.send(request, stream=True)
             try:
                 content = await _read(response)
             finally:
                 await response.aclose()
-        return {"status": response.status_code, "body": _body(content)}
+        return {"status": response.status_code, "body": _body(content, secret)}
 
 
 def _plain(config: HttpApiConfig) -> dict[str, str]:
@@ -87,7 +90,9 @@ async def _read(response: httpx2.Response) -> bytes:
     return bytes(content)
 
 
-def _body(content: bytes) -> Json:
+def _body(content: bytes, secret: Mapping[str, str]) -> Json:
+    if secret:  # the model, the history and the conversation need not know it
+        content = concealed(content.decode(errors="replace"), secret).encode()
     with contextlib.suppress(ValueError):
         return parse(content)
     return content.decode(errors="replace")
