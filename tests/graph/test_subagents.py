@@ -144,6 +144,22 @@ def test_after_a_replay_a_call_goes_on_wherever_the_model_makes_it_now() -> None
     assert goes_on([seed(0, "x"), seed(1, "y")], "y", "x") == [[1], [0]]
 
 
+def test_what_a_call_would_have_gone_on_from_is_forgotten_when_its_agent_has_answered() -> None:
+    boss = Boss()
+    state = {"state": {"execution": {"workflow_id": "clerk"}}}
+    boss.state.seeds = [ChildSeed(node_id="ask", visit=n, index=0, state=state, input={"n": n}) for n in (1, 2)]
+
+    def kept() -> list[int]:
+        return [seed["visit"] for seed in boss.state.dump()["seeds"]]
+
+    assert kept() == [1, 2]
+    (clerk,) = children(boss.asks(("clerk", {"message": "?"})))
+    (turn,) = boss.ends(clerk, {"content": "yes"})
+    assert kept() == [1, 2], "the model may still make it"
+    boss.ends(turn, {"history": "h", "answer": "done"})
+    assert kept() == [2], "another visit may still come"
+
+
 def test_a_graph_names_them_and_their_names_are_told_apart() -> None:
     assert graphs_named(Boss().definition) == {"clerk", "chief"}
     twice = sequence(node("ask", "agent", prompt="?", tools=["clerk"], subagents=[*BELOW, BELOW[1]]))
