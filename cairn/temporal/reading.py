@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from cachetools import LRUCache
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
@@ -46,8 +46,8 @@ class HistoryReader:
     def __init__(self, client: Client) -> None:
         """Take the process's client."""
         self.client = client
-        self._began: OrderedDict[str, Began] = OrderedDict()
-        self._resets: OrderedDict[str, tuple[WasReset, Landed | None]] = OrderedDict()
+        self._began: LRUCache[str, Began] = LRUCache(_KNOWN)
+        self._resets: LRUCache[str, tuple[WasReset, Landed | None]] = LRUCache(_KNOWN)
 
     async def events(self, temporal_id: str, run_id: str, after: int = 0) -> list[Event]:
         """Return the run's events that follow the one with number ``after``."""
@@ -111,8 +111,6 @@ class HistoryReader:
         at = first.event_time.ToDatetime(tzinfo=UTC)
         found = Began(at, started.continued_execution_run_id or None, started.original_execution_run_id)
         self._began[run_id] = found
-        while len(self._began) > _KNOWN:
-            self._began.popitem(last=False)
         return found
 
     async def continued_from(self, temporal_id: str, run_id: str) -> str | None:
@@ -155,8 +153,6 @@ class HistoryReader:
             return None
         if found is not None and found[1] is not None:  # it stays as it is
             self._resets[run_id] = found
-            while len(self._resets) > _KNOWN:
-                self._resets.popitem(last=False)
         return found
 
     async def _last_reset(self, temporal_id: str, run_id: str) -> tuple[WasReset, Landed | None] | None:

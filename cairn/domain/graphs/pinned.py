@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from cachetools import LRUCache
 from sqlalchemy import Row, Select, and_, bindparam, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -27,37 +28,13 @@ KNOWN = 16 * 1024 * 1024
 """Bytes of definitions, as JSON, that a process keeps in memory; as objects they take several times that."""
 
 
-class Known:
-    """Definitions that were read lately, up to so many bytes as JSON, each by its version and digest."""
-
-    def __init__(self, most: int = KNOWN) -> None:
-        """Begin with none."""
-        self.size = 0
-        self._most = most
-        self._kept: OrderedDict[tuple[int, str], tuple[JsonObject, int]] = OrderedDict()
-
-    def get(self, key: tuple[int, str]) -> JsonObject | None:
-        """Return a definition that is kept."""
-        if (found := self._kept.get(key)) is None:
-            return None
-        self._kept.move_to_end(key)
-        return found[0]
-
-    def keep(self, key: tuple[int, str], definition: JsonObject) -> None:
-        """Keep a definition, unless it is larger than all may be; those not asked for the longest make room."""
-        if key in self._kept:  # read by two at once
-            return
-        size = len(json.canonical(definition).encode())
-        if size > self._most:
-            return
-        self._kept[key] = definition, size
-        self.size += size
-        while self.size > self._most:
-            _, (_, freed) = self._kept.popitem(last=False)
-            self.size -= freed
+def size_of(definition: JsonObject) -> int:
+    """Return the bytes of a definition as JSON."""
+    return len(json.canonical(definition).encode())
 
 
-_known = Known()
+_known: LRUCache[tuple[int, str], JsonObject] = LRUCache(KNOWN, size_of)
+"""By version and digest."""
 
 LookUps: TypeAlias = Mapping[type, Select[Any]]
 """Statements that look up a graph with its published version, by how it is named: ``int`` number or ``str`` uuid."""
@@ -217,7 +194,8 @@ async def load_definition(session: AsyncSession, version_id: int, digest: str, b
         if known:
             raise Conflict("The version's definition is not the one that was started.", code="definition_changed")
         raise NotFound("No such version of a workflow, or no such part of it.", code="version_not_found")
-    _known.keep(key, part)
+    with contextlib.suppress(ValueError):  # it alone is larger than all that is kept
+        _known[key] = part
     return part
 
 
