@@ -12,10 +12,10 @@ from standardwebhooks import Webhook
 from temporalio import activity
 from temporalio.exceptions import ApplicationError
 
+from cairn.contracts.executions import CLOSED
 from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import Nothing
 from cairn.contracts.requests import CLOSE_REQUEST, OPEN_REQUEST, CloseRequest, OpenRequest
-from cairn.domain.executions.workflow_side import CLOSED
 from cairn.domain.keys import load_secret
 from cairn.domain.requests import workflow_side
 from cairn.domain.requests.link import make_token

@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
-from cairn.contracts.executions import Phase
+from cairn.contracts.executions import CLOSED, Phase
 from cairn.contracts.operations import Nothing
 from cairn.contracts.schedules import (
     DISCARD_SCHEDULED,
@@ -26,8 +26,6 @@ from cairn.persistence.session import Database
 from cairn.settings import Settings
 from cairn.temporal.executions import ExecutionClient
 from workflows.failures import application_error
-
-CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 class ScheduleActivities:

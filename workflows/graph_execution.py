@@ -16,6 +16,7 @@ from temporalio.exceptions import ApplicationError, FailureError
 
 from cairn.contracts import operations
 from cairn.contracts.executions import (
+    CLOSED,
     QUERY_STATUS,
     SIGNAL_ANSWER,
     SIGNAL_EVENT,
@@ -56,7 +57,6 @@ STATE = SearchAttributeKey.for_keyword(operations.SEARCH_STATE)
 REVISION = SearchAttributeKey.for_int(operations.SEARCH_REVISION)
 
 DETAIL_LENGTH = 1000
-CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 @workflow.defn(name=WORKFLOW_TYPE)

@@ -119,6 +119,10 @@ class Phase(StrEnum):
     CANCELLED = "cancelled"
 
 
+CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
+"""Those of an execution that has ended."""
+
+
 class Usage(BaseModel):
     """Use of models: tokens, and price in US dollars where the price is known."""
 

@@ -13,6 +13,8 @@ from served import Caller
 from servers.openai_server import OpenAIServer, gated, text, tool_calls
 
 from cairn.contracts.json import JsonObject
+from cairn.domain.executions.reconcile import Reconciler
+from cairn.persistence.types import utc_now
 from cairn.settings import Settings
 
 
@@ -246,6 +248,33 @@ async def test_a_conversation_is_followed_by_snapshots(author: Caller, server: O
                 assert json.loads(line.removeprefix("data:"))["conversation"]["revision"] >= ids[-1]
                 break
     assert (await author.http.get(f"{CONVERSATIONS}/none/stream")).status_code == 404
+
+
+@pytest.mark.parametrize("who", ["reader", "reconciler"])
+async def test_a_turn_that_an_operator_terminated_is_over_for_those_who_follow_it_too(
+    cairn: Cairn, author: Caller, server: OpenAIServer, agent: str, who: str
+) -> None:
+    gate, seen = asyncio.Event(), list[str]()
+    server.will(gated("one two three", gate, after=3))
+    (begin, *_) = await told(author, agent, {"message": "Count"}, until=lambda found: found[-1]["type"] == "delta")
+    conversation, execution = begin["content"]["conversation_id"], begin["call_id"]
+    async with asyncio.timeout(30), author.http.stream("GET", f"{CONVERSATIONS}/{conversation}/stream") as stream:
+        async for line in stream.aiter_lines():
+            if not line.startswith("data:"):
+                continue
+            seen.append(json.loads(line.removeprefix("data:"))["status"])
+            if seen[-1] == "idle":
+                break
+            if len(seen) == 1:
+                await cairn.client.get_workflow_handle(execution).terminate()
+                if who == "reader":
+                    assert (await author.get(execution))["status"] == "cancelled"
+                else:
+                    await Reconciler(cairn.database, cairn.temporal, utc_now()).repair(execution)
+    assert seen[0] == "running"
+    server.will(text("Go."))
+    assert (await reply(author, agent, "And now?", conversation_id=conversation))["content"] == "Go."
+    gate.set()
 
 
 async def test_another_agent_goes_on(author: Caller, server: OpenAIServer, agent: str) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from sqlmodel import col
 
 from cairn.contracts.children import MAP_WORKFLOW_TYPE
-from cairn.contracts.executions import Phase
+from cairn.contracts.executions import CLOSED
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ExecutionRow
 from cairn.persistence.types import utc_now
@@ -23,7 +23,6 @@ EVERY = timedelta(seconds=10)
 
 _BATCH = 100
 _OPEN = ("pending", "running", "paused")
-_CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 
 class Orphans:
@@ -55,7 +54,7 @@ class Orphans:
             col(child.status).in_(_OPEN),
             col(child.parent_execution_id) == col(parent.id),
             col(child.tenant) == col(parent.tenant),
-            col(parent.status).in_(_CLOSED),
+            col(parent.status).in_(CLOSED),
             col(child.temporal_id).not_in(self._asked),
         )
         async with self.database.session() as session:
@@ -91,7 +90,7 @@ class Orphans:
 
     async def _ended(self, temporal_id: str) -> bool:
         now = await self.temporal.describe(temporal_id)
-        return now is None or now.phase in _CLOSED
+        return now is None or now.phase in CLOSED
 
     async def _cancel(self, *temporal_ids: str) -> None:
         """Ask once in a spell: an execution that was reset meanwhile does not heed it, and is none of ours any more."""

@@ -127,7 +127,7 @@ class Reconciler:
         async with self.database.transaction() as session:
             fresh = await row_of(session, temporal_id, lock=True)
             if fresh is not None and fresh.updated_at == row.updated_at:
-                repair(fresh, values)
+                await repair(session, fresh, values)
                 if now.closed_at is not None:
                     await cancel_requests(session, temporal_id)
 

@@ -367,7 +367,7 @@ class ExecutionService:
         fresh = await self.rows.get(self.principal.scope, col(ExecutionRow.key) == row.key, lock=True)
         if fresh is not None and fresh.updated_at != seen:
             self.session.expunge(row)
-        repair(row, values)
+        await repair(self.session, row, values)
 
     async def _waiting(self, now: Description) -> str:
         if now.pinned is not None and not await self.temporal.polled(now.pinned):

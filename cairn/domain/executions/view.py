@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from cairn.contracts.executions import Phase
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from cairn.contracts.executions import CLOSED, Phase
 from cairn.contracts.json import Json, JsonObject
+from cairn.domain.conversations.turns import turn_ended
 from cairn.domain.executions import closing
 from cairn.domain.executions.model import WAITING_FOR_TEMPORAL, Execution, ForkedFrom, Status, TemporalLink
 from cairn.persistence.tables import ExecutionRow
@@ -84,15 +87,16 @@ def told(row: ExecutionRow, now: Description, projection: Projection) -> JsonObj
     }
 
 
-def repair(row: ExecutionRow, values: JsonObject) -> bool:
-    """Make the row say what it is told; return whether it said something else."""
+async def repair(session: AsyncSession, row: ExecutionRow, values: JsonObject) -> None:
+    """Make the row say what it is told; that a turn of a conversation has ended is news of that, too."""
     changed = {name: value for name, value in values.items() if getattr(row, name) != value}
     for name, value in changed.items():
         setattr(row, name, value)
     # When it ended, Temporal knows to the millisecond; that alone is no news for callers.
     if changed.keys() - {"closed_at"}:
         row.updated_at = utc_now()
-    return bool(changed)
+    if changed.get("status") in CLOSED and row in session:
+        await turn_ended(session, row)
 
 
 def _output(projection: Projection) -> Json:

@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, CursorResult, bindparam, case, exists, or_, sele
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from cairn.contracts.executions import GraphRef, Phase
+from cairn.contracts.executions import CLOSED, GraphRef
 from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import ENGINE, Landing, LandRequest, Record
 from cairn.domain.conversations.turns import SURFACE, turn_ended
@@ -25,8 +25,6 @@ from cairn.persistence.repository import Scope
 from cairn.persistence.tables import ExecutionRow, GraphRow, RequestRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.executions import ExecutionClient
-
-CLOSED = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
 
 _ROWS = ExecutionRow.metadata.tables["executions"]
 _asked = exists().where(col(RequestRow.temporal_id) == _ROWS.c.temporal_id, col(RequestRow.status) == "pending")
