@@ -9,7 +9,7 @@ from sqlalchemy import Boolean, CursorResult, bindparam, case, exists, or_, sele
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
-from cairn.contracts.executions import CLOSED, GraphRef
+from cairn.contracts.executions import CLOSED, GraphRef, Phase
 from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import ENGINE, Landing, LandRequest, Record
 from cairn.domain.conversations.turns import SURFACE, turn_ended
@@ -77,7 +77,19 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
     await cancel_requests(session, request.temporal_id, keep=run_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]
     landing.revision = max(revisions) + 1
+    if row is not None and row.status in CLOSED:
+        _reopen(row, run_id, landing.revision)
     return landing
+
+
+def _reopen(row: ExecutionRow, run_id: str, revision: int) -> None:
+    """Have the row of an execution that had ended say that a reset has opened it.
+
+    What the run tells next may be lost (see ``record``). Open rows are compared with Temporal, closed ones are not.
+    """
+    row.status, row.run_id, row.revision = Phase.PAUSED.value, run_id, revision
+    row.output_data = row.error = row.closed_at = None
+    row.updated_at = utc_now()
 
 
 async def _configuration(session: AsyncSession, graph: GraphRef, definition: JsonObject) -> JsonObject | None:

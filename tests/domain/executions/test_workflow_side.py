@@ -19,6 +19,8 @@ from cairn.domain.executions.workflow_side import land, record
 from cairn.domain.requests.workflow_side import open_request
 from cairn.persistence.session import Database
 from cairn.persistence.tables import ConversationRow, ExecutionRow, RequestRow
+from cairn.persistence.types import utc_now
+from cairn.temporal.description import Description
 
 RUN = "run-1"
 
@@ -96,6 +98,36 @@ async def test_the_end_of_a_turn_is_news_of_its_conversation(database: Database)
     before = (await one(database, ConversationRow)).revision
     assert (await told(database, word_of(row))).status == "completed"
     assert (await one(database, ConversationRow)).revision == before + 1
+
+
+@pytest.mark.parametrize(("status", "run_id"), [("completed", "run-2"), ("running", RUN)])
+async def test_an_execution_that_a_reset_opens_is_open_from_its_landing_on(
+    database: Database, status: str, run_id: str
+) -> None:
+    """What it tells next may be lost: then an open row is compared with Temporal, and a closed one is not."""
+    row = await (await Executions.of(database)).add(status="running", run_id=RUN)
+    if status == "completed":
+        row = await told(database, word_of(row, revision=3, output={"done": True}))
+
+    class Temporal:
+        reader: Any = None
+
+        async def base_of(self, _temporal_id: str, _run_id: str) -> str:
+            return RUN
+
+        async def describe(self, temporal_id: str, run_id: str | None = None) -> Description:
+            return Description(temporal_id, run_id or "run-2", Phase.COMPLETED, None, row.revision, 10, utc_now())
+
+    temporal: Any = Temporal()
+    temporal.reader = temporal
+    ids = {"temporal_id": row.temporal_id, "execution_id": row.id, "tenant": row.tenant, "original_run_id": RUN}
+    for _ in range(2):  # a worker may die after it has landed, and another one lands anew
+        async with database.transaction() as session:
+            landing = await land(session, temporal, LandRequest(**ids), "run-2")
+        assert (landing.reset, landing.revision) == (True, row.revision + 1)
+    now = await one(database, ExecutionRow)
+    assert (now.run_id, now.output_data, now.closed_at) == (run_id, None, None)
+    assert now.status == ("paused" if status == "completed" else "running")
 
 
 async def test_an_execution_without_others_in_its_graph_begins_without_the_database(database: Database) -> None:
