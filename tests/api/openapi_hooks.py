@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import openapi_chains  # noqa: F401 - hooks of chains
 import schemathesis
 from pydantic import ValidationError
-from schemathesis.generation import GenerationMode
-from schemathesis.generation.meta import TestPhase
 
 from api.omium.schemas.schedules import Backfill, Spec
 from api.voice.schemas.second_names import SECOND_NAMES
@@ -33,23 +31,6 @@ def before_call(context, case, kwargs) -> None:
     given = (case.headers or {}).get(KEY)
     if isinstance(given, str) and 0 < len(given) <= 255 and given.isascii() and given.isprintable():
         case.headers[KEY] = uuid.uuid4().hex
-
-
-@schemathesis.hook("before_call")
-def of_a_graph_that_is_there(context, case, kwargs) -> None:
-    """Have chains begin: executions and schedules are of a published graph, which their surface does not make."""
-    chained = case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL
-    begins = case.method.upper() == "POST" and case.path in ("/api/v1/executions", "/api/v1/schedules")
-    if chained and begins and case.meta.generation.mode == GenerationMode.POSITIVE:
-        case.body["workflow_id"] = os.environ["KNOWN_GRAPH"]
-
-
-@schemathesis.hook("before_call")
-def whole_lists(context, case, kwargs) -> None:
-    """Have chains go on: they read lists from the beginning, without filters, or most would find nothing to follow."""
-    if case.method.upper() == "GET" and case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL:
-        wanted = {each.name for each in case.operation.query if each.is_required}
-        case.query = {name: value for name, value in (case.query or {}).items() if name in wanted}
 
 
 @schemathesis.hook("before_call")
