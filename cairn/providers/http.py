@@ -18,6 +18,9 @@ _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _ISATAP = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 # Azure's platform address is the one metadata service at a public address.
 _METADATA = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+# What IANA's registries have as special, and Python only since a later patch or not at all: protocol assignments, with
+# Oracle's metadata service at 192.0.0.192; documentation; what networks had for themselves before fc00::/7.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20", "fec0::/10")))
 
 _tls = cache(ssl.create_default_context)
 
@@ -78,7 +81,9 @@ def is_public(address: str) -> bool:
             embedded = ipaddress.IPv4Address(ip.packed[12:])
         if embedded is not None:
             return is_public(str(embedded))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved and ip not in _METADATA
+    if ip in _METADATA or any(ip in network for network in _SPECIAL):
+        return False
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 async def refuse_private(host: str) -> None:

@@ -78,6 +78,8 @@ METADATA = [
     "http://169.254.170.2/v2/credentials",
     "http://168.63.129.16/machine",
     "http://100.100.100.200/latest/meta-data/",
+    "http://192.0.0.192/latest/meta-data/",
+    "http://[fec0::1]/latest/meta-data/",
 ]
 OTHER_SCHEMES = ["file:///etc/passwd", "ftp://127.0.0.1:{port}/", "gopher://127.0.0.1:{port}/_x", "unix:///run/x.sock"]
 
@@ -203,9 +205,15 @@ async def test_the_canary_hears_who_is_allowed(canary: Canary, fetch: Fetch) -> 
 
 
 async def test_no_way_to_write_an_address_leads_here(canary: Canary, fetch: Fetch) -> None:
-    for url in (*HERE, *METADATA, *OTHER_SCHEMES):
+    for url in (*HERE, *OTHER_SCHEMES):
         assert await fetch(url.format(port=canary.port), False) in REFUSED, url
         assert canary.visits == 0, url
+
+
+async def test_no_metadata_service_is_asked(fetch: Fetch) -> None:
+    """Nobody answers there in a test: that it was not reached says nothing, only that it was refused."""
+    for url in METADATA:
+        assert await fetch(url, False) == "address_refused", url
 
 
 async def test_a_name_that_means_this_machine_leads_nowhere_whenever_it_is_asked(

@@ -28,6 +28,8 @@ REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
         ("169.254.169.254", False),
         ("168.63.129.16", False),
         ("100.100.100.200", False),
+        ("192.0.0.192", False),
+        ("192.0.0.8", False),
         ("224.0.0.1", False),
         ("255.255.255.255", False),
         ("192.0.2.1", False),
@@ -42,6 +44,9 @@ REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
         ("2606:4700::5efe:7f00:1", False),
         ("fe80::1%eth0", False),
         ("fd00:ec2::254", False),
+        ("fec0::1", False),
+        ("3fff::1", False),
+        ("64:ff9b::192.0.0.192", False),
         ("ff02::1", False),
     ],
 )
