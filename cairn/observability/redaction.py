@@ -20,7 +20,13 @@ _SHAPES = (
     # Passwords in URLs.
     (re.compile(r"(://[^/\s:@\"'\\]*:)[^@/\s\"'\\]+@"), rf"\1{HIDDEN}@"),
 )
-_ENVIRONMENT = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY")
+# Secrets that libraries read for themselves: models, Temporal, object stores, PostgreSQL, the collector of traces.
+_ENVIRONMENT = (
+    "OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", "TEMPORAL_API_KEY",
+    "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AZURE_STORAGE_ACCOUNT_KEY", "AZURE_STORAGE_SAS_TOKEN", "PGPASSWORD",
+)  # fmt: skip
+_HEADERS = ("OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_TRACES_HEADERS")
+"""Of `name=value,…` the values are secrets; the names, such as Authorization, are not."""
 _SHORTEST = 8
 
 
@@ -32,6 +38,7 @@ class Redaction:
         values = [getattr(settings, name) for name in type(settings).model_fields]
         texts = [value.get_secret_value() for value in values if isinstance(value, SecretStr)]
         texts += [os.environ.get(name, "") for name in _ENVIRONMENT]
+        texts += [each.partition("=")[2] for name in _HEADERS for each in os.environ.get(name, "").split(",")]
         # Of several keys in one setting each is a secret.
         known = {part for text in texts for part in (text, *re.split(r"[\s,:]+", text)) if len(part) >= _SHORTEST}
         longest_first = sorted(known, key=len, reverse=True)

@@ -67,6 +67,27 @@ def test_what_the_installation_is_configured_with_is_hidden_wherever_it_stands(l
     assert PROVIDER not in log.getvalue() and OTHER not in log.getvalue()
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "secret"),
+    [
+        ("TEMPORAL_API_KEY", "temporal-cloud-key", "temporal-cloud-key"),
+        ("AWS_SECRET_ACCESS_KEY", "wJalr/bPxRfiCY+KEY", "wJalr/bPxRfiCY+KEY"),
+        ("AWS_SESSION_TOKEN", "IQoJb3JpZ2luX2Vj", "IQoJb3JpZ2luX2Vj"),
+        ("AZURE_STORAGE_ACCOUNT_KEY", "Eby8vdM02xNOcqFl", "Eby8vdM02xNOcqFl"),
+        ("PGPASSWORD", "database-pass", "database-pass"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=cairn,x-collector-key=c-k-12345", "c-k-12345"),
+    ],
+)
+def test_so_is_what_libraries_read_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, secret: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    stream = io.StringIO()
+    configure_logging(Settings(log_level="DEBUG"), "worker", stream)
+    logging.getLogger("a.library").debug("options: %r", {"x-collector-key": secret})
+    assert "x-collector-key" in stream.getvalue() and secret not in stream.getvalue()
+
+
 def test_links_and_passwords_in_urls_are_hidden(log: io.StringIO) -> None:
     token = link_token()
     get_logger("cairn").info("request", path=f"/api/v1/hooks/requests/{token}", token=token)
