@@ -10,6 +10,7 @@ import os
 import signal
 from datetime import timedelta
 
+import uvloop
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RetryPolicy
@@ -109,7 +110,7 @@ class HandWritten:
 
 
 async def serve() -> None:
-    """Serve with the options of Cairn's own worker."""
+    """Serve with the options, and on the event loop, of Cairn's own worker."""
     stop = asyncio.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, stop.set)
@@ -129,7 +130,7 @@ async def serve() -> None:
 def main() -> int:
     """Run the worker; return the exit status."""
     orderly.die_with_parent()
-    asyncio.run(serve())
+    uvloop.run(serve())
     return 0
 
 
