@@ -4,6 +4,7 @@
     make bench WHAT=peers ARGS="--temporal postgresql"               without the dev server (two thirds of that)
     make bench WHAT=peers ARGS="--parts steps stored"                some parts
     make bench WHAT=peers ARGS="--add --parts load"                  some parts anew, beside what is known of the others
+    make bench WHAT=peers ARGS="--add --sides DBOS Restate"          some sides anew, beside what is known of the others
     make bench WHAT=peers ARGS=--full                                all loads, five rounds (many hours)
     make bench WHAT=peers ARGS="--page --with long.txt maps.txt"     the page, with what WHAT=long and WHAT=maps printed
     make bench WHAT=peers ARGS="--tiny --out /tmp/peers"             does it work at all?
@@ -19,6 +20,7 @@ import argparse
 import asyncio
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -63,17 +65,17 @@ class Run:
         self._given = given
         self._figures = figures
         self._temporal = [TEMPORAL[name] for name in given.temporal]
-        self._machine = machine.describe(sys.argv[1:])
+        self._machine = machine.describe([shlex.quote(each) for each in sys.argv[1:]])
         self._found, self._runs = self._begin(figures)
         self._found.apart |= programs(given.printed)
 
-    def _begin(self, figures: Path) -> tuple[Found, dict[str, dict[str, Any]]]:
-        """Return what is known before: nothing, or what earlier runs have found of other parts."""
+    def _begin(self, figures: Path) -> tuple[Found, earlier.Runs]:
+        """Return what is known before: nothing, or what earlier runs have found."""
         if not (self._given.add and figures.exists()):
             return Found(), {}
         known = json.loads(figures.read_text())
         try:
-            return earlier.found_before(known, self._given.parts, self._machine), earlier.runs_of(known)
+            return earlier.found_before(known, self._machine), earlier.runs_of(known)
         except earlier.Differs as error:
             sys.exit(f"--add: {error}")
 
@@ -91,13 +93,16 @@ class Run:
     async def _with_servers(self, parts: list[str], temporal: list[str], peers: list[str]) -> None:
         slots = SLOTS if parts == ["load"] else None
         with folder() as where:
-            servers = Servers(where, slots, temporal, peers)
+            servers = Servers(where, slots, temporal, peers, self._given.sides)
             async with servers.open() as sides:
                 measured = Plan(self._found, where)
                 await measured.warm(sides, ("think", "ask") if slots else ("produce",))
                 for part in parts:
+                    rows = [*servers.callers] if part == "requests" else [side.name for side in sides]
+                    measured.part = part
+                    earlier.forget(vars(self._found), part, rows)
                     await self._part(part, measured, sides, servers)
-                    self._runs[part] = earlier.run_of(self._machine)
+                    earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
                     known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
                     self._figures.write_text(json.dumps(known) + "\n")
 
@@ -173,14 +178,20 @@ def main() -> int:
     parser.add_argument("--tiny", action="store_true", help="next to nothing: does it work at all?")
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="of all that there is")
     parser.add_argument("--peers", nargs="*", default=reachable(), choices=PEERS, help="other systems")
-    parser.add_argument("--temporal", nargs="+", default=_temporal(), choices=TEMPORAL, help="on what it stands")
+    parser.add_argument("--temporal", nargs="*", default=_temporal(), choices=TEMPORAL, help="on what it stands")
+    parser.add_argument("--sides", nargs="+", choices=names.known(), metavar="SIDE", help="rows of the page, alone")
+    parser.add_argument("--beside", action="store_true", help="say that other programs have the machine, too")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
-    parser.add_argument("--add", action="store_true", help="keep what is known of other parts, of this machine")
+    parser.add_argument("--add", action="store_true", help="keep what is known of others, of this machine")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
     parser.add_argument(
         "--with", type=Path, nargs="+", default=[], dest="printed", help="output of WHAT=long, WHAT=maps"
     )
     given = parser.parse_args()
+    if given.sides:
+        stands_on = [names.known()[side] for side in given.sides]
+        given.temporal = [name for name, where in TEMPORAL.items() if where in stands_on]
+        given.peers = [name for name in PEERS if name in stands_on]
     figures: Path = given.out / "benchmarks" / "figures.json"
     figures.parent.mkdir(parents=True, exist_ok=True)
     if not given.page:

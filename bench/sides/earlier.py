@@ -1,10 +1,11 @@
-"""Figures of several runs on one page: each part is of the run that has measured it last."""
+"""Figures of several runs on one page: each row of a part is of the run that has measured it last."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from sides import names
 from sides.plan import Found
 
 OF_PART = {
@@ -22,25 +23,66 @@ OF_PART = {
 _RUN = ("command", "date", "commit", "load_before")
 _SAME = ("cores", "processor", "memory_gb", "python", "versions")
 
+Run = dict[str, Any]
+"""What tells one run from another on the same machine, and the rows that it has measured."""
+
+Runs = dict[str, list[Run]]
+"""The runs of each part, none of which has a row of another."""
+
 
 class Differs(ValueError):
     """Earlier figures are of another machine or of other versions: they are no neighbours of new ones."""
 
 
-def run_of(machine: dict[str, Any]) -> dict[str, Any]:
-    """Return what tells one run from another on the same machine."""
-    return {name: machine[name] for name in _RUN}
+def run_of(machine: dict[str, Any], rows: Iterable[str], beside: bool = False) -> Run:
+    """Describe a run.
+
+    Args:
+        machine: what it says of machine and command.
+        rows: that it has measured, by the names of their sides.
+        beside: whether other programs had the machine, too.
+    """
+    return {**{name: machine[name] for name in _RUN}, "rows": names.ordered(rows), "beside": beside}
 
 
-def runs_of(figures: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the run of each part that the figures have."""
+def runs_of(figures: dict[str, Any]) -> Runs:
+    """Return the runs of each part that the figures have."""
     if "runs" in figures:
         return figures["runs"]
-    return {part: run_of(figures["machine"]) for part, members in OF_PART.items() if figures.get(members[0])}
+    rows = {part: rows_of(figures, part) for part in OF_PART}
+    return {part: [run_of(figures["machine"], measured)] for part, measured in rows.items() if measured}
 
 
-def found_before(figures: dict[str, Any], parts: Sequence[str], machine: dict[str, Any]) -> Found:
-    """Return what earlier figures have of other parts than these.
+def told(runs: Runs, part: str, run: Run) -> None:
+    """Add a run of a part; what it has measured is no earlier run's any more."""
+    left = [{**each, "rows": [row for row in each["rows"] if row not in run["rows"]]} for each in runs.get(part, ())]
+    runs[part] = [*(each for each in left if each["rows"]), run]
+
+
+def neighbours(figures: dict[str, Any], part: str, side: str, base: str) -> bool:
+    """Say whether two sides took turns in a run of a part, so that their figures are of the same moments."""
+    return any({side, base} <= {*run["rows"]} for run in runs_of(figures).get(part, ()))
+
+
+def rows_of(figures: dict[str, Any], part: str) -> set[str]:
+    """Return the names of the sides that a part has figures of, or of the Temporals that requests went to."""
+    return {_side(member, key) for member in OF_PART[part] for rows in _rows(figures, member) for key in rows}
+
+
+def forget(figures: dict[str, Any], part: str, rows: Sequence[str]) -> None:
+    """Leave out what a part has found of sides, so that they can be measured anew."""
+    for member in OF_PART[part]:
+        for found in _rows(figures, member):
+            for key in [key for key in found if _side(member, key) in rows]:
+                del found[key]
+        kept = _filled(figures.get(member))
+        if kept is not None:
+            figures[member] = kept
+    figures["failed"] = [each for each in figures["failed"] if not (each["part"] == part and each["side"] in rows)]
+
+
+def found_before(figures: dict[str, Any], machine: dict[str, Any]) -> Found:
+    """Return what earlier figures have.
 
     Raises:
         Differs: they are of another machine or of other versions.
@@ -48,5 +90,26 @@ def found_before(figures: dict[str, Any], parts: Sequence[str], machine: dict[st
     other = [name for name in _SAME if figures["machine"][name] != machine[name]]
     if other:
         raise Differs(f"the earlier figures differ in {', '.join(other)}")
-    anew = {member for part in parts for member in OF_PART[part]}
-    return Found(**{name: value for name, value in figures.items() if name in vars(Found()) and name not in anew})
+    return Found(**{name: value for name, value in figures.items() if name in vars(Found())})
+
+
+def _rows(figures: dict[str, Any], member: str) -> Iterator[dict[str, Any]]:
+    """Yield the mappings of a member, whose keys are names of sides."""
+    found = figures.get(member, {})
+    if member in ("steps", "scale"):
+        yield from (cell[each] for cell in found for each in ("seconds", "cpu") if each in cell)
+    elif member in ("stored", "load", "largest"):
+        yield from found.values()
+    else:
+        yield found
+
+
+def _filled(found: Any) -> Any:
+    """Return what is left of a member without cells and sizes that no side has a figure of."""
+    if isinstance(found, list):
+        return [cell for cell in found if cell["seconds"]]
+    return found and {key: value for key, value in found.items() if value}
+
+
+def _side(member: str, key: str) -> str:
+    return key.rpartition(": ")[0] if member == "travel" else key

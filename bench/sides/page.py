@@ -40,12 +40,12 @@ def page(figures: dict[str, Any]) -> str:
     return "\n".join(made).rstrip() + "\n"
 
 
-def _machine(machine: dict[str, Any], of_parts: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _machine(machine: dict[str, Any], of_parts: earlier.Runs) -> Iterator[str]:
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     yield table(
         ["", ""],
         [
-            *([", ".join(parts), text] for text, parts in _runs(of_parts).items()),
+            *([", ".join(measured), text] for text, measured in _runs(of_parts).items()),
             [
                 "machine",
                 f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}",
@@ -55,13 +55,19 @@ def _machine(machine: dict[str, Any], of_parts: dict[str, dict[str, Any]]) -> It
     ).replace("---:", "---")
 
 
-def _runs(of_parts: dict[str, dict[str, Any]]) -> dict[str, list[str]]:
-    """Return the parts of each run."""
-    runs: dict[str, list[str]] = {}
-    for part, run in of_parts.items():
-        text = f"`{run['command']}`, {run['date']}, commit {run['commit']}, load before it began {run['load_before']}"
-        runs.setdefault(text, []).append(part)
-    return runs
+def _runs(of_parts: earlier.Runs) -> dict[str, list[str]]:
+    """Return what each run has measured: parts, or some sides of a part."""
+    measured: dict[str, list[str]] = {}
+    for part, runs in of_parts.items():
+        most = max(runs, key=lambda run: len(run["rows"]))
+        for run in runs:
+            text = (
+                f"`{run['command']}`, {run['date']}, commit {run['commit']}, load before it began {run['load_before']}"
+            )
+            of = "" if len(runs) == 1 else ": the others" if run is most else f": {'; '.join(run['rows'])}"
+            beside = " (beside other work)" if run["beside"] else ""
+            measured.setdefault(text, []).append(f"{part}{of}{beside}")
+    return measured
 
 
 def _aims(results: Results) -> Iterator[str]:
@@ -109,6 +115,10 @@ def _stored(results: Results) -> Iterator[str]:
     yield table(["", *(f"a text of {characters(size)}" for size in sizes)], rows)
 
 
+def _ordered(by_side: dict[str, Any]) -> list[tuple[str, Any]]:
+    return [(side, by_side[side]) for side in names.ordered(by_side)]
+
+
 def _count(value: int | None) -> str:
     return "not measured" if value is None else f"{value:,}"
 
@@ -126,7 +136,7 @@ def _kept(results: Results) -> Iterator[str]:
     turns = sorted({int(each) for of in kept.values() for each in of})
     yield "## Growth of a chat\n\nEach turn adds a text of 1,000 characters to a list in the state."
     yield "Milliseconds and bytes a turn, over all turns of a chat:\n"
-    rows = [[side, *(_turn(of.get(str(each))) for each in turns), _times(of, turns)] for side, of in kept.items()]
+    rows = [[side, *(_turn(of.get(str(each))) for each in turns), _times(of, turns)] for side, of in _ordered(kept)]
     yield table(["", *(f"{each} turns" for each in turns), "bytes, last over first"], rows)
     yield "![Growth of a chat](benchmarks/chat.png)\n"
 
@@ -146,7 +156,9 @@ def _travel(travel: dict[str, dict[str, list[float]]]) -> Iterator[str]:
     points = sorted({int(each) for of in travel.values() for each in of})
     yield "## Going back\n\nSeconds from asking for it until the one step after that point has been done again, and the"
     yield "execution has ended; a roll back ends when it has landed, paused:\n"
-    rows = ([name, *(show(Spread.of(of.get(str(each), []))) for each in points)] for name, of in travel.items())
+    order = names.ordered(name.rpartition(": ")[0] for name in travel)
+    ways = sorted(travel.items(), key=lambda way: order.index(way[0].rpartition(": ")[0]))
+    rows = ([name, *(show(Spread.of(of.get(str(each), []))) for each in points)] for name, of in ways)
     yield table(["", *(f"step {each:,}" for each in points)], rows)
 
 
@@ -154,7 +166,7 @@ def _waiting(waiting: dict[str, dict[str, float]]) -> Iterator[str]:
     yield "## Waiting for a person\n\nWhat executions cost that wait, and memory by which programs grew (MB). The last"
     yield "column is no measurement: what bytes for 100,000 would be at the same cost each.\n"
     rows: list[list[str]] = []
-    for side, found in waiting.items():
+    for side, found in _ordered(waiting):
         grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name not in _WAITING)
         size = found["bytes"] * 100_000 / 1e6
         started = found["executions"] / found["seconds"]
@@ -225,11 +237,11 @@ def _rate(found: dict[str, float]) -> str:
 def _cpu(cpu: dict[str, dict[str, float]]) -> Iterator[str]:
     programs = sorted({name for each in cpu.values() for name in each})
     yield "## Where the time goes\n\nMilliseconds of the processor a step, 20 executions of 20 steps at once:\n"
-    rows = ([side, *(f"{of[name]:.2f}" if name in of else "" for name in programs)] for side, of in cpu.items())
+    rows = ([side, *(f"{of[name]:.2f}" if name in of else "" for name in programs)] for side, of in _ordered(cpu))
     yield table(["", *programs], rows)
 
 
-def _failed(failed: Sequence[str]) -> Iterator[str]:
+def _failed(failed: Sequence[dict[str, str]]) -> Iterator[str]:
     if failed:
         yield "## What was not done\n\nA side that fails has no figure for that:\n"
-        yield "\n".join(f"- {each}" for each in failed)
+        yield "\n".join(f"- {each['note']}" for each in failed)

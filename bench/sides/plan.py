@@ -8,7 +8,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +90,10 @@ class Found:
         caused: what one execution causes at Temporal and on the disk, by side and number of its steps.
         profile: what a worker does, by side: threads, packages and a picture.
         apart: what programs of their own have printed (``--with``).
-        failed: what a side did not do, and why.
+        failed: what a side did not do, and why, with its part.
     """
 
-    steps: list[dict[str, object]] = field(default_factory=list[dict[str, object]])
+    steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     cpu: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     stored: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     load: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
@@ -106,16 +106,27 @@ class Found:
     caused: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     profile: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     apart: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
-    failed: list[str] = field(default_factory=list[str])
+    failed: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
 
 
 class Plan:
-    """Measures sides."""
+    """Measures sides.
+
+    Attributes:
+        found: what was found.
+        part: what is being measured, by the name that readers ask for it with.
+    """
 
     def __init__(self, found: Found, folder: Path) -> None:
         """Take where to write what is found, and the folder of the servers' data."""
         self.found = found
+        self.part = ""
         self._folder = folder
+
+    def fail(self, side: str, note: str) -> None:
+        """Write down that a side did not do something."""
+        self.found.failed.append({"part": self.part, "side": side, "note": note})
+        say(note)
 
     async def attempt(self, side: Side, job: Job, at_once: int = 1) -> float | None:
         """Return the seconds of all; None when the side fails, which is written down."""
@@ -123,8 +134,7 @@ class Plan:
             return await side.run(job, at_once)
         except Failed as failed:
             note = f"{at_once} executions of {job.steps} steps, {job.size} characters, {job.work}: {failed}"
-            self.found.failed.append(note)
-            say(note)
+            self.fail(side.name, note)
             return None
 
     async def warm(self, sides: Sequence[Side], works: Sequence[str]) -> None:
@@ -145,9 +155,7 @@ class Plan:
                     if took is not None and cell == Cell(20, 20):
                         self.found.cpu[side.name] = cpu.since(cell.steps * cell.at_once)
             say(f"{cell}: {' '.join(f'{name} {shown(each)};' for name, each in seconds.items())}")
-            self.found.steps.append(
-                {"steps": cell.steps, "at_once": cell.at_once, "size": cell.size, "seconds": seconds}
-            )
+            among(self.found.steps, asdict(cell)).setdefault("seconds", {}).update(seconds)
 
     async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, steps: int) -> None:
         """Measure what a step leaves on the disk."""
@@ -216,8 +224,7 @@ class Plan:
         try:
             ways = await side.travel(Job(point + 1, 100))
         except Failed as failed:
-            self.found.failed.append(f"going back to step {point}: {failed}")
-            say(self.found.failed[-1])
+            self.fail(side.name, f"going back to step {point}: {failed}")
             return
         for way, seconds in ways.items():
             of = self.found.travel.setdefault(f"{side.name}: {way}", {})
@@ -260,10 +267,19 @@ class Plan:
             )
             answer, _ = await process.communicate()
             if process.returncode:
-                self.found.failed.append(f"requests to Cairn, {where}")
+                self.fail(where, f"requests to Cairn, {where}")
             else:
                 self.found.requests[where] = json.loads(answer)
                 say(f"requests, {where}: {self.found.requests[where]}")
+
+
+def among(cells: list[dict[str, Any]], load: dict[str, Any]) -> dict[str, Any]:
+    """Return the cell of a load, which is added when there is none."""
+    found = next((each for each in cells if load.items() <= each.items()), None)
+    if found is None:
+        found = dict(load)
+        cells.append(found)
+    return found
 
 
 def rotated(sides: Sequence[Side], turn: int) -> Iterator[Side]:

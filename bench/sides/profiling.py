@@ -41,8 +41,7 @@ async def profile(
     spent = Counter(_threads(process))
     spent.subtract(before)
     if failed:
-        plan.found.failed.append(f"profile of the worker: {side.name}: {said[-200:]}")
-        say(plan.found.failed[-1])
+        plan.fail(side.name, f"profile of the worker: {side.name}: {said[-200:]}")
         return
     stacks = flame.read(raw.read_text().splitlines())
     picture = f"worker-{side.name.replace(', ', '-').replace(' ', '-').lower()}.svg"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sides import names
+from sides import earlier, names
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Results:
         """Take the figures."""
         self.figures = figures
         seen = [cell["seconds"] for cell in figures["steps"]] + [figures["kept"], *figures["load"].values()]
-        self.sides = list(dict.fromkeys(name for each in seen for name in each))
+        self.sides = names.ordered(name for each in seen for name in each)
         scaled = [name for cell in figures.get("scale", ()) for name in cell["seconds"]]
         on_postgresql = names.on(names.STEP, names.POSTGRESQL) in (*self.sides, *scaled)
         self.where = names.POSTGRESQL if on_postgresql else names.DEV
@@ -61,7 +61,9 @@ class Results:
         return Spread.of([cell["steps"] * cell["at_once"] / each for each in _done(cell, side)])
 
     def ratio(self, cell: dict[str, Any], side: str, base: str) -> Spread | None:
-        """Return the rate of a side over another's, round by round."""
+        """Return the rate of a side over another's, round by round; None when they did not take turns."""
+        if not earlier.neighbours(self.figures, "steps", side, base):
+            return None
         pairs = zip(cell["seconds"].get(side, []), cell["seconds"].get(base, []), strict=False)
         return Spread.of([b / a for a, b in pairs if a and b])
 

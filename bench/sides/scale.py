@@ -12,7 +12,7 @@ from pathlib import Path
 from sides import names, workers
 from sides.cost import BYTES
 from sides.cpu import Cpu
-from sides.plan import Plan, rotated, say, shown
+from sides.plan import Plan, among, rotated, say, shown
 from sides.side import Side
 from sides.talk import Job
 from sides.traffic import Traffic
@@ -67,13 +67,9 @@ class Scale:
                 say(f"{load}: {name} {', '.join(f'{workers}: {shown(each)}' for workers, each in of.items())}")
 
     def _cell(self, load: Load) -> tuple[dict[str, dict[str, list[float | None]]], dict[str, dict[str, list[object]]]]:
-        seconds: dict[str, dict[str, list[float | None]]] = {}
-        cpu: dict[str, dict[str, list[object]]] = {}
-        self._plan.found.scale.append(
-            {"on": self._where, "steps": load.steps, "at_once": load.at_once, "work": load.work}
-            | {"seconds": seconds, "cpu": cpu}
-        )
-        return seconds, cpu
+        told = {"on": self._where, "steps": load.steps, "at_once": load.at_once, "work": load.work}
+        cell = among(self._plan.found.scale, told)
+        return cell.setdefault("seconds", {}), cell.setdefault("cpu", {})
 
     async def _one(self, side: Side, load: Load, number: int, cell: tuple[dict, dict]) -> None:
         seconds, cpu = cell

@@ -66,6 +66,7 @@ class Servers:
         slots: activities that a worker runs at a time; None for the products' own numbers.
         temporal: on what Temporal stands, each of them.
         peers: the other systems, by the names of their environments.
+        only: names of the sides that are wanted; None for all of them.
         sides: those that can be measured, once it is open.
         callers: environments with which programs reach Cairn, by that on which its Temporal stands.
     """
@@ -74,6 +75,7 @@ class Servers:
     slots: int | None
     temporal: Sequence[str]
     peers: Sequence[str]
+    only: Sequence[str] | None = None
     sides: list[Side] = field(default_factory=list[Side])
     callers: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
@@ -90,6 +92,7 @@ class Servers:
             for where in self.temporal:
                 await (self._on_postgresql(server) if where == names.POSTGRESQL else self._cairn(where, {}, []))
             await self._peers(server)
+            self.sides = [each for each in self.sides if self.only is None or each.name in self.only]
             for side in self.sides:
                 side.others = [each for each in self.sides if each is not side and each.server is not None]
                 await side.open()
@@ -148,7 +151,7 @@ class Servers:
         """Start what the peers need, each on a database of its own."""
         if "langgraph" in self.peers:
             python = venvs.python("langgraph")
-            for durability in ("sync", "async", "exit"):
+            for durability in names.DURABILITIES:
                 dsn = create_database(server.dsn, f"langgraph_{durability}")
                 command = [python, "run_langgraph.py", durability, dsn]
                 self._add(names.langgraph(durability), command, [PostgresqlStore(dsn)])

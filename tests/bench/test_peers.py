@@ -83,8 +83,9 @@ FIGURES: dict[str, Any] = {
         }
     },
     "apart": {},
-    "failed": ["Prefect: it did not"],
+    "failed": [{"part": "kept", "side": "Prefect", "note": "Prefect: it did not"}],
 }
+LATER = {**FIGURES["machine"], "command": "make bench WHAT=peers ARGS=later", "commit": "1111111", "load_before": 0.2}
 LONG = {
     "steps": 100_000,
     "branches": 10,
@@ -225,23 +226,86 @@ def test_figures_that_are_missing_are_found_out() -> None:
 
 
 def test_parts_of_several_runs_stand_on_one_page() -> None:
-    from sides.earlier import OF_PART, Differs, found_before, runs_of
+    from sides.earlier import OF_PART, Differs, found_before, rows_of, run_of, runs_of, told
     from sides.page import page
 
-    machine = {**FIGURES["machine"], "command": "make bench WHAT=peers ARGS=later", "commit": "1111111"}
-    kept = vars(found_before(FIGURES, ["load", "scale"], machine))
-    assert kept["steps"] == FIGURES["steps"] and kept["cpu"] == FIGURES["cpu"]
-    assert not any(kept[name] for name in ("load", "largest", "scale", "caused", "profile"))
+    kept = vars(found_before(FIGURES, LATER))
+    assert kept == {name: found for name, found in FIGURES.items() if name != "machine"}
     assert {name for members in OF_PART.values() for name in members} == kept.keys() - {"apart", "failed"}
 
-    later = {part: {**machine, "load_before": 0.2} for part in ("load", "scale")}
-    made = page({**FIGURES, "runs": {**runs_of(FIGURES), **later}})
+    runs = runs_of(FIGURES)
+    for part in ("load", "scale"):
+        told(runs, part, run_of(LATER, rows_of(FIGURES, part)))
+    made = page({**FIGURES, "runs": runs})
     (first,) = (line for line in made.splitlines() if "commit 0000000" in line)
     (second,) = (line for line in made.splitlines() if "commit 1111111" in line)
     assert first.startswith("| steps, stored, kept, travel, requests, waiting | `make bench WHAT=peers`, 2026-01-01")
     assert second.startswith("| scale, load | `make bench WHAT=peers ARGS=later`")
     with pytest.raises(Differs, match="cores, versions"):
-        found_before(FIGURES, [], {**machine, "cores": 4, "versions": {}})
+        found_before(FIGURES, {**LATER, "cores": 4, "versions": {}})
+
+
+def test_rows_of_several_runs_stand_in_one_part() -> None:
+    from sides.earlier import run_of, runs_of, told
+    from sides.page import page
+
+    runs = runs_of(FIGURES)
+    told(runs, "stored", run_of(LATER, ["DBOS"], beside=True))
+    told(runs, "steps", run_of(LATER, [SEGMENT, "DBOS"]))
+    made = page({**FIGURES, "runs": runs})
+
+    (first,) = (line for line in made.splitlines() if "commit 0000000" in line)
+    assert first.startswith("| steps: the others, stored: the others, kept, ")
+    assert f"| steps: {SEGMENT}; DBOS, stored: DBOS (beside other work) | `make bench WHAT=peers ARGS=later`" in made
+    # Neighbours of the same rounds, and sides that did not take turns.
+    assert verdict(made, "steps/s of Cairn step ≥ 0.95") == "met"
+    assert verdict(made, "steps/s of Cairn segment above DBOS") == "**missed**"
+    assert verdict(made, "steps/s of Cairn segment above LangGraph sync") == "not measured"
+
+
+@pytest.mark.parametrize("part", ["steps", "stored", "kept", "travel", "load", "scale", "waiting"])
+def test_a_side_that_is_measured_anew_keeps_nothing_of_earlier_runs(part: str) -> None:
+    from sides.earlier import OF_PART, forget, rows_of
+
+    figures = copy.deepcopy(FIGURES)
+    rows = rows_of(figures, part)
+    assert STEP in rows or part == "stored"
+    side = SEGMENT if part == "stored" else STEP
+    forget(figures, part, [side])
+
+    assert rows_of(figures, part) == rows - {side}
+    others = FIGURES.keys() - set(OF_PART[part])
+    assert {name: figures[name] for name in others} == {name: FIGURES[name] for name in others}
+    forget(figures, part, [*rows])
+    assert not any(figures[member] for member in OF_PART[part])
+
+
+def test_what_failed_before_and_is_measured_anew_is_not_told() -> None:
+    from sides.earlier import forget
+
+    figures = copy.deepcopy(FIGURES)
+    for part, side in (("kept", STEP), ("steps", "Prefect")):
+        forget(figures, part, [side])
+        assert figures["failed"] == FIGURES["failed"]
+    forget(figures, "kept", ["Prefect"])
+    assert figures["failed"] == []
+
+
+async def test_rounds_of_later_sides_stand_beside_those_that_are_known(tmp_path: Path) -> None:
+    from sides.plan import Cell, Found, Plan
+    from sides.side import Side
+
+    class Takes(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            return 2.0
+
+    found = Found(steps=[{"steps": 20, "at_once": 20, "size": 100, "seconds": {"DBOS": [1.0]}}])
+    await Plan(found, tmp_path).steps([Takes("Restate", [], {}, tmp_path / "log")], [Cell(20, 20), Cell(1, 1)], 2)
+
+    assert found.steps == [
+        {"steps": 20, "at_once": 20, "size": 100, "seconds": {"DBOS": [1.0], "Restate": [2.0, 2.0]}},
+        {"steps": 1, "at_once": 1, "size": 100, "seconds": {"Restate": [2.0, 2.0]}},
+    ]
 
 
 def test_a_side_that_did_less_than_it_was_told_fails() -> None:
