@@ -114,7 +114,7 @@ class Run:
                 await measured.steps(sides, cells, 1 if tiny else 5 if full else None)
             case "stored":
                 sizes = (100, 10_000, 1_000_000) if full else (100, 10_000)
-                await measured.stored(sides, sizes, 2 if tiny else 20, 20)
+                await measured.stored(sides, sizes, *((2, 2) if tiny else (20, 3)))
             case "kept":
                 await measured.kept(sides, (10, 20) if tiny else plan.KEPT)
             case "travel":

@@ -56,7 +56,7 @@ def _bytes(results: Results, size: int, side: str, base: str) -> Aim:
     text = f"bytes stored a step of {size:,} characters, Cairn segment below {base}"
     if mine is None or other is None:
         return Aim(text, "not measured", None)
-    return Aim(text, f"{mine:,} to {other:,}", mine < other)
+    return Aim(text, f"{mine.middle:,.0f} to {other.middle:,.0f}", mine.middle < other.middle)
 
 
 def _agents(results: Results, work: str, side: str, base: str, least: float) -> Aim:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import statistics
 import sys
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,9 @@ def main(file: str, into: str) -> None:
         _steps(figures, folder)
     if figures["stored"]:
         size = min(figures["stored"], key=int)
-        _bars(f"Bytes stored a step of {size} characters", figures["stored"][size], folder / "stored.png")
+        middle = {name: statistics.median(rounds) for name, rounds in figures["stored"][size].items()}
+        shown = {name: bytes for name, bytes in middle.items() if bytes > 0}
+        _bars(f"Bytes stored a step of {size} characters", shown, folder / "stored.png")
     if figures["load"]:
         _agents(figures, folder)
     if figures["kept"]:

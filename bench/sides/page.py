@@ -111,7 +111,7 @@ def _stored(results: Results) -> Iterator[str]:
     stored = results.figures["stored"]
     yield "## Bytes stored a step\n\n![Bytes stored a step](benchmarks/stored.png)\n"
     sizes = sorted(map(int, stored))
-    rows = ([side, *(_count(results.bytes(size, side)) for size in sizes)] for side in results.sides)
+    rows = ([side, *(show(results.bytes(size, side)) for size in sizes)] for side in results.sides)
     yield table(["", *(f"a text of {characters(size)}" for size in sizes)], rows)
 
 
@@ -119,14 +119,11 @@ def _ordered(by_side: dict[str, Any]) -> list[tuple[str, Any]]:
     return [(side, by_side[side]) for side in names.ordered(by_side)]
 
 
-def _count(value: int | None) -> str:
-    return "not measured" if value is None else f"{value:,}"
-
-
 def _load(results: Results) -> Iterator[str]:
     yield "## Agents at once\n\nTen steps of half a second: 5 s is ideal. The most within 1.5 times the ideal:\n"
     works = {"think": "a step waits", "ask": "a step asks the model server"}
-    rows = ([side, *(show(results.largest(work, side)) for work in works)] for side in results.sides)
+    able = [side for side in results.sides if not side.startswith(f"{names.CODE},")]  # such code neither waits nor asks
+    rows = ([side, *(show(results.largest(work, side)) for work in works)] for side in able)
     yield table(["", *works.values()], rows)
     yield "Time over the ideal by the number at once:\n\n![Agents at once](benchmarks/agents.png)\n"
 

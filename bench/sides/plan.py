@@ -31,6 +31,7 @@ LONG = 2_000
 POINTS = (10, 1_000, 10_000)
 """Steps that are gone back to."""
 
+STORED_STEPS = 20
 KEPT = (50, 100, 250, 500)
 SETTLES = 2.0
 """Seconds after which a server has stored what it was told."""
@@ -79,7 +80,7 @@ class Found:
     Attributes:
         steps: seconds of each round, by cell and side.
         cpu: milliseconds of CPU a step, by side and program.
-        stored: bytes a step, by characters a step and side.
+        stored: bytes a step of each round, by characters a step and side.
         load: seconds over the ideal, by work, side and number of executions at once.
         largest: largest number of executions at once that users bear, by work and side.
         kept: seconds and bytes a turn, by side and number of turns.
@@ -95,7 +96,7 @@ class Found:
 
     steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     cpu: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
-    stored: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    stored: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
     load: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     largest: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
     kept: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
@@ -157,17 +158,23 @@ class Plan:
             say(f"{cell}: {' '.join(f'{name} {shown(each)};' for name, each in seconds.items())}")
             among(self.found.steps, asdict(cell)).setdefault("seconds", {}).update(seconds)
 
-    async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, steps: int) -> None:
-        """Measure what a step leaves on the disk."""
-        for size in sizes:
-            found = self.found.stored.setdefault(str(size), {})
-            for side in (side for side in sides if side.stores):
-                await asyncio.sleep(SETTLES)
-                before = side.stored()
-                if await self.attempt(side, Job(steps, size), executions) is not None:
-                    await asyncio.sleep(SETTLES)
-                    found[side.name] = round((side.stored() - before) / (executions * steps))
-            say(f"bytes a step of {size} characters: {found}")
+    async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, rounds: int) -> None:
+        """Measure what a step leaves on the disk, round by round of each side: it is the same beside other work."""
+        for size, side in itertools.product(sizes, [side for side in sides if side.stores]):
+            found = await self._stored(side, Job(STORED_STEPS, size), executions, rounds)
+            if found:
+                self.found.stored.setdefault(str(size), {})[side.name] = found
+            say(f"bytes a step of {size} characters: {side.name} {found}")
+
+    async def _stored(self, side: Side, job: Job, executions: int, rounds: int) -> list[int]:
+        await asyncio.sleep(SETTLES)
+        held = [side.stored()]
+        for _ in range(rounds):
+            if await self.attempt(side, job, executions) is None:
+                break
+            await asyncio.sleep(SETTLES)
+            held.append(side.stored())
+        return [round((after - before) / (executions * job.steps)) for before, after in itertools.pairwise(held)]
 
     async def load(self, sides: Sequence[Side], work: str, rounds: int, most: int = MOST) -> None:
         """Measure agents: how many at once until one takes much longer than its model does."""

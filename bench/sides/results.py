@@ -84,9 +84,10 @@ class Results:
         """Return the largest number of agents at once within what is bearable."""
         return Spread.of(self.figures["largest"].get(work, {}).get(side, []))
 
-    def bytes(self, size: int, side: str) -> int | None:
-        """Return the bytes that a step leaves."""
-        return self.figures["stored"].get(str(size), {}).get(side)
+    def bytes(self, size: int, side: str) -> Spread | None:
+        """Return the bytes that a step leaves; None when as a rule less was there after a round than before it."""
+        found = Spread.of(self.figures["stored"].get(str(size), {}).get(side, []))
+        return found if found and found.middle > 0 else None
 
 
 def _done(cell: dict[str, Any], side: str) -> list[float]:

@@ -27,7 +27,8 @@ _TABLES = """
 # Temporal's queues are left out: what was done is removed from them, up to a minute later.
 
 _OLDER = """
-    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    SELECT format('%%s, %%s since %%s: %%s', coalesce(nullif(application_name, ''), backend_type), state, state_change,
+    query) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
     AND greatest(age(backend_xid), age(backend_xmin)) > age(%s::text::xid) AND query NOT LIKE 'autovacuum: VACUUM%%'
 """
 OLDEST = 60.0
@@ -65,9 +66,10 @@ def _await_readers(connection: psycopg.Connection) -> None:
     """Wait for the end of all that began before: what it sees, no rewrite of a table leaves out."""
     begun = connection.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
     deadline = time.monotonic() + OLDEST
-    while (older := connection.execute(_OLDER, begun).fetchone()) != (0,):
+    while older := connection.execute(_OLDER, begun).fetchall():
         if time.monotonic() > deadline:
-            raise RuntimeError(f"{older} transactions of another program are open for {OLDEST:.0f} s")
+            shown = "; ".join(text for (text,) in older)
+            raise RuntimeError(f"{connection.info.dbname}: transactions are open for {OLDEST:.0f} s: {shown}")
         time.sleep(0.05)
 
 

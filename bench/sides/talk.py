@@ -61,6 +61,12 @@ async def timed(work: Awaitable[Any]) -> float:
     return time.perf_counter() - began
 
 
+def told(error: BaseException) -> str:
+    """Return what is told of an error: itself, and what it comes from."""
+    text = f"{type(error).__name__}: {error}"
+    return text if error.__cause__ is None else f"{text}; from {told(error.__cause__)}"
+
+
 async def serve(execute: Execute, prepare: Execute | None = None, travel: Travel | None = None) -> None:
     """Do the driver's jobs, one after the other, until it closes the pipe.
 
@@ -85,5 +91,5 @@ async def serve(execute: Execute, prepare: Execute | None = None, travel: Travel
                 answer = {} if travel is None else await travel(job)
         except Exception as error:
             traceback.print_exc()
-            answer = {"error": f"{type(error).__name__}: {error}"[:500]}
+            answer = {"error": told(error)[:500]}
         print(json.dumps(answer), file=answers, flush=True)

@@ -40,7 +40,7 @@ FIGURES: dict[str, Any] = {
         }
     ],
     "cpu": {STEP: {"PostgreSQL": 1.5}},
-    "stored": {"100": {SEGMENT: 300, "LangGraph sync": 900, "DBOS": 200}},
+    "stored": {"100": {SEGMENT: [300, 50, 310], "LangGraph sync": [900], "DBOS": [200], STEP: [-5, -4, 9]}},
     "load": {"think": {STEP: {"10": 1.1}, BY_HAND: {"10": 1.1}}},
     "largest": {"think": {STEP: [80], BY_HAND: [100]}},
     "kept": {STEP: {"50": {"ms": 1.0, "bytes": 100}, "500": {"ms": 1.0, "bytes": 250}}},
@@ -197,6 +197,44 @@ def test_what_other_programs_printed_is_on_the_page(tmp_path: Path) -> None:
         peers.programs(printed)
 
 
+def test_bytes_are_those_of_the_middle_round_and_less_than_none_are_no_figure() -> None:
+    from sides.page import page
+
+    made = page(FIGURES)
+
+    assert f"| {SEGMENT} | 300 (50.0 to 310) |" in made
+    assert f"| {STEP} | not measured |" in made
+    assert "| 300 to 900 | met |" in made
+
+
+async def test_bytes_are_read_before_and_after_each_round(tmp_path: Path) -> None:
+    from sides.plan import Found, Plan
+    from sides.side import Failed, Side
+
+    held = [1_000]
+
+    class Grows(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            held[0] += next(grows) * job.steps * at_once
+            return 1.0
+
+    class Fills:
+        def bytes(self) -> int:
+            return held[0]
+
+    class Fails(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            raise Failed("it did not")
+
+    grows = iter([10, 30, 20])
+    found = Found()
+    sides = [kind(name, [], {}, tmp_path / "log", [Fills()]) for kind, name in ((Grows, "DBOS"), (Fails, "Prefect"))]
+    await Plan(found, tmp_path).stored(sides, [100], 2, 3)
+
+    assert found.stored == {"100": {"DBOS": [10, 30, 20]}}
+    assert [each["side"] for each in found.failed] == ["Prefect"]
+
+
 def test_figures_of_an_earlier_run_lack_later_parts() -> None:
     from sides.page import page
 
@@ -316,6 +354,15 @@ def test_a_side_that_did_less_than_it_was_told_fails() -> None:
     for done, size in ((2, 10), (3, 9)):
         with pytest.raises(RuntimeError):
             check(Job(3, 10), done, size)
+
+
+def test_what_is_told_of_an_error_has_its_cause() -> None:
+    from sides.talk import told
+
+    try:
+        raise RuntimeError("failed") from ValueError("history is full")
+    except RuntimeError as error:
+        assert told(error) == "RuntimeError: failed; from ValueError: history is full"
 
 
 def test_a_peer_whose_server_cannot_be_fetched_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:

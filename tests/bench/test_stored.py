@@ -38,3 +38,15 @@ async def test_rows_that_a_reader_still_sees_are_waited_for_and_do_not_count(pos
         assert not measuring.done()
         reader.rollback()
         assert await measuring == before
+
+
+def test_who_reads_for_too_long_is_told(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sides import stored
+
+    monkeypatch.setattr(stored, "OLDEST", 0.0)
+    dsn = make_url(postgresql_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(dsn, application_name="a server") as reader:
+        reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        reader.execute("SELECT 1 AS what_is_read")
+        with pytest.raises(RuntimeError, match=r"a server, idle in transaction since .*: SELECT 1 AS what_is_read"):
+            stored.PostgresqlStore(dsn).bytes()
