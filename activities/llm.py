@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic_ai import ModelRetry, Tool, ToolFailed
@@ -12,7 +13,8 @@ from pydantic_ai.usage import RunUsage
 from temporalio import activity
 
 from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
-from activities.llm_agent import Output, find_model, find_tools, make_agent, shown, usage_limits, used
+from activities.llm_agent import Output, find_model, find_tools, make_agent, settings_of, shown, usage_limits, used
+from activities.llm_answer import Replied, answer_in, only_answers, request
 from activities.llm_conversation import ConversationTurns, asks_tenants_model
 from activities.llm_errors import agent_error
 from activities.llm_own import opened, own_model
@@ -91,10 +93,16 @@ class AgentActivities:
     ) -> NodeResult:
         usage, output = RunUsage(), Output(call.data.get("output_schema"))
         limits = usage_limits(call.data, model, int(call.data.get("max_turns") or _MAX_TURNS))
-        agent = make_agent(call, model, output, self._agent_tools(call))
+        tools = self._agent_tools(call)
         try:
             async with telling(self._tokens, call) as handler:
-                result = await agent.run(
+                if turns is None and only_answers(call):
+                    reply = await request(call, model.model, settings_of(call, model), usage, handler)
+                    if (text := answer_in(reply, usage)) is not None:
+                        limits.check_cost(usage)
+                        return NodeResult(value=text, usage=used(usage, model), model=model.name)
+                    model = replace(model, model=Replied(model.model, reply))
+                result = await make_agent(call, model, output, tools).run(
                     str(call.data["prompt"]),
                     message_history=earlier,
                     usage=usage,

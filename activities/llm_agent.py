@@ -93,11 +93,12 @@ def make_agent(
             instructions=call.data.get("system") or None,
             tools=tools,
             retries=CORRECTIONS,
-            model_settings=_settings(call, model),
+            model_settings=settings_of(call, model),
         )
     except Exception as error:
         raise node_error("invalid_agent", f"The agent cannot be made: {error}", retryable=False) from error
-    agent.output_validator(output.validate)
+    if output.type is not str:  # to run a validator costs as much as to make the agent
+        agent.output_validator(output.validate)
     return agent
 
 
@@ -144,7 +145,8 @@ class Output:
         return answer["value"] if self._wrapped else answer
 
 
-def _settings(call: NodeCall, model: LanguageModel) -> ModelSettings:
+def settings_of(call: NodeCall, model: LanguageModel) -> ModelSettings:
+    """Return the settings of the call's requests to a model."""
     settings = ModelSettings(**model.settings)
     if model.remote:
         settings["timeout"] = call.timeout or _TIMEOUT

@@ -138,7 +138,7 @@ class MeteredModel(WrapperModel):
             if reserved is not None and reserved.held:
                 await _written(lambda: self._ledger.release(request))
             return
-        cost = Decimal(0) if self._asked.free else _cost(response)
+        cost = Decimal(0) if self._asked.free else cost_of(response)
         asked = Asked(response.usage.input_tokens, response.usage.output_tokens, cost)
         await _written(lambda: self._ledger.settle(request, asked, reserved))
 
@@ -174,7 +174,7 @@ def _estimate(
         return Decimal(0)
 
 
-def _cost(response: ModelResponse) -> Decimal | None:
+def cost_of(response: ModelResponse) -> Decimal | None:
     """Return what the request cost, as the agent's run will say it; None when no price is known."""
     if response.usage.cost is not None:
         return response.usage.cost

@@ -21,9 +21,16 @@ KEY = "sk-test-key"
 Reply: TypeAlias = Callable[[dict[str, Any]], Response]
 
 
-def text(content: str, *, input_tokens: int = 100, output_tokens: int = 20, model: str | None = None) -> Reply:
+def text(
+    content: str,
+    *,
+    input_tokens: int = 100,
+    output_tokens: int = 20,
+    model: str | None = None,
+    finish: str = "stop",
+) -> Reply:
     return lambda body: _completion(
-        body, {"role": "assistant", "content": content}, "stop", input_tokens, output_tokens, model
+        body, {"role": "assistant", "content": content}, finish, input_tokens, output_tokens, model
     )
 
 
