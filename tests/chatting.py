@@ -68,6 +68,17 @@ def shown(found: list[JsonObject], kind: str = "delta") -> str:
     return "".join(texts.values())
 
 
+def kinds(found: list[JsonObject]) -> list[str]:
+    """Return the types of events; pieces of one text are one."""
+    types = [event["type"] for event in found]
+    return [kind for i, kind in enumerate(types) if kind not in ("delta", "reasoning") or types[i - 1 : i] != [kind]]
+
+
+def by_number(found: list[JsonObject]) -> dict[int, tuple[str, str]]:
+    """Return by each event's number its type, and what a client shows then: one reader's pieces may be longer."""
+    return {event["seq"]: (event["type"], shown(found[:count])) for count, event in enumerate(found, 1)}
+
+
 async def reply(caller: Caller, agent: str, message: str, **more) -> JsonObject:
     """Return a whole turn."""
     body = {"message": message, "stream": False, **more}

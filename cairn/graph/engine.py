@@ -249,6 +249,12 @@ class Engine:
         self.detail = "cancelling"
         return self._accepted()
 
+    @property
+    def drained(self) -> bool:
+        """Whether no activity is under way; what is parked is none, and is commanded anew later."""
+        in_flight = self.state.in_flight.items()
+        return not any(isinstance(work.run, Run) for key, work in in_flight if key not in self._parked)
+
     # What to do.
 
     def turn(self, now: datetime, length: int = 0, suggested: bool = False, size: int = 0) -> Turn:
@@ -270,7 +276,7 @@ class Engine:
             return Turn()
         step.pass_time(self.graph, self.state, now)
         if self._length.over(length, suggested) and not self.state.ended:
-            drained = self._drained()
+            drained = self.drained
             if drained or self.state.engine < 3 or self._length.holds(now, length, size):
                 return Turn(notices=self._notices(), go_on=drained, wake_at=self._length.held_until)
         if self._grant:
@@ -331,11 +337,6 @@ class Engine:
         self.lineage, self.revision, self._line = dumped["lineage"], dumped["revision"], list(dumped["line"])
         self._parked = list(dumped["parked"])
         self._over_limit, self._grant = dumped["over_limit"], dumped["grant"]
-
-    def _drained(self) -> bool:
-        """Whether no activity is under way; what a reset parked is none, and is commanded anew by the next run."""
-        in_flight = self.state.in_flight.items()
-        return not any(isinstance(work.run, Run) for key, work in in_flight if key not in self._parked)
 
     def _notices(self) -> list[Notice]:
         notices, self.state.notices = self.state.notices, []

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from agentflow_agents import AGENT, make, make_below
-from chatting import asking, events, reply, shown, told
+from chatting import asking, events, kinds, reply, shown, told
 from installation import Cairn, until
-from served import Caller, Callers, served
+from served import Caller, Callers
 from servers.openai_server import KEY, OpenAIServer, answer, error, gated, said_and_asked, text, tool_calls
 from sqlalchemy import delete, func, select
 
@@ -30,12 +30,6 @@ def settings(settings: Settings, server: OpenAIServer) -> Settings:
 @pytest.fixture
 async def agent(author: Caller) -> str:
     return (await make(author, name="Clerk", instructions="Be brief."))["id"]
-
-
-def types(found: list[JsonObject]) -> list[str]:
-    """Return the types of events; a text that comes in several pieces is one."""
-    kinds = [event["type"] for event in found]
-    return [kind for i, kind in enumerate(kinds) if kind != "delta" or kinds[i - 1 : i] != ["delta"]]
 
 
 async def test_a_whole_turn(author: Caller, server: OpenAIServer, agent: str) -> None:
@@ -84,7 +78,7 @@ async def test_tokens_come_while_the_model_writes(author: Caller, server: OpenAI
         found.append(event)
         if shown(found) == "one two ":
             gate.set()
-    assert types(found)[:3] == ["start", "start", "delta"] and types(found)[-2:] == ["usage", "end"]
+    assert kinds(found)[:3] == ["start", "start", "delta"] and kinds(found)[-2:] == ["usage", "end"]
     assert shown(found) == STORY and found[-1]["content"] == {"content": STORY, "finish_reason": "stop"}
     numbers = [event["seq"] for event in found]
     assert numbers == sorted(set(numbers)) and [event["id"] for event in found] == [str(each) for each in numbers]
@@ -100,29 +94,6 @@ async def test_tokens_come_while_the_model_writes(author: Caller, server: OpenAI
     assert {event["call_id"] for event in found if event["type"] == "delta"} == {asked["call_id"]}
 
 
-async def test_a_reader_that_was_cut_off_goes_on_elsewhere(
-    cairn: Cairn, author: Caller, server: OpenAIServer, agent: str
-) -> None:
-    gate = asyncio.Event()
-    server.will(gated(STORY, gate, after=4))
-    body = {"message": "Tell", "message_id": "m-1"}
-    before = await told(author, agent, body, until=lambda found: shown(found) == "one two three ")
-    async with served(cairn.settings) as url:
-        others = Callers(url, cairn.database, cairn.settings)
-        other = await others.new("acme")
-        gate.set()
-        after = await told(other, agent, body, before[-1]["seq"])
-        whole = await told(other, agent, body)
-        for cut in range(len(whole)):
-            rest = await told(other, agent, body, whole[cut]["seq"])
-            assert [e["seq"] for e in rest] == [e["seq"] for e in whole[cut + 1 :]]
-            assert shown(whole[: cut + 1] + rest) == STORY
-        await others.close()
-    assert "start" not in types(after) and "restart" not in types(after)
-    assert shown(before + after) == STORY and len(server.requests) == 1
-    assert not {event["seq"] for event in before} & {event["seq"] for event in after}
-
-
 async def test_a_text_that_nobody_keeps_any_more_is_told_anew(
     cairn: Cairn, author: Caller, server: OpenAIServer, agent: str
 ) -> None:
@@ -135,7 +106,7 @@ async def test_a_text_that_nobody_keeps_any_more_is_told_anew(
     async with cairn.database.transaction() as session:
         await session.execute(delete(StreamChunkRow))
     late = await told(author, agent, body, before[-1]["seq"])
-    assert types(late) == ["restart", "delta", "usage", "end"] and shown(before + late) == STORY
+    assert kinds(late) == ["restart", "delta", "usage", "end"] and shown(before + late) == STORY
     assert shown(await told(author, agent, body)) == STORY
 
 
@@ -203,7 +174,7 @@ async def test_tools_are_told_and_known_in_the_next_turn(author: Caller, server:
     agent = (await make(author, tools=["calculate"]))["id"]
     server.will(said_and_asked("Let me see.", ("calculate", {"expression": "6*7"})), text("It is 42."), text("Yes."))
     found = await told(author, agent, {"message": "How much?", "message_id": "m-1", "verbose": True})
-    assert types(found) == [
+    assert kinds(found) == [
         "start", "start", "delta", "usage", "tool_start", "tool_end", "start", "delta", "usage", "usage", "end",
     ]  # fmt: skip
     started, ended = (event for event in found if event["type"].startswith("tool"))
@@ -212,7 +183,7 @@ async def test_tools_are_told_and_known_in_the_next_turn(author: Caller, server:
     assert started["parent_call_id"] == found[1]["call_id"]
     assert found[2]["metadata"]["node_id"] == "agent"
     late = await told(author, agent, {"message": "How much?", "message_id": "m-1", "verbose": True})
-    assert types(late) == types(found) and shown(late) == shown(found) == "Let me see.It is 42."
+    assert kinds(late) == kinds(found) and shown(late) == shown(found) == "Let me see.It is 42."
     whole = await reply(author, agent, "How much?", message_id="m-1")
     (called,) = whole["tool_calls"]
     assert (called["tool"], called["arguments"], called["result"]) == ("calculate", {"expression": "6*7"}, 42)
@@ -243,7 +214,7 @@ async def test_an_approval_with_other_arguments(author: Caller, server: OpenAISe
     done = await author.http.post(f"/api/v1/approvals/{asked['approval_id']}/respond", json=said)
     assert done.status_code == 200, done.text
     rest = await told(author, agent, body, found[-1]["seq"])
-    assert types(rest)[:3] == ["approval_resolved", "tool_start", "tool_end"] and types(rest)[-1] == "end"
+    assert kinds(rest)[:3] == ["approval_resolved", "tool_start", "tool_end"] and kinds(rest)[-1] == "end"
     resolved = rest[0]["content"]
     assert (resolved["status"], resolved["modified_arguments"]) == ("approved", {"expression": "6*7+1"})
     assert rest[1]["content"]["arguments"] == {"expression": "6*7+1"} and rest[2]["content"]["result"] == 43

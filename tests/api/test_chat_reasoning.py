@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from agentflow_agents import make, make_below
 from casting import cast
-from chatting import asking, events, read, reply, shown, told
+from chatting import asking, events, kinds, read, reply, shown, told
 from installation import Cairn
 from served import Caller, Callers, served
 from servers.openai_server import OpenAIServer, text, thought, tool_calls
@@ -30,12 +30,6 @@ def settings(settings: Settings, server: OpenAIServer) -> Settings:
 @pytest.fixture
 async def agent(author: Caller) -> str:
     return (await make(author, name="Clerk", tools=["calculate"]))["id"]
-
-
-def kinds(found: list[JsonObject]) -> list[str]:
-    """Return the types of events; pieces of one text are one."""
-    types = [event["type"] for event in found]
-    return [kind for i, kind in enumerate(types) if kind not in ("delta", "reasoning") or types[i - 1 : i] != [kind]]
 
 
 @pytest.mark.parametrize("member", ["reasoning_content", "reasoning"])

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -227,6 +228,30 @@ def test_who_was_cut_off_between_a_restart_and_its_text_is_told_all_of_that() ->
     rest = told(whole[cut].seq, (1, 1, "one"), (2, 3, " two three"))
     assert [event.content for event in rest] == ["one", " two three"], "it comes in other pieces"
     assert whole[cut].seq in {event.seq for event in told(-1, (1, 1, "one"))}, "an event has one number"
+
+
+@pytest.mark.parametrize("found", range(4))
+def test_a_text_is_told_before_what_happens_to_its_turn_meanwhile(found: int) -> None:
+    story, pieces = Story("exec_root"), 3
+    story.asks("turn1", {"history": "h", "answer": LAST}, LAST)
+    began, *writing, ended = [event for event in story.events if event.type != "reasoning"][1:]
+    paused, resumed = (status(began.seq + part, what, works=True) for part, what in ((1, "paused"), (2, "running")))
+    # The history is read when so many pieces are there; a token has the number of the event before it.
+    behind = [replace(event, seq=resumed.seq) for event in writing[found:]]
+    events = [began, *writing[:found], paused, resumed, *behind, ended]
+
+    def told(after: int) -> list[ChatEvent]:
+        teller = TurnTeller(Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1"), after)  # type: ignore[call-arg]
+        return [event for each in [story.events[0], *events] for event in teller.tell(each)]
+
+    whole = told(-1)
+    kinds = ["start", "start", *["delta"] * pieces, "status", "status", "usage"]
+    assert len(writing) == pieces and [event.type for event in whole] == kinds
+    assert [event.seq for event in whole] == sorted({event.seq for event in whole})
+    for event in whole:
+        assert told(event.seq) == [each for each in whole if each.seq > event.seq]
+    events[events.index(paused) :] = [status(paused.seq, "paused", works=False)]
+    assert [event.type for event in told(-1)] == [*kinds[: 2 + found], "status"], "nothing is written any more"
 
 
 LINE = 2**32

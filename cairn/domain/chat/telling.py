@@ -2,7 +2,8 @@
 
 The same events have the same numbers whoever reads them, on whichever process: a number is made of the place in the
 execution's history and of the piece of the model's text that was told last. So a reader who was cut off goes on after
-the last one, and what it has seen already is found again and left out.
+the last one, and what it has seen already is found again and left out. A reader that is behind is told several pieces
+in one ``delta``, which has the number of the last: up to one number all have been told the same text.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Place(NamedTuple):
     """Where an event stands.
 
     Attributes:
-        seq: of the execution's event.
+        seq: of the execution's event; of a text that of the event with which its model began.
         attempt: which try of the model's work; ``piece`` is the last one of its text that was told.
         part: which of the chat events that one event of the execution makes.
     """
@@ -91,6 +92,7 @@ class TurnTeller:
     _piece: int = 0
     _started: bool = False
     _spoken: list[str] = field(default_factory=list[str])
+    _held: list[ExecutionEvent] = field(default_factory=list[ExecutionEvent])
 
     @property
     def apart(self) -> tuple[int, int] | None:
@@ -99,9 +101,23 @@ class TurnTeller:
         return (place.attempt, place.piece) if place is not None and 0 < place.attempt < BESIDE else None
 
     def tell(self, event: ExecutionEvent) -> Iterator[ChatEvent]:
-        """Yield what an event of the execution means to the reader, unless it was seen already."""
+        """Yield what an event of the execution means to the reader, unless it was seen already.
+
+        A text and the history come from two places, and readers find them in any order. So that all are told one, a
+        turn is paused, and goes on, when the model has written what it was writing.
+        """
+        if self._call is not None and event.more.get("works"):
+            self._held.append(event)
+            return
+        held: list[ExecutionEvent] = []
+        if event.numbered:
+            held, self._held = self._held, held
+        for each in (*held, event):
+            yield from self._tell(each)
+
+    def _tell(self, event: ExecutionEvent) -> Iterator[ChatEvent]:
         for told in self._of(event):
-            number = Place(event.seq, self._attempt, self._piece, told.part).number
+            number = self._place(event, told.part).number
             if number > self.after:
                 yield ChatEvent(
                     type=told.type,
@@ -114,6 +130,12 @@ class TurnTeller:
                     metadata=self._where(event),
                     verbose=told.verbose,
                 )
+
+    def _place(self, event: ExecutionEvent, part: int) -> Place:
+        if event.type == "status":
+            return Place(event.seq, 0, 0, part)
+        seq = event.seq if event.numbered else self._begun
+        return Place(seq, self._attempt, self._piece, part)
 
     def _of(self, event: ExecutionEvent) -> Iterator[_Told]:
         match event.type:

@@ -65,7 +65,8 @@ class ExecutionEvent:
         lineage: id of the run in which the line began that the event belongs to.
         node_id: the node it is about, if any.
         data: by type.
-        more: what not every follower is told: arguments and results of work, the output and use of the whole.
+        more: what not every follower is told: arguments and results of work, the output and use of the whole; whether
+            anything works on when it is paused.
     """
 
     seq: int
@@ -289,7 +290,9 @@ class Narrator:
         phase = self.projection.engine.phase
         if phase not in TERMINAL:
             self._part = _EVENT - 1
-            yield from self._status(at, phase, self.projection.engine.detail)
+            yield from self._status(
+                at, phase, self.projection.engine.detail, {"works": not self.projection.engine.drained}
+            )
 
     def _go_on_from(self, dumped: JsonObject | None) -> None:
         """Take note of what was said in another run, or in the execution that was forked: it is not told again."""
