@@ -6,6 +6,7 @@ import asyncio
 import math
 import subprocess
 import sys
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -52,6 +53,18 @@ async def test_writers_that_read_first_wait_for_their_turn(database: Database) -
     await asyncio.gather(*(increment() for _ in range(50)))
     async with database.session() as session:
         assert (await session.execute(select(GraphRow.revision))).scalar_one() == 50
+
+
+async def test_after_a_rush_a_warm_connection_is_used_again_and_again(database: Database) -> None:
+    """Each has caches and prepared statements of its own: taken by turns, each would be cold whenever it is used."""
+    async with AsyncExitStack() as rush:
+        for _ in range(3):
+            await rush.enter_async_context(database.connection())
+    used: set[object] = set()
+    for _ in range(3):
+        async with database.connection() as connection:
+            used.add((await connection.get_raw_connection()).driver_connection)
+    assert len(used) == 1
 
 
 async def test_an_open_reader_becomes_a_writer_after_another_wrote(database: Database) -> None:
