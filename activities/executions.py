@@ -12,6 +12,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.service import RPCError
 
 from activities.failures import final
+from cairn.contracts.executions import SIGNAL_CANCELLING
 from cairn.contracts.operations import (
     LAND,
     RECONCILE,
@@ -69,10 +70,10 @@ class ExecutionActivities:
 
     @activity.defn(name=REQUEST_CANCEL.name)
     async def request_cancel(self, request: CancelRequest) -> Nothing:
-        """Ask Temporal to cancel the run."""
+        """Ask Temporal to cancel the run, or for another workflow task in which to ask for that."""
         handle = self.executions.client.get_workflow_handle(request.temporal_id, run_id=request.run_id)
         try:
-            await handle.cancel()
+            await (handle.signal(SIGNAL_CANCELLING) if request.announce else handle.cancel())
         except RPCError as error:
             if not is_unknown(error):  # not found: it has ended meanwhile
                 raise

@@ -13,6 +13,7 @@ from temporalio.exceptions import ApplicationError, RetryState
 from cairn.contracts.children import ItemResult, MapResult
 from cairn.contracts.executions import (
     Answer,
+    Cancel,
     Command,
     ExecutionInput,
     ExecutionResult,
@@ -244,6 +245,8 @@ class Simulation:
                 engine.pause(command)
             case Resume():
                 engine.resume(command)
+            case Cancel():
+                engine.cancelling()
             case Answer():
                 engine.answer(command, now)
             case _:

@@ -19,6 +19,7 @@ from cairn.contracts.executions import (
     CLOSED,
     QUERY_STATUS,
     SIGNAL_ANSWER,
+    SIGNAL_CANCELLING,
     SIGNAL_EVENT,
     SIGNAL_PARENT,
     UPDATE_ANSWER,
@@ -48,6 +49,7 @@ from cairn.graph.commands import check_command
 from cairn.graph.compiled import GraphNotExecutable, compiled
 from cairn.graph.engine import Engine
 from cairn.graph.state import Wait
+from workflows.cancellation import request_cancel
 from workflows.clock import TaskClock
 from workflows.details import details_of
 from workflows.failures import failure_details, refusals_told
@@ -70,6 +72,7 @@ class GraphExecution:
         self._wake = False
         self._cancelled = False
         self._cancel_asked = False
+        self._cancel_due = False
         self._cancel_seen = False
         self._resetting = False
         self._clock = TaskClock(self._engine)
@@ -151,6 +154,11 @@ class GraphExecution:
         self._engine.told(command)
         self._wake = True
 
+    @workflow.signal(name=SIGNAL_CANCELLING)
+    def cancelling(self) -> None:
+        """Have the end come that was accepted in a task before."""
+        self._cancel_due = self._wake = True
+
     @pause.validator
     def _check_pause(self, command: Pause) -> None:
         self._check(command)
@@ -202,7 +210,7 @@ class GraphExecution:
     def _on_reset(self, _seed: int) -> None:
         self._engine.reset()
         self._resetting = self._wake = True
-        self._cancelled = self._cancel_asked = False
+        self._cancelled = self._cancel_asked = self._cancel_due = False
 
     def _awake(self) -> None:
         self._wake = True
@@ -232,11 +240,11 @@ class GraphExecution:
                 self._go_on(start)
             if self._cancelled:
                 engine.phase, engine.detail = Phase.CANCELLED, "cancelled by request"
-            elif self._cancel_asked:
+            elif self._cancel_asked or self._cancel_due:
                 await self._request_cancel()
             await self._publish()
             # A cancellation may have come while this workflow asked for it: what woke it then is past.
-            if self._wake or going or (self._cancelled and engine.phase not in CLOSED):
+            if self._wake or going or ((self._cancelled or self._cancel_due) and engine.phase not in CLOSED):
                 gathered = False
                 continue
             if engine.phase in CLOSED:
@@ -285,7 +293,7 @@ class GraphExecution:
         if self._wake and self._resetting and not first:
             return  # reset again meanwhile: this landing was the earlier one's
         if landing.reset:
-            self._cancelled = self._cancel_asked = False
+            self._cancelled = self._cancel_asked = self._cancel_due = False
         self._resetting = False
         self._clock.landed()
         self._engine.landed(landing)
@@ -308,20 +316,13 @@ class GraphExecution:
         )
 
     async def _request_cancel(self) -> None:
-        """Ask Temporal to cancel this very run, so that it ends as cancelled for every observer."""
-        self._cancel_asked = False
-        if self._cancel_seen:  # Temporal cancels a run once; that one came with a reset and was not heeded
+        """Go on with a cancellation that was accepted: in this task or, once that was announced, in one before."""
+        accepted_now, self._cancel_asked, self._cancel_due = self._cancel_asked, False, False
+        if accepted_now and self._cancel_seen:  # Temporal cancels a run once; that one came with a reset, not heeded
             self._cancelled = self._wake = True
-            return
-        self._clock.hold()
-        info = workflow.info()
-        await workflow.execute_local_activity(
-            operations.REQUEST_CANCEL.name,
-            operations.CancelRequest(temporal_id=info.workflow_id, run_id=info.run_id),
-            result_type=operations.REQUEST_CANCEL.output,
-            start_to_close_timeout=timedelta(seconds=10),
-            summary="cancel",
-        )
+        elif accepted_now or self._engine.cancels:  # else the command was lost with its task
+            self._clock.hold()
+            await request_cancel(announce=accepted_now and self._engine.state.engine > 7)
 
     async def _publish(self) -> None:
         """Show a change of state to operators (search attributes, details) and to lists (the execution's row)."""

@@ -23,6 +23,7 @@ UPDATE_ANSWER = "answer"
 UPDATE_MIGRATE = "migrate"
 SIGNAL_ANSWER = "answer"
 SIGNAL_EVENT = "event"
+SIGNAL_CANCELLING = "cancelling"
 SIGNAL_PARENT = "parent"
 QUERY_STATUS = "status"
 

@@ -16,14 +16,15 @@ SEARCH_SURFACE = "CairnSurface"
 SEARCH_REVISION = "CairnRevision"
 MEMO_DETAIL = "cairn_detail"
 
-ENGINE = 7
+ENGINE = 8
 """The rules that new executions keep to: 2 runs an agent's tool calls as work of their own; 3 goes on working over the
 soft limit of a run, and counts what failed children have used; 4 heeds the timeouts of children and of waits for a
 time, gives an agent's turn what is left of ``max_cost``, counts what models used before their node failed, lets a
 delayed start take two seconds where its author says none, and is asked once in each workflow task, at one time; 5
 pauses when the monthly budget is used up, where others fail the node; 6 asks people before the call of a tool node,
 heeds timeouts and approvers of single tools, tells tools whether a person has approved, and runs tools that may be
-called again inside of segments; 7 gives the items of a map what they read of the input, not all of it."""
+called again inside of segments; 7 gives the items of a map what they read of the input, not all of it; 8 begins nothing
+more once a cancellation is accepted, and asks Temporal for it when that stands in history."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"
@@ -130,10 +131,15 @@ class ResetMade(BaseModel):
 
 
 class CancelRequest(BaseModel):
-    """Input of ``request_cancel``: the execution asks Temporal for its own cancellation."""
+    """Input of ``request_cancel``: the execution asks Temporal for its own cancellation.
+
+    Attributes:
+        announce: for another workflow task first, in which it asks for that.
+    """
 
     temporal_id: str
     run_id: str
+    announce: bool = False
 
 
 LAND = ActivityRef("land", LandRequest, Landing)

@@ -57,6 +57,7 @@ class Engine:
         former: nodes of the versions that it ran before in this run.
         early: outside events that came before it has landed.
         state: all that the next step depends on.
+        cancels: a cancellation of this line was accepted, by the rules of engine 8 on: nothing begins any more.
     """
 
     graph: Graph
@@ -81,7 +82,7 @@ class Engine:
         self.former: dict[str, GraphNode] = {}
         self._line: list[str] = []
         self._parked: list[str] = []
-        self._over_limit = self._grant = False
+        self._over_limit = self._grant = self.cancels = False
         self._ended: list[tuple[str, Callable[[], None]]] = []
         self._parent_says: list[ParentCommand] = []
         self._said: list[Answer] = []
@@ -121,7 +122,7 @@ class Engine:
 
     def reset(self) -> None:
         """Notice that a reset made this run: nothing goes on before it has landed and been resumed."""
-        self.lineage, self._line = None, []
+        self.lineage, self._line, self.cancels = None, [], False
         self._length.reset()
         self._pause(RESET_DETAIL)
         if self.started:
@@ -136,6 +137,7 @@ class Engine:
         for event in early:
             self.hear(event)
         if landing.reset:
+            self.cancels = False
             self._pause(RESET_DETAIL)
             self._ask_anew()
 
@@ -246,7 +248,7 @@ class Engine:
 
     def cancelling(self) -> Accepted:
         """Take note that a cancellation was accepted; Temporal's own cancellation ends the execution."""
-        self.detail = "cancelling"
+        self.detail, self.cancels = "cancelling", self.state.engine > 7
         return self._accepted()
 
     @property
@@ -271,7 +273,7 @@ class Engine:
             return Turn()
         self._obey_parent()
         self._heed_answers(now)
-        if self.phase is not Phase.RUNNING:
+        if self.phase is not Phase.RUNNING or self.cancels:
             call_events.hold(self.state)
             return Turn()
         step.pass_time(self.graph, self.state, now)

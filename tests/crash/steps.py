@@ -50,6 +50,8 @@ def after(owner: Any, name: str) -> None:
 
 
 def _steps() -> dict[str, tuple[Wrap, Any, str]]:
+    from temporalio.client import WorkflowHandle
+
     from activities import schedules
     from activities.resets import ResetActivities
     from activities.schedules import ScheduleActivities
@@ -77,6 +79,8 @@ def _steps() -> dict[str, tuple[Wrap, Any, str]]:
         "after an undo, before it is kept": (before, reset_records, "note_compensation"),
         "after an undo was kept, before its activity ends": (after, ResetActivities, "undo"),
         "after the undos, before the reset": (before, ResetClient, "make"),
+        "after a cancellation was announced": (after, WorkflowHandle, "signal"),
+        "after Temporal was asked for a cancellation": (after, WorkflowHandle, "cancel"),
         "before it goes on in a new run": (outright, GraphExecution, "_go_on"),
         "in a new run, before it takes up what it carries": (outright, WorkRunner, "rejoin"),
         "before the row of a firing": (before, firing, "prepare"),

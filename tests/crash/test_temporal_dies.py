@@ -57,6 +57,24 @@ async def test_everything_survives_the_death_of_temporal(site: Site, abc: str) -
     assert (await site.caller.http.get("/ready")).status_code == 200
 
 
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("step", ["after a cancellation was announced", "after Temporal was asked for a cancellation"])
+async def test_a_cancellation_counts_once_whatever_dies_with_it(site: Site, step: str) -> None:
+    await site.will_crash(site.worker, step)
+    gate = new_key()
+    execution_id = await site.start(sequence(holding("held", gate), spending("b")))
+    await site.called("held", execution_id)
+    cancel = asyncio.create_task(site.command(execution_id, "cancel"))
+    await site.died(site.worker)
+    await site.temporal.kill()  # and with it what it knew of the command beside what it has written
+    await site.up(worker=False)
+    await site.restart(site.worker)
+    cancelled = await site.reach(execution_id, "cancelled")
+    assert [(await cancel)["revision"], cancelled["revision"]] == [1, 1]
+    site.ledger.open(gate)
+    assert not site.calls("b", execution_id)
+
+
 async def _everything_else_is_unavailable(site: Site, busy: str, done: str) -> None:
     at = "/api/v1/executions"
     http = site.caller.http

@@ -55,6 +55,7 @@ EXPECTED = {
         0,
     ),
     "next/call_rollback": (Phase.CANCELLED, ["start", "turn 1", "turn 2: reserve_table", "turn 2"], 1, 3),
+    "next/cancel": (Phase.CANCELLED, ["start"], 0, 1),
     "next/child_anew": (Phase.COMPLETED, ["start", "a", "sub"], 1, 5),
     "next/child_timeout": (Phase.COMPLETED, ["start", "late sub", "late each", "late nap"], 1, 2),
     "next/continued": (Phase.COMPLETED, ["step", "ask", "paid"], 0, 1),
