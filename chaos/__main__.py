@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -31,6 +32,7 @@ def main() -> int:
         help="Temporal and Cairn on PostgreSQL, or a dev server and SQLite",
     )
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))  # stops all that it started
     seed = random.randrange(1 << 31) if given.seed == "fresh" else int(given.seed)
     cluster = given.server == "postgresql"
     folder = Path(tempfile.mkdtemp(prefix="cairn-chaos-"))

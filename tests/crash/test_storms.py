@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from crash import bugs
 
+from chaos.programs import until
 from chaos.report import page
 from chaos.run import Plan, run
 
@@ -64,3 +70,16 @@ async def test_a_seeded_bug_is_found(bug: Callable[[], None], tmp_path: Path) ->
     plan = planned(bug, SEED)
     outcome = await run(plan, tmp_path)
     assert bugs.SEEDED[bug] in {violation.rule for violation in outcome.violations}, page(plan, outcome)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_storm_that_is_stopped_stops_all_that_it_started(number: signal.Signals, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chaos", "--server", "dev", "--seconds", "600", "--clients", "1"]
+    environment, quiet = {**os.environ, "TMPDIR": str(tmp_path)}, asyncio.subprocess.DEVNULL
+    storm = await asyncio.create_subprocess_exec(*command, env=environment, stdout=quiet, stderr=quiet)
+    await until(lambda: any(tmp_path.glob("cairn-chaos-*/worker-*.log")), 90, "the start of a worker")
+    started = psutil.Process(storm.pid).children(recursive=True)
+    assert len(started) >= 5
+    storm.send_signal(number)
+    assert await storm.wait() == 128 + signal.SIGINT
+    assert psutil.wait_procs(started, timeout=30)[1] == []
