@@ -5,18 +5,24 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import random
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
 
-from sides.stored import Store
+from sides.stored import PostgresqlStore, Store
 from sides.talk import Job
 
 TIMEOUT = 900.0
 AWAKES = 1.0
 """Seconds in which a server that stood still has done what was due meanwhile."""
+
+
+HALTS = 30.0
+"""Seconds after which a server that cannot be halted between two transactions is an error."""
 
 
 class Failed(RuntimeError):
@@ -92,9 +98,21 @@ class Side:
         return await self._ask(job, 0)
 
     def halt(self) -> None:
-        """Have its server stand still."""
-        for process in self._served_by():
-            process.suspend()
+        """Have its server stand still, between two transactions: with one open, no rewrite leaves out what is dead.
+
+        Raises:
+            RuntimeError: it is always in one.
+        """
+        deadline = time.monotonic() + HALTS
+        while running := [each for each in self._served_by() if each.status() != psutil.STATUS_STOPPED]:
+            for process in running:
+                process.suspend()
+            if not any(isinstance(store, PostgresqlStore) and store.held() for store in self.stores):
+                return
+            self.wake()
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{self.name}: its server has been in a transaction for {HALTS:.0f} s")
+            time.sleep(random.uniform(0.01, 0.1))
 
     def wake(self) -> bool:
         """Have its server go on; return whether it stood still."""

@@ -28,8 +28,15 @@ _TABLES = """
 
 _OLDER = """
     SELECT format('%%s, %%s since %%s: %%s', coalesce(nullif(application_name, ''), backend_type), state, state_change,
-    query) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
-    AND greatest(age(backend_xid), age(backend_xmin)) > age(%s::text::xid) AND query NOT LIKE 'autovacuum: VACUUM%%'
+    query) FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND query NOT LIKE 'autovacuum: VACUUM%%'
+    AND greatest(age(backend_xid), CASE datname WHEN current_database() THEN age(backend_xmin) END) > age(%s::text::xid)
+"""
+# What another database reads does not matter here, but what is written there does: to whoever reads here it is under
+# way, and so is all that came later.
+
+_HELD = """
+    SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+    AND coalesce(backend_xid, backend_xmin) IS NOT NULL
 """
 OLDEST = 60.0
 """Seconds after which a transaction that is still open is an error."""
@@ -60,6 +67,11 @@ class PostgresqlStore:
             found = connection.execute(size, [names]).fetchone()
         assert found is not None
         return int(found[0])
+
+    def held(self) -> bool:
+        """Say whether somebody is in the middle of a transaction."""
+        with psycopg.connect(self.dsn, autocommit=True) as connection:
+            return connection.execute(_HELD).fetchone() != (0,)
 
 
 def _await_readers(connection: psycopg.Connection) -> None:

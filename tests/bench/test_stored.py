@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import psutil
 import psycopg
 import pytest
 from installation import until
 from sqlalchemy.engine import make_url
 
+if TYPE_CHECKING:
+    from sides.stored import PostgresqlStore
+
 _ROWS = "INSERT INTO note SELECT n, repeat('x', 1000) FROM generate_series(1, 100) n"
 _ANEW = "UPDATE note SET text = repeat('y', 1000)"
+
+_WRITES = """
+import sys, time, psycopg
+with psycopg.connect(sys.argv[1]) as connection:
+    print("ready", flush=True)
+    while True:
+        connection.execute("SELECT pg_current_xact_id()")
+        time.sleep(0.05)
+        connection.commit()
+        time.sleep(0.01)
+"""
+"""A server that is in a transaction most of the time."""
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +38,14 @@ def bench(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "bench"))
 
 
-async def test_rows_that_a_reader_still_sees_are_waited_for_and_do_not_count(postgresql_url: str) -> None:
+@pytest.fixture
+def dsn(postgresql_url: str) -> str:
+    return make_url(postgresql_url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+async def test_rows_that_a_reader_still_sees_are_waited_for_and_do_not_count(dsn: str) -> None:
     from sides.stored import PostgresqlStore
 
-    dsn = make_url(postgresql_url).set(drivername="postgresql").render_as_string(hide_password=False)
     store = PostgresqlStore(dsn)
     with psycopg.connect(dsn, autocommit=True) as writer, psycopg.connect(dsn) as reader:
         writer.execute("CREATE TABLE note (id int PRIMARY KEY, text text)")
@@ -30,23 +53,59 @@ async def test_rows_that_a_reader_still_sees_are_waited_for_and_do_not_count(pos
         before = store.bytes()
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT count(*) FROM note")
-        for _ in range(20):
-            writer.execute(_ANEW)
-        measuring = asyncio.create_task(asyncio.to_thread(store.bytes))
-        waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%greatest(age(backend_xid)%%' AND pid <> %s"
-        await until(lambda: writer.execute(waits, [writer.info.backend_pid]).fetchone() != (0,))
-        assert not measuring.done()
-        reader.rollback()
-        assert await measuring == before
+        await measured_after(reader, writer, store, before)
 
 
-def test_who_reads_for_too_long_is_told(postgresql_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_another_database_has_begun_to_write_is_waited_for(dsn: str) -> None:
+    from sides.stored import PostgresqlStore
+
+    store, elsewhere = PostgresqlStore(dsn), make_url(dsn).set(database="postgres").render_as_string(False)
+    with psycopg.connect(dsn, autocommit=True) as writer, psycopg.connect(elsewhere) as other:
+        writer.execute("CREATE TABLE note (id int PRIMARY KEY, text text)")
+        writer.execute(_ROWS)
+        before = store.bytes()
+        other.execute("SELECT pg_current_xact_id()")
+        await measured_after(other, writer, store, before)
+
+
+async def measured_after(
+    open: psycopg.Connection, writer: psycopg.Connection, store: PostgresqlStore, before: int
+) -> None:
+    for _ in range(20):
+        writer.execute(_ANEW)
+    measuring = asyncio.create_task(asyncio.to_thread(store.bytes))
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%%greatest(age(backend_xid)%%' AND pid <> %s"
+    await until(lambda: writer.execute(waits, [writer.info.backend_pid]).fetchone() != (0,))
+    assert not measuring.done()
+    open.rollback()
+    assert await measuring == before
+
+
+def test_a_server_stands_still_between_two_transactions(dsn: str, tmp_path: Path) -> None:
+    from sides.side import Side
+    from sides.stored import PostgresqlStore
+
+    store = PostgresqlStore(dsn)
+    with subprocess.Popen([sys.executable, "-c", _WRITES, dsn], stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None and server.stdout.readline()
+        side = Side("a side", [], {}, tmp_path / "log", [store], server=server.pid)
+        try:
+            for _ in range(10):
+                side.halt()
+                assert psutil.Process(server.pid).status() == psutil.STATUS_STOPPED
+                assert not store.held()
+                assert side.wake()
+        finally:
+            server.kill()
+
+
+def test_who_reads_for_too_long_is_told(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     from sides import stored
 
     monkeypatch.setattr(stored, "OLDEST", 0.0)
-    dsn = make_url(postgresql_url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(dsn, application_name="a server") as reader:
+    with psycopg.connect(dsn, application_name="a server") as reader, psycopg.connect(dsn, autocommit=True) as writer:
         reader.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         reader.execute("SELECT 1 AS what_is_read")
+        writer.execute("SELECT pg_current_xact_id()")
         with pytest.raises(RuntimeError, match=r"a server, idle in transaction since .*: SELECT 1 AS what_is_read"):
             stored.PostgresqlStore(dsn).bytes()
