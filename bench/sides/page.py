@@ -165,11 +165,10 @@ def _waiting(waiting: dict[str, dict[str, float]]) -> Iterator[str]:
     rows: list[list[str]] = []
     for side, found in _ordered(waiting):
         grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name not in _WAITING)
-        size = found["bytes"] * 100_000 / 1e6
+        each, size = f"{found['bytes']:,}", f"{found['bytes'] * 100_000 / 1e6:,.0f} MB"
+        bytes = (each, size) if found["bytes"] else ("not measured", "not measured")
         started = found["executions"] / found["seconds"]
-        rows.append(
-            [side, f"{found['executions']:,}", f"{started:,.0f}", f"{found['bytes']:,}", grown, f"{size:,.0f} MB"]
-        )
+        rows.append([side, f"{found['executions']:,}", f"{started:,.0f}", bytes[0], grown, bytes[1]])
     yield table(["", "executions", "started a second", "bytes each", "memory", "100,000 extrapolated"], rows)
 
 

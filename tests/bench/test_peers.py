@@ -46,7 +46,10 @@ FIGURES: dict[str, Any] = {
     "kept": {STEP: {"50": {"ms": 1.0, "bytes": 100}, "500": {"ms": 1.0, "bytes": 250}}},
     "travel": {f"{STEP}: fork": {"10": [0.1, 0.2, 0.3]}},
     "requests": {"PostgreSQL": {"list, page 1": {"p50": 10, "p99": 20}, "list, page 5,000": {"p50": 15, "p99": 30}}},
-    "waiting": {STEP: {"executions": 2000, "bytes": 5000, "seconds": 20, "Temporal": 12.5}},
+    "waiting": {
+        STEP: {"executions": 2000, "bytes": 5000, "seconds": 20, "Temporal": 12.5},
+        "Restate": {"executions": 2000, "bytes": 0, "seconds": 20, "Restate's server": 59.1},
+    },
     "scale": [
         {
             "on": "PostgreSQL",
@@ -144,6 +147,7 @@ def test_the_page_shows_every_part_and_what_failed() -> None:
     assert f"| {STEP} | 1.00 ms, 100 B | 1.00 ms, 250 B | 2.5 |" in made
     assert f"| {STEP}: fork | 0.20 (0.10 to 0.30) |" in made
     assert f"| {STEP} | 2,000 | 100 | 5,000 | Temporal 12 | 500 MB |" in made
+    assert "| Restate | 2,000 | 100 | not measured | Restate's server 59 | not measured |" in made
     assert "- Prefect: it did not" in made
     assert "<!--" not in made
 
