@@ -1,4 +1,4 @@
-"""What Cairn costs beside Temporal alone: ``make bench``. Prints a table, and a line of JSON at the end.
+"""What Cairn costs beside Temporal alone: ``make bench WHAT=first``. Prints a table, and a line of JSON at the end.
 
 One dev server, one machine, one run. A graph of 50 tool nodes that do nothing runs through Cairn (API, row, landing,
 checkpoints, everything), the same 50 activities run in a workflow written by hand; both workers have the same options

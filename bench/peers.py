@@ -1,13 +1,13 @@
-"""Cairn beside its peers on one host: ``make bench WHAT=peers``. Writes docs/benchmarks.md with its pictures.
+"""Cairn beside its peers on one host: ``make bench``. Writes docs/benchmarks.md with its pictures.
 
-    make bench WHAT=peers                                            some loads, some rounds (about an hour)
-    make bench WHAT=peers ARGS="--temporal postgresql"               without the dev server (two thirds of that)
-    make bench WHAT=peers ARGS="--parts steps stored"                some parts
-    make bench WHAT=peers ARGS="--add --parts load"                  some parts anew, beside what is known of the others
-    make bench WHAT=peers ARGS="--add --sides DBOS Restate"          some sides anew, beside what is known of the others
-    make bench WHAT=peers ARGS=--full                                all loads, five rounds (many hours)
-    make bench WHAT=peers ARGS="--page --with long.txt maps.txt"     the page, with what WHAT=long and WHAT=maps printed
-    make bench WHAT=peers ARGS="--tiny --out /tmp/peers"             does it work at all?
+    make bench                                              everything: some loads, some rounds (some hours)
+    make bench ARGS="--temporal postgresql"                 without the dev server (two thirds of that)
+    make bench ARGS="--parts steps stored"                  some parts
+    make bench ARGS="--add --parts load"                    some parts anew, beside what is known of the others
+    make bench ARGS="--add --sides DBOS Restate"            some sides anew, beside what is known of the others
+    make bench ARGS=--full                                  all loads, five rounds (many hours)
+    make bench ARGS=--page                                  the page anew, from its figures
+    make bench ARGS="--tiny --out /tmp/peers"               does it work at all?
 
 Each side is a process of its own, in an environment of its own, that is given jobs; the sides take turns. PostgreSQL,
 Temporal's dev server and, when it has been built (``make chaos SERVER=postgresql`` does), Temporal on PostgreSQL are
@@ -32,7 +32,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sides import earlier, machine, names, plan, profiling, scale, venvs
+from sides import earlier, machine, names, plan, profiling, requests, scale, venvs
 from sides.page import page
 from sides.plan import Found, Plan
 from sides.servers import Servers
@@ -41,10 +41,16 @@ from sides.side import Side
 from cairn import orderly
 from chaos.cluster import cache
 
-PARTS = ("steps", "stored", "kept", "travel", "requests", "scale", "load", "waiting")
+PARTS = ("steps", "stored", "kept", "travel", "requests", "scale", "load", "waiting", "long", "maps")
 APART = ("scale", "load", "waiting")
 """Parts that have servers of their own: shares of the cores are told best alone, agents need other settings, what waits
 stays."""
+
+PROGRAMS = {"long": ("--steps", 100_000), "maps": ("--items", 10_000)}
+"""Parts that are programs of this folder, with an installation of Cairn's own: how long or large what they run is."""
+
+TINY = 50
+"""What they run where next to nothing is asked for."""
 
 PEERS = ("langgraph", "dbos", "restate", "prefect", "conductor")
 FETCHED_BY = {"restate": "npm", "conductor": "mvn"}
@@ -67,7 +73,6 @@ class Run:
         self._temporal = [TEMPORAL[name] for name in given.temporal]
         self._machine = machine.describe([shlex.quote(each) for each in sys.argv[1:]])
         self._found, self._runs = self._begin(figures)
-        self._found.apart |= programs(given.printed)
 
     def _begin(self, figures: Path) -> tuple[Found, earlier.Runs]:
         """Return what is known before: nothing, or what earlier runs have found."""
@@ -82,13 +87,32 @@ class Run:
     async def measure(self) -> None:
         """Run all parts that were asked for; what was found is written after each."""
         asked = [part for part in PARTS if part in self._given.parts]
-        together = [part for part in asked if part not in APART]
+        together = [part for part in asked if part not in (*APART, *PROGRAMS)]
         for parts in (together, *([part] for part in asked if part in APART)):
             if parts == ["scale"]:
                 for each in self._temporal:
                     await self._with_servers(parts, [each], [])
             elif parts:
                 await self._with_servers(parts, self._temporal, self._given.peers)
+        for part in [part for part in PROGRAMS if part in self._given.parts]:
+            await self._program(part)
+
+    async def _program(self, part: str) -> None:
+        option, size = PROGRAMS[part]
+        command = [str(Path(__file__).with_name(f"{part}.py")), option, str(TINY if self._given.tiny else size)]
+        program = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
+        said, _ = await program.communicate()
+        if program.returncode:
+            self._found.failed.append({"part": part, "side": "Cairn", "note": f"{part}: status {program.returncode}"})
+        else:
+            self._found.apart[part] = printed(said.decode())
+        self._write(part, ["Cairn"])
+
+    def _write(self, part: str, rows: list[str]) -> None:
+        """Write down what is known by now."""
+        earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
+        known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
+        self._figures.write_text(json.dumps(known) + "\n")
 
     async def _with_servers(self, parts: list[str], temporal: list[str], peers: list[str]) -> None:
         slots = SLOTS if parts == ["load"] else None
@@ -102,9 +126,7 @@ class Run:
                     measured.part = part
                     earlier.forget(vars(self._found), part, rows)
                     await self._part(part, measured, sides, servers)
-                    earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
-                    known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
-                    self._figures.write_text(json.dumps(known) + "\n")
+                    self._write(part, rows)
 
     async def _part(self, part: str, measured: Plan, sides: list[Side], servers: Servers) -> None:
         tiny, full = self._given.tiny, self._given.full
@@ -121,7 +143,10 @@ class Run:
                 points = (3,) if tiny else plan.POINTS
                 await measured.travel(sides, points, 3 if full else None)
             case "requests":
-                await measured.requests(servers.callers, *((50, 1_000) if tiny else (500, 100_000)))
+                count, rows, seconds = (50, 1_000, 2) if tiny else (500, 100_000, requests.SECONDS)
+                for where, environment in servers.callers.items():
+                    each = requests.Requests(measured, where, environment, servers.folder)
+                    await each.measure(count, rows, seconds, self._figures.parent)
             case "scale":
                 await self._scale(measured, sides, servers)
             case "load":
@@ -142,17 +167,9 @@ class Run:
                 await profiling.profile(measured, side, environment, servers.folder, seconds, self._figures.parent)
 
 
-def programs(files: list[Path]) -> dict[str, dict[str, Any]]:
-    """Return what bench/long.py and bench/maps.py have printed: the last line of each file that is JSON."""
-    found: dict[str, dict[str, Any]] = {}
-    for file in files:
-        lines = [line for line in file.read_text().splitlines() if line.startswith("{")]
-        printed = json.loads(lines[-1]) if lines else {}
-        kind = "map" if "items" in printed else "long" if "branches" in printed else None
-        if kind is None:
-            sys.exit(f"{file}: neither bench/long.py nor bench/maps.py has printed that")
-        found[kind] = printed
-    return found
+def printed(said: str) -> dict[str, Any]:
+    """Return what bench/long.py or bench/maps.py has printed: its last line that is JSON."""
+    return json.loads([line for line in said.splitlines() if line.startswith("{")][-1])
 
 
 @contextmanager
@@ -184,9 +201,6 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
     parser.add_argument("--add", action="store_true", help="keep what is known of others, of this machine")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
-    parser.add_argument(
-        "--with", type=Path, nargs="+", default=[], dest="printed", help="output of WHAT=long, WHAT=maps"
-    )
     given = parser.parse_args()
     if given.sides:
         stands_on = [names.known()[side] for side in given.sides]
@@ -197,10 +211,6 @@ def main() -> int:
     if not given.page:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the servers end, too
         asyncio.run(Run(given, figures).measure())
-    elif given.printed:
-        known = json.loads(figures.read_text())
-        known["apart"] = {**known.get("apart", {}), **programs(given.printed)}
-        figures.write_text(json.dumps(known) + "\n")
     write(figures, given.out)
     return 0
 

@@ -10,12 +10,12 @@ from sides.plan import Found
 
 OF_PART = {
     "steps": ("steps", "cpu"),
-    "stored": ("stored",),
+    "stored": ("stored", "stored_in"),
     "kept": ("kept",),
     "travel": ("travel",),
-    "requests": ("requests",),
+    "requests": ("requests", "requests_cpu", "api"),
     "scale": ("scale", "caused", "profile"),
-    "load": ("load", "largest"),
+    "load": ("load", "largest", "load_cpu"),
     "waiting": ("waiting",),
 }
 """Members of the figures that a part measures."""
@@ -98,7 +98,7 @@ def _rows(figures: dict[str, Any], member: str) -> Iterator[dict[str, Any]]:
     found = figures.get(member, {})
     if member in ("steps", "scale"):
         yield from (cell[each] for cell in found for each in ("seconds", "cpu") if each in cell)
-    elif member in ("stored", "load", "largest"):
+    elif member in ("stored", "stored_in", "load", "largest", "load_cpu"):
         yield from found.values()
     else:
         yield found

@@ -34,7 +34,7 @@ def describe(arguments: Sequence[str]) -> dict[str, object]:
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "commit": _output("git", "rev-parse", "--short", "HEAD"),
-        "command": " ".join(["make bench WHAT=peers", *([f'ARGS="{told}"'] if told else [])]),
+        "command": " ".join(["make bench", *([f'ARGS="{told}"'] if told else [])]),
         "cores": len(os.sched_getaffinity(0)),
         "processor": _processor(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30),

@@ -14,6 +14,7 @@ DEV, POSTGRESQL = "dev server", "PostgreSQL"
 STEP, SEGMENT, CODE, BY_HAND = "Cairn step", "Cairn segment", "Cairn segment of code", "Temporal by hand"
 DBOS, PREFECT, RESTATE, CONDUCTOR = "DBOS", "Prefect", "Restate", "Conductor"
 DURABILITIES = ("sync", "async", "exit")
+POST, BARE = "POST /executions", "bare start of a workflow"
 
 
 def on(name: str, where: str) -> str:

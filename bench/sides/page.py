@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sides import cost_page, earlier, names, scale_page
-from sides.aims import LANGGRAPH, aims, number, show
+from sides.aims import LANGGRAPH, Aim, aims, number, show
 from sides.results import Results, Spread
 from sides.tables import table
 
 TEMPLATE = Path(__file__).with_name("page.md")
+_LARGE = 0.05
+"""Share of the whole from which on a part is shown by its name."""
+
 _WAITING = ("executions", "bytes", "seconds")
 FIGURES = "<!-- figures -->\n\n"
 
@@ -28,6 +31,7 @@ def page(figures: dict[str, Any]) -> str:
         "travel": lambda: _travel(figures["travel"]),
         "apart": lambda: _apart(figures["apart"]),
         "requests": lambda: _requests(figures["requests"]),
+        "api": lambda: scale_page.api(figures["api"]),
         "waiting": lambda: _waiting(figures["waiting"]),
         "cpu": lambda: _cpu(figures["cpu"]),
         "scale": lambda: scale_page.scale(figures["scale"], figures["machine"]["cores"]),
@@ -72,9 +76,31 @@ def _runs(of_parts: earlier.Runs) -> dict[str, list[str]]:
 
 def _aims(results: Results) -> Iterator[str]:
     verdicts = {True: "met", False: "**missed**", None: "not measured"}
-    why = " Where an aim is missed, see [where the time goes](#where-the-time-goes)." if results.figures["cpu"] else ""
-    yield f"## Aims\n\nTemporal on: {results.where}.{why}\n"
-    yield table(["aim", "found", ""], ([aim.text, aim.found, verdicts[aim.met]] for aim in aims(results)))
+    every = list(aims(results))
+    yield f"## Aims\n\nTemporal on: {results.where}.\n"
+    yield table(["aim", "found", ""], ([aim.text, aim.found, verdicts[aim.met]] for aim in every))
+    missed = [aim for aim in every if aim.met is False and aim.parts]
+    if missed:
+        yield "### What the missed ones are made up of\n"
+    for aim in missed:
+        yield f"{aim.of}: *{aim.text}*\n"
+        yield _parts(aim)
+
+
+def _parts(aim: Aim) -> str:
+    """Return the parts of what is compared, the larger ones by name."""
+    whole = {name: sum(of.values()) for name, of in aim.parts.items()}
+    large = [
+        part
+        for part in dict.fromkeys(part for of in aim.parts.values() for part in of)
+        if any(of.get(part, 0) >= _LARGE * whole[name] for name, of in aim.parts.items())
+    ]
+    large.sort(key=lambda part: -max(of.get(part, 0) for of in aim.parts.values()))
+    rows: list[list[str]] = []
+    for name, of in aim.parts.items():
+        shown = [of.get(part, 0) for part in large]
+        rows.append([name, *map(number, [*shown, whole[name] - sum(shown), whole[name]])])
+    return table(["", *large, "others", "all"], rows)
 
 
 def _steps(results: Results) -> Iterator[str]:
@@ -177,8 +203,8 @@ def _apart(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     yield "Programs of their own, each with an installation of its own on the dev server:\n"
     if "long" in found:
         yield from _long(found["long"])
-    if "map" in found:
-        yield from _map(found["map"])
+    if "maps" in found:
+        yield from _map(found["maps"])
 
 
 def _long(of: dict[str, Any]) -> Iterator[str]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
-import os
+import statistics
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,27 +80,35 @@ class Found:
         steps: seconds of each round, by cell and side.
         cpu: milliseconds of CPU a step, by side and program.
         stored: bytes a step of each round, by characters a step and side.
+        stored_in: those of the middle round, by characters a step, side, and the table or file that holds them.
         load: seconds over the ideal, by work, side and number of executions at once.
         largest: largest number of executions at once that users bear, by work and side.
+        load_cpu: milliseconds of CPU a step when they were the most that was borne, by work, side and program.
         kept: seconds and bytes a turn, by side and number of turns.
         travel: seconds of going back, by side and way, and by step.
         requests: milliseconds of requests to Cairn, by that on which its Temporal stands, and by request.
+        requests_cpu: milliseconds of CPU a request, by that on which its Temporal stands, request and program.
+        api: what the API does while executions are started, by that on which its Temporal stands.
         waiting: what executions that wait for a person cost, by side.
         scale: seconds and milliseconds of CPU a step of each round, by load, side and number of workers.
         caused: what one execution causes at Temporal and on the disk, by side and number of its steps.
         profile: what a worker does, by side: threads, packages and a picture.
-        apart: what programs of their own have printed (``--with``).
+        apart: what programs of their own have printed, by part.
         failed: what a side did not do, and why, with its part.
     """
 
     steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     cpu: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     stored: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
+    stored_in: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict[str, dict[str, dict[str, int]]])
     load: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     largest: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
+    load_cpu: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     kept: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     travel: dict[str, dict[str, list[float]]] = field(default_factory=dict[str, dict[str, list[float]]])
     requests: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    requests_cpu: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    api: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     waiting: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
     scale: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     caused: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
@@ -161,50 +168,66 @@ class Plan:
     async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, rounds: int) -> None:
         """Measure what a step leaves on the disk, round by round of each side: it is the same beside other work."""
         for size, side in itertools.product(sizes, [side for side in sides if side.stores]):
-            found = await self._stored(side, Job(STORED_STEPS, size), executions, rounds)
-            if found:
+            grown = await self._stored(side, Job(STORED_STEPS, size), executions, rounds)
+            if grown:
+                found = [round(sum(each.values())) for each in grown]
                 self.found.stored.setdefault(str(size), {})[side.name] = found
-            say(f"bytes a step of {size} characters: {side.name} {found}")
+                middle = grown[found.index(statistics.median_low(found))]
+                places = {name: round(bytes) for name, bytes in middle.items() if round(bytes)}
+                self.found.stored_in.setdefault(str(size), {})[side.name] = places
+                say(f"bytes a step of {size} characters: {side.name} {found} {places}")
 
-    async def _stored(self, side: Side, job: Job, executions: int, rounds: int) -> list[int]:
+    async def _stored(self, side: Side, job: Job, executions: int, rounds: int) -> list[dict[str, float]]:
+        """Return the bytes a step of each round, by what holds them."""
         await asyncio.sleep(SETTLES)
-        held = [side.stored()]
+        held = [side.stored_in()]
         for _ in range(rounds):
             if await self.attempt(side, job, executions) is None:
                 break
             await asyncio.sleep(SETTLES)
-            held.append(side.stored())
-        return [round((after - before) / (executions * job.steps)) for before, after in itertools.pairwise(held)]
+            held.append(side.stored_in())
+        steps = executions * job.steps
+        return [
+            {name: (after[name] - before[name]) / steps for name in after | before}
+            for before, after in itertools.pairwise(held)
+        ]
 
     async def load(self, sides: Sequence[Side], work: str, rounds: int, most: int = MOST) -> None:
         """Measure agents: how many at once until one takes much longer than its model does."""
         for turn in range(rounds):
             for side in rotated([side for side in sides if work in side.works], turn):
                 times = self.found.load.setdefault(work, {}).setdefault(side.name, {})
-                largest = await self._largest(side, work, times, most)
+                largest, spent = await self._largest(side, work, times, most)
+                self.found.load_cpu.setdefault(work, {})[side.name] = spent
                 self.found.largest.setdefault(work, {}).setdefault(side.name, []).append(largest)
                 say(f"agents that {work} at once: {side.name} {largest}; {times}")
 
-    async def _largest(self, side: Side, work: str, times: dict[str, float], most: int) -> int:
-        """Return the largest number within what is bearable: by doubling, then by bisection, then on a line."""
+    async def _largest(self, side: Side, work: str, times: dict[str, float], most: int) -> tuple[int, dict[str, float]]:
+        """Find the largest number within what is bearable: by doubling, then by bisection, then on a line.
+
+        Returns:
+            It, and the milliseconds of CPU a step of the largest number that was tried and borne, by program.
+        """
         good, good_time, bad, bad_time = 0, 1.0, 0, 0.0
+        spent: dict[str, float] = {}
         at_once, left = 20, BISECTIONS + 1
         while left and at_once > good:
+            cpu = Cpu(self._folder)
             seconds = await self.attempt(side, Job(LOAD_STEPS, 100, work), at_once)
             over = seconds / IDEAL if seconds is not None else float("inf")
             if seconds is not None:
                 times[str(at_once)] = round(over, 3)
             if over <= BEARABLE:
-                good, good_time = at_once, over
+                good, good_time, spent = at_once, over, cpu.since(LOAD_STEPS * at_once)
             else:
                 bad, bad_time = at_once, over
             if good >= most:
-                return most
+                return most, spent
             left -= 1 if bad else 0
             at_once = min(good * 2, most) if not bad else (good + bad) // 2
         if bad_time == float("inf") or bad_time <= good_time:
-            return good
-        return good + int((bad - good) * (BEARABLE - good_time) / (bad_time - good_time))
+            return good, spent
+        return good + int((bad - good) * (BEARABLE - good_time) / (bad_time - good_time)), spent
 
     async def kept(self, sides: Sequence[Side], turns: Sequence[int] = KEPT) -> None:
         """Measure chats: each turn adds a text of a thousand characters to a list in the state."""
@@ -259,25 +282,6 @@ class Plan:
                     **{name: mb for name, mb in grown.items() if abs(mb) >= 1},
                 }
                 say(f"waiting: {side.name} {self.found.waiting[side.name]}")
-
-    async def requests(self, callers: Mapping[str, Mapping[str, str]], count: int, rows: int) -> None:
-        """Measure requests to Cairn's API."""
-        program = str(Path(__file__).with_name("run_requests.py"))
-        for where, environment in callers.items():
-            process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                program,
-                str(count),
-                str(rows),
-                env={**os.environ, **environment},
-                stdout=asyncio.subprocess.PIPE,
-            )
-            answer, _ = await process.communicate()
-            if process.returncode:
-                self.fail(where, f"requests to Cairn, {where}")
-            else:
-                self.found.requests[where] = json.loads(answer)
-                say(f"requests, {where}: {self.found.requests[where]}")
 
 
 def among(cells: list[dict[str, Any]], load: dict[str, Any]) -> dict[str, Any]:

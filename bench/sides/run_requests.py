@@ -1,5 +1,9 @@
 """Requests to Cairn's API: prints one line of JSON. Its installation is the one that the environment names.
 
+    run_requests.py measure 500 100000      each kind so many times, lists of so many
+    run_requests.py start 10                starts for so many seconds, one after the other; prints how many
+    run_requests.py bare 10                 bare starts of a workflow, likewise
+
 A start is compared with a bare start of a workflow, in turns. Lists are of 100,000 executions, which are copies of one
 that has run: rows of the database, as lists read them. Fifty clients are those of wrk, where that is installed; those
 that follow events are tasks of this process, since wrk waits for an answer's end.
@@ -11,8 +15,10 @@ import asyncio
 import json
 import os
 import sys
+import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +32,7 @@ from graphs import loop
 from handwritten import TASK_QUEUE, HandWritten, Work
 from sqlalchemy import text
 from talk import Job, timed
+from temporalio.client import Client
 
 from cairn import orderly
 from cairn.contracts.json import JsonObject
@@ -33,6 +40,7 @@ from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import ExecutionRow
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
+from sides import names
 
 EXECUTIONS = "/api/v1/executions"
 PAGE_SIZE = 20
@@ -82,10 +90,27 @@ async def together(count: int, request: Callable[[], Awaitable[Any]]) -> dict[st
 class Requests:
     """The requests."""
 
-    def __init__(self, api: httpx2.AsyncClient, graph: str) -> None:
-        """Take a client and the uuid of a graph that ends at once."""
+    def __init__(self, api: httpx2.AsyncClient, temporal: Client, graph: str) -> None:
+        """Take clients, of the API and of Temporal, and the uuid of a graph of one step."""
         self._api = api
-        self._graph = graph
+        self._temporal = temporal
+        self.graph = graph
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls) -> AsyncGenerator[Requests]:
+        """Make clients and the graph."""
+        temporal = await connect(Settings(), lazy=False)
+        async with httpx2.AsyncClient(
+            base_url=os.environ["BENCH_URL"],
+            headers={"X-API-Key": os.environ["BENCH_KEY"]},
+            timeout=120,
+            trust_env=False,
+            limits=httpx2.Limits(max_connections=clients.CLIENTS),
+        ) as api:
+            body = {"name": f"bench-{uuid.uuid4()}", "definition": loop(Job(1, 100), "step")}
+            made = (await api.post("/api/v1/workflow/create/definition", json=body)).raise_for_status().json()
+            yield cls(api, temporal, made["uuid"])
 
     async def get(self, path: str, **query: int) -> Any:
         """Read something."""
@@ -93,8 +118,17 @@ class Requests:
 
     async def start(self) -> Any:
         """Start an execution."""
-        reply = await self._api.post(EXECUTIONS, json={"workflow_id": self._graph, "input_data": {}})
+        reply = await self._api.post(EXECUTIONS, json={"workflow_id": self.graph, "input_data": {}})
         return reply.raise_for_status().json()
+
+    async def bare(self) -> None:
+        """Start a workflow that does nothing."""
+        id = f"bench-{uuid.uuid4()}"
+        await self._temporal.start_workflow(HandWritten.run, Work(steps=0), id=id, task_queue=TASK_QUEUE)
+
+    async def ended(self, execution: JsonObject) -> None:
+        """Wait for the end of an execution."""
+        await self._temporal.get_workflow_handle(execution["temporal"]["workflow_id"]).result()
 
     async def first_event(self, id: str) -> None:
         """Follow an execution until its first event."""
@@ -113,34 +147,18 @@ async def at_once(id: str, last: int, graph: str) -> dict[str, dict[str, float]]
     pages = {f"list, page {page:,}, {many}": f"?page={page}&page_size={PAGE_SIZE}" for page in (1, last)}
     found = {name: await clients.ask(url + path, key) for name, path in {f"GET one, {many}": f"/{id}", **pages}.items()}
     body: JsonObject = {"workflow_id": graph, "input_data": {}}
-    return {**found, f"POST /executions, {many}": await clients.ask(url, key, body)}
+    return {**found, f"{names.POST}, {many}": await clients.ask(url, key, body)}
 
 
-async def main(count: int, rows: int) -> None:
-    """Measure and print."""
-    client = await connect(Settings(), lazy=False)
-    async with httpx2.AsyncClient(
-        base_url=os.environ["BENCH_URL"],
-        headers={"X-API-Key": os.environ["BENCH_KEY"]},
-        timeout=120,
-        trust_env=False,
-        limits=httpx2.Limits(max_connections=clients.CLIENTS),
-    ) as api:
-        body = {"name": "bench-requests", "definition": loop(Job(1, 100), "step")}
-        made = (await api.post("/api/v1/workflow/create/definition", json=body)).raise_for_status().json()
-        requests = Requests(api, made["uuid"])
-
-        async def bare() -> None:
-            await client.start_workflow(
-                HandWritten.run, Work(steps=0), id=f"bench-{uuid.uuid4()}", task_queue=TASK_QUEUE
-            )
-
+async def measure(count: int, rows: int) -> dict[str, Any]:
+    """Return milliseconds by kind of request."""
+    found: dict[str, Any] = {}
+    async with Requests.open() as requests:
         execution = await requests.start()
         id = execution["id"]
-        await client.get_workflow_handle(execution["temporal"]["workflow_id"]).result()
-        found: dict[str, Any] = {}
-        await one_by_one(5, requests.start, bare)
-        found["POST /executions"], found["bare start of a workflow"] = await one_by_one(count, requests.start, bare)
+        await requests.ended(execution)
+        await one_by_one(5, requests.start, requests.bare)
+        found[names.POST], found[names.BARE] = await one_by_one(count, requests.start, requests.bare)
         (found["GET one"],) = await one_by_one(count, lambda: requests.get(f"{EXECUTIONS}/{id}"))
         found[f"first event, {clients.CLIENTS} clients"] = await together(count, lambda: requests.first_event(id))
         await fill(rows, id)
@@ -149,9 +167,25 @@ async def main(count: int, rows: int) -> None:
         assert len((await pages[1]())["items"]) == PAGE_SIZE
         found["list, page 1"], found[f"list, page {last:,}"] = await one_by_one(count // 2, *pages)
         if clients.available():
-            found |= await at_once(id, last, made["uuid"])
-        print(json.dumps(found))
+            found |= await at_once(id, last, requests.graph)
+    return found
+
+
+async def repeat(kind: str, seconds: float) -> int:
+    """Make one kind of request again and again; return how many there were."""
+    count, end = 0, time.monotonic() + seconds
+    async with Requests.open() as requests:
+        while time.monotonic() < end:
+            await (requests.start() if kind == "start" else requests.bare())
+            count += 1
+    return count
+
+
+async def main(kind: str, *numbers: str) -> None:
+    """Measure and print."""
+    given = [int(each) for each in numbers]
+    print(json.dumps(await (measure(*given) if kind == "measure" else repeat(kind, *given))))
 
 
 if __name__ == "__main__":
-    orderly.run(lambda: uvloop.run(main(int(sys.argv[1]), int(sys.argv[2]))))
+    orderly.run(lambda: uvloop.run(main(*sys.argv[1:])))

@@ -107,6 +107,18 @@ def profile(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     """Yield the section on what workers do."""
     yield "## What a worker does\n"
     yield "One worker under 40 executions at once of 20 empty steps. Its threads, by the processor's time:\n"
+    yield from _seen(profiles)
+
+
+def api(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the section on what the API does."""
+    yield "## What the API does\n"
+    yield "One API, asked by one client to start executions, one after the other. Its threads, by the processor's"
+    yield "time:\n"
+    yield from _seen({f"Temporal on: {where}": of for where, of in profiles.items()})
+
+
+def _seen(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield table(["", *profiles], _share_rows(profiles, "threads", 0.005))
     yield "What holds the interpreter's lock (GIL), 100 samples a second by py-spy. A sample counts for the"
     yield "innermost function that is not Python's own; compiled code counts for what calls it:\n"
@@ -115,7 +127,7 @@ def profile(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     links = ", ".join(f"[{side}](benchmarks/{of['picture']})" for side, of in profiles.items())
     yield f"Flame graphs, to be opened by themselves (functions and shares are shown under the pointer): {links}.\n"
     first = next(iter(profiles.values()))["picture"]
-    yield f"![Flame graph of the worker](benchmarks/{first})\n"
+    yield f"![Flame graph](benchmarks/{first})\n"
 
 
 def _share_rows(profiles: Mapping[str, Mapping[str, Any]], of: str, least: float) -> Iterator[list[str]]:

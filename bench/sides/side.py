@@ -7,6 +7,7 @@ import json
 import os
 import random
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,6 +21,8 @@ TIMEOUT = 900.0
 AWAKES = 1.0
 """Seconds in which a server that stood still has done what was due meanwhile."""
 
+ARRIVES = 0.05
+"""Seconds in which a database has begun what it was asked for last."""
 
 HALTS = 30.0
 """Seconds after which a server that cannot be halted between two transactions is an error."""
@@ -107,6 +110,7 @@ class Side:
         while running := [each for each in self._served_by() if each.status() != psutil.STATUS_STOPPED]:
             for process in running:
                 process.suspend()
+            time.sleep(ARRIVES)
             if not any(isinstance(store, PostgresqlStore) and store.held() for store in self.stores):
                 return
             self.wake()
@@ -148,5 +152,12 @@ class Side:
 
     def stored(self) -> int:
         """Return the bytes that its stores hold now; 0 where that cannot be told."""
+        return sum(self.stored_in().values())
+
+    def stored_in(self) -> Counter[str]:
+        """Return these bytes by the tables and files that hold them."""
         self.wake()  # tables are made compact, which waits for the end of each transaction on them
-        return sum(store.bytes() for store in self.stores)
+        found: Counter[str] = Counter()
+        for store in self.stores:
+            found.update(store.bytes())
+        return found

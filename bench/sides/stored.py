@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,8 +15,8 @@ import psycopg
 class Store(Protocol):
     """A place where something is stored."""
 
-    def bytes(self) -> int:
-        """Return the bytes that it holds."""
+    def bytes(self) -> Mapping[str, int]:
+        """Return the bytes that it holds, by what holds them."""
         ...
 
 
@@ -48,8 +49,8 @@ class PostgresqlStore:
 
     dsn: str
 
-    def bytes(self) -> int:
-        """Return the size of its own tables, their indexes and what is stored out of line.
+    def bytes(self) -> Mapping[str, int]:
+        """Return the sizes of its own tables, each with its indexes and what is stored out of line.
 
         Raises:
             RuntimeError: somebody still sees rows that are dead, which therefore stay.
@@ -61,12 +62,8 @@ class PostgresqlStore:
                 if filled:
                     connection.execute(f"VACUUM FULL {name}".encode())
             names = [name for name, _ in tables]
-            size = (
-                "SELECT coalesce(sum(pg_total_relation_size(name::regclass)), 0)::bigint FROM unnest(%s::text[]) name"
-            )
-            found = connection.execute(size, [names]).fetchone()
-        assert found is not None
-        return int(found[0])
+            size = "SELECT name, pg_total_relation_size(name::regclass) FROM unnest(%s::text[]) name"
+            return dict(connection.execute(size, [names]).fetchall())
 
     def held(self) -> bool:
         """Say whether somebody is in the middle of a transaction."""
@@ -91,12 +88,14 @@ class SqliteStore:
 
     file: Path
 
-    def bytes(self) -> int:
+    def bytes(self) -> Mapping[str, int]:
         """Return the size of the pages in use."""
+        if not self.file.exists():  # nothing was ever written
+            return {}
         connection = sqlite3.connect(f"file:{self.file}?mode=ro", uri=True, timeout=30)
         try:
             one = [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("page_count", "freelist_count")]
-            return (one[0] - one[1]) * connection.execute("PRAGMA page_size").fetchone()[0]
+            return {self.file.name: (one[0] - one[1]) * connection.execute("PRAGMA page_size").fetchone()[0]}
         finally:
             connection.close()
 
@@ -107,6 +106,6 @@ class FolderStore:
 
     folder: Path
 
-    def bytes(self) -> int:
+    def bytes(self) -> Mapping[str, int]:
         """Return the size of its files."""
-        return sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())
+        return {self.folder.name: sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())}

@@ -61,7 +61,7 @@ class Traffic:
 
     def stored(self, side: Side) -> dict[str, int]:
         """Return the bytes of a side's stores, by what is stored there."""
-        return {label(store): store.bytes() for store in side.stores}
+        return {label(store): sum(store.bytes().values()) for store in side.stores}
 
     def read(self, side: Side) -> dict[str, float]:
         """Return PostgreSQL's counters; none where there is none. It counts for all of its databases together."""

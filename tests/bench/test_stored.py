@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ async def test_what_another_database_has_begun_to_write_is_waited_for(dsn: str) 
 
 
 async def measured_after(
-    open: psycopg.Connection, writer: psycopg.Connection, store: PostgresqlStore, before: int
+    open: psycopg.Connection, writer: psycopg.Connection, store: PostgresqlStore, before: Mapping[str, int]
 ) -> None:
     for _ in range(20):
         writer.execute(_ANEW)
