@@ -377,11 +377,8 @@ class Engine:
         if failure is None and self.graph.output_schema is not None:
             errors = validate_json(self.graph.output_schema, self.state.output)
             if errors:
-                failure = NodeFailure(
-                    code="output_schema",
-                    message=f"the output breaks its schema at {errors[0].pointer or '/'}: {errors[0].message}",
-                    node_id="",
-                )
+                said = f"the output breaks its schema at {errors[0].pointer or '/'}: {errors[0].message}"
+                failure = NodeFailure(code="output_schema", message=said, node_id="")
         self.failure = failure
         self.phase = Phase.COMPLETED if failure is None else Phase.FAILED
         self.detail = None if failure is None else failure.message
