@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
-from temporalio.client import Client, Interceptor
+from temporalio.client import Client, Interceptor, WorkflowUpdateRPCTimeoutOrCancelledError
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import (
     CompositePayloadConverter,
@@ -105,6 +105,8 @@ def is_away(error: BaseException) -> bool:
     """Whether the error says that Temporal does not answer."""
     if isinstance(error, RPCError):
         return error.status in _AWAY or _says(error, "NamespaceNotFoundFailure") or _is_busy(error)
+    if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError):  # what became of a command is not said in time
+        return True
     # What the SDK raises when its lazy connection, made by the first call, comes not about.
     return isinstance(error, RuntimeError) and str(error).startswith("Failed client connect")
 
@@ -147,7 +149,7 @@ async def answered(call: Awaitable[T], within: timedelta | None = PATIENCE) -> T
             return await call
     except TimeoutError as error:
         raise unavailable(error) from error
-    except (RPCError, RuntimeError) as error:
+    except (RPCError, WorkflowUpdateRPCTimeoutOrCancelledError, RuntimeError) as error:
         if is_away(error):
             raise unavailable(error) from error
         raise

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import Client
@@ -34,6 +37,22 @@ async def test_a_server_that_knows_its_namespace_not_yet_says_nothing_of_executi
     assert is_away(error) and not is_unknown(error)
     with pytest.raises(Unavailable):
         await ExecutionClient(client, settings).describe("nobody")
+
+
+async def test_what_became_of_a_command_is_asked_again_when_temporal_does_not_say_in_time(settings: Settings) -> None:
+    """The SDK has an error of its own for it, and takes the end of any wait for a cancellation."""
+    client = await connect(settings)
+    began = asyncio.Event()
+
+    async def silent(*_: Any, **__: Any) -> None:
+        began.set()
+        await asyncio.Event().wait()
+
+    update = client.get_workflow_handle("exec").get_update_handle("key")
+    client.workflow_service.poll_workflow_execution_update = silent  # type: ignore[method-assign]
+    with pytest.raises(Unavailable):
+        await answered(update.result(), within=timedelta(milliseconds=50))
+    assert began.is_set()
 
 
 async def test_an_execution_that_temporal_does_not_know_is_unknown(settings: Settings) -> None:
