@@ -351,6 +351,10 @@ async def test_a_deletion_that_nobody_could_carry_out_goes_on_when_it_is_sent_ag
         async with idle_cairn.worker():
             # The worker may have got to its end before it is told.
             assert (await caller.http.delete(AGENT + made["id"], params={"force": True})).status_code == 204
-            assert (await caller.get(started["id"]))["status"] in ("cancelled", "completed")
+
+            async def ended() -> bool:
+                return (await caller.get(started["id"]))["status"] in ("cancelled", "completed")
+
+            await until(ended)
         assert (await caller.http.get(AGENT + made["id"])).status_code == 404
         await callers.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cachetools import LRUCache
 from graphs import node, noting, sequence, waiting
 from installation import Cairn, until
 
@@ -18,7 +19,7 @@ from cairn.graph.validate import ValidationContext
 @pytest.fixture(autouse=True)
 def _forgetful(monkeypatch: pytest.MonkeyPatch) -> None:
     """No process has a definition in memory: every landing reads it."""
-    monkeypatch.setattr(pinned, "_known", pinned.Known(0))
+    monkeypatch.setattr(pinned, "_known", LRUCache(0))
 
 
 async def edit(cairn: Cairn, graph: str, definition: JsonObject) -> None:
