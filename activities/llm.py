@@ -16,7 +16,7 @@ from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import Output, find_model, find_tools, make_agent, settings_of, shown, usage_limits, used
 from activities.llm_answer import Replied, answer_in, only_answers, request
 from activities.llm_conversation import ConversationTurns, asks_tenants_model
-from activities.llm_errors import agent_error
+from activities.llm_errors import agent_error, cause_of
 from activities.llm_own import opened, own_model
 from activities.llm_tokens import telling
 from activities.metering import metered
@@ -74,20 +74,16 @@ class AgentActivities:
                 return await self._run(call, await find_model(self._models, call, self._ledger))
             own = own_model(call, self._sealer)
             async with opened(self._models, own) as model:
-                model = metered(self._ledger, call, model)
-                return await self._run(call, model, own.api_key.get_secret_value() if own.api_key else "")
+                return await self._run(call, metered(self._ledger, call, model))
 
     async def _take_turn(self, call: NodeCall, turns: ConversationTurns) -> NodeResult:
-        async with turns.model(call) as opened:
-            earlier = await turns.earlier(call)
-            result = await self._run(call, opened.model, opened.secret, earlier, turns)
-        return result
+        async with turns.model(call) as model:
+            return await self._run(call, model, await turns.earlier(call), turns)
 
     async def _run(
         self,
         call: NodeCall,
         model: LanguageModel,
-        secret: str = "",
         earlier: Sequence[ModelMessage] = (),
         turns: ConversationTurns | None = None,
     ) -> NodeResult:
@@ -110,8 +106,8 @@ class AgentActivities:
                     event_stream_handler=handler,
                 )
         except Exception as error:
-            # What caused it is told in full, so not when it may repeat the key.
-            raise agent_error(error, used(usage, model), limits, secret) from (None if secret else error)
+            secret = model.secret
+            raise agent_error(error, used(usage, model), limits, secret) from cause_of(error, secret)
         answer = output.unwrap(result.output)
         if turns is not None:
             await turns.keep(call, result.new_messages(), answer, finished=True)

@@ -15,11 +15,11 @@ from activities.patience import patiently
 from cairn.contracts.json import Json
 from cairn.contracts.nodes import ConversationTurn, NodeCall
 from cairn.domain.conversations.turns import TurnMessages
-from cairn.domain.llm.tenant_models import OpenedModel, TenantModels
+from cairn.domain.llm.tenant_models import TenantModels
 from cairn.domain.usage import Ledger
 from cairn.errors import CairnError, Unavailable
 from cairn.persistence.repository import Scope
-from cairn.providers.llm import ModelConfigError
+from cairn.providers.llm import LanguageModel, ModelConfigError
 
 USE_CASE = "chat"
 
@@ -34,15 +34,15 @@ class ConversationTurns:
         self._ledger = ledger
 
     @asynccontextmanager
-    async def model(self, call: NodeCall) -> AsyncGenerator[OpenedModel]:
+    async def model(self, call: NodeCall) -> AsyncGenerator[LanguageModel]:
         """Open the model that a call is to use, whose requests the ledger accounts for.
 
         Raises:
             ApplicationError: ``model_config``, or a code of ``cairn.domain.llm.policy.choose``.
         """
         use_case = str(call.data.get("use_case") or USE_CASE)
-        async with open_model(self._models, scope_of(call), use_case, call.data.get("model")) as opened:
-            yield OpenedModel(metered(self._ledger, call, opened.model), opened.secret)
+        async with open_model(self._models, scope_of(call), use_case, call.data.get("model")) as model:
+            yield metered(self._ledger, call, model)
 
     async def earlier(self, call: NodeCall) -> list[ModelMessage]:
         """Return what was said before the call's turn; nothing when it is no turn of a conversation.
@@ -88,7 +88,7 @@ class ConversationTurns:
 @asynccontextmanager
 async def open_model(
     models: TenantModels, scope: Scope, use_case: str, named: str | None
-) -> AsyncGenerator[OpenedModel]:
+) -> AsyncGenerator[LanguageModel]:
     """Open the model that a tenant's call is to use.
 
     Raises:

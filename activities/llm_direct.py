@@ -22,16 +22,17 @@ from temporalio import activity
 from activities.guard import heartbeating
 from activities.llm_agent import CORRECTIONS, Output, make_agent, usage_limits, used
 from activities.llm_conversation import open_model
-from activities.llm_errors import agent_error
+from activities.llm_errors import agent_error, cause_of
 from activities.llm_tokens import telling
 from activities.metering import metered
 from cairn.contracts.direct_calls import CALL_DIRECTLY, DIRECT_CALL_NODE, DirectAnswer, DirectRequest
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall
 from cairn.domain.executions.tokens import TokenWriter
-from cairn.domain.llm.tenant_models import OpenedModel, TenantModels
+from cairn.domain.llm.tenant_models import TenantModels
 from cairn.domain.usage import Ledger
 from cairn.persistence.repository import Scope
+from cairn.providers.llm import LanguageModel
 
 
 class DirectCallActivities:
@@ -53,12 +54,12 @@ class DirectCallActivities:
         """
         scope = Scope(request.tenant, request.live)
         opening = open_model(self._models, scope, request.use_case, request.model)
-        async with heartbeating(), opening as opened:
-            return await self._ask(request, opened)
+        async with heartbeating(), opening as model:
+            return await self._ask(request, model)
 
-    async def _ask(self, request: DirectRequest, opened: OpenedModel) -> DirectAnswer:
+    async def _ask(self, request: DirectRequest, model: LanguageModel) -> DirectAnswer:
         call, usage, output = _call(request), RunUsage(), Output(request.output_schema)
-        model = metered(self._ledger, call, opened.model, request.user_id)
+        model = metered(self._ledger, call, model, request.user_id)
         limits = usage_limits(call.data, model, 1 + CORRECTIONS)
         agent = make_agent(call, model, output, [*map(_asked, request.tools)], defers=bool(request.tools))
         try:
@@ -70,9 +71,8 @@ class DirectCallActivities:
                     event_stream_handler=handler,
                 )
         except Exception as error:
-            # What caused it is told in full, so not when it may repeat the key.
-            secret = opened.secret
-            raise agent_error(error, used(usage, model), limits, secret) from (None if secret else error)
+            secret = model.secret
+            raise agent_error(error, used(usage, model), limits, secret) from cause_of(error, secret)
         return _answer(result, output, used(usage, model), model.name)
 
 

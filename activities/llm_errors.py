@@ -9,6 +9,8 @@ Not retryable: ``model_unauthorized``, ``model_not_found``, ``model_rejected`` (
 
 from __future__ import annotations
 
+import traceback
+
 from pydantic_ai import exceptions
 from pydantic_ai.usage import UsageLimits
 from temporalio.exceptions import ApplicationError
@@ -40,14 +42,14 @@ _CODES: tuple[tuple[type[Exception], str, bool], ...] = (
 )
 
 
-def agent_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str = "") -> Exception:
+def agent_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str) -> Exception:
     """Return the error to raise for an agent that failed.
 
     Args:
         error: what the run raised.
         usage: what it had used until then; part of the error's details.
         limits: those it ran under.
-        secret: a key that must not be told, however the other side repeats it.
+        secret: the key that was sent, which must not be told, however the other side repeats it; may be empty.
 
     Raises:
         ApplicationError: the error, where it is one already.
@@ -64,6 +66,11 @@ def agent_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str
     if secret:
         message, cause = message.replace(secret, "…"), cause and cause.replace(secret, "…")
     return node_error(code, message, retryable=retryable, cause=cause, retry_after=retry_after, usage=usage)
+
+
+def cause_of(error: Exception, secret: str) -> Exception | None:
+    """Return what an error may name as its cause, which is told in full: nothing that repeats the key."""
+    return None if secret and secret in "".join(traceback.format_exception(error)) else error
 
 
 def _refused(error: BaseException | None) -> AddressRefused | None:

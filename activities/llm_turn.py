@@ -16,7 +16,7 @@ from activities.failures import node_error
 from activities.guard import HEARTBEAT_INTERVAL, PROMPT, guard, heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, find_tools, make_agent, shown, usage_limits, used
 from activities.llm_conversation import ConversationTurns, asks_tenants_model
-from activities.llm_errors import agent_error
+from activities.llm_errors import agent_error, cause_of
 from activities.llm_questions import questions_of
 from activities.llm_subagents import subagents_of
 from activities.llm_tokens import telling
@@ -80,12 +80,10 @@ class TurnActivities:
         async with heartbeating(PROMPT if turns is not None else HEARTBEAT_INTERVAL):
             if turns is None:
                 return await self._turn(call, await find_model(self._models, call, self._ledger))
-            async with turns.model(call) as opened:
-                return await self._turn(call, opened.model, turns, opened.secret)
+            async with turns.model(call) as model:
+                return await self._turn(call, model, turns)
 
-    async def _turn(
-        self, call: NodeCall, model: LanguageModel, turns: ConversationTurns | None = None, secret: str = ""
-    ) -> NodeResult:
+    async def _turn(self, call: NodeCall, model: LanguageModel, turns: ConversationTurns | None = None) -> NodeResult:
         output = Output(call.data.get("output_schema"))
         known = await self._known_tools(call)
         tools = [deferring(each) for each in [*known, *questions_of(call), *subagents_of(call)]]
@@ -96,7 +94,7 @@ class TurnActivities:
         if turns is not None and messages:
             # What tools have brought can be read while the model writes.
             await turns.keep(call, [*messages, _returned(call)])
-        result, usage = await take_turn(agent, call, model, said, self._tokens, secret)
+        result, usage = await take_turn(agent, call, model, said, self._tokens)
         value = await self._told(call, result, output)
         if turns is not None:
             said_since = [*messages, *result.new_messages()]
@@ -178,7 +176,6 @@ async def take_turn(
     model: LanguageModel,
     said: dict[str, Any],
     tokens: TokenWriter | None,
-    secret: str = "",
 ) -> tuple[AgentRunResult[Any], Usage]:
     """Have a model make its turn, and tell what it writes meanwhile.
 
@@ -188,7 +185,6 @@ async def take_turn(
         model: whose usage is counted.
         said: arguments of ``Agent.run`` that it begins with.
         tokens: None: the reply is taken whole.
-        secret: the tenant's key, which must not be told.
 
     Raises:
         ApplicationError: with the codes of :mod:`activities.llm_errors`.
@@ -200,8 +196,7 @@ async def take_turn(
                 said.pop("prompt"), **said, usage=usage, usage_limits=limits, event_stream_handler=handler
             )
     except Exception as error:
-        # What caused it is told in full, so not when it may repeat the key.
-        raise _turn_error(error, used(usage, model), limits, secret) from (None if secret else error)
+        raise _turn_error(error, used(usage, model), limits, model.secret) from cause_of(error, model.secret)
     return result, used(usage, model)
 
 

@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities.guard import guard, heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, make_agent, usage_limits, used
-from activities.llm_errors import agent_error
+from activities.llm_errors import agent_error, cause_of
 from cairn.contracts.json import Json, JsonObject, digest
 from cairn.contracts.nodes import RUN_SCORE, NodeCall, NodeResult
 from cairn.domain.usage import Ledger
@@ -52,7 +52,8 @@ class ScoreActivities:
         try:
             result = await agent.run(_prompt(rubric, call.data.get("of")), usage=usage, usage_limits=limits)
         except Exception as error:
-            raise agent_error(error, used(usage, model), limits) from error
+            secret = model.secret
+            raise agent_error(error, used(usage, model), limits, secret) from cause_of(error, secret)
         card = scorecard(rubric, output.unwrap(result.output), call.data.get("threshold"))
         return NodeResult(value=card, usage=used(usage, model), model=model.name)
 

@@ -12,7 +12,7 @@ from temporalio import activity
 
 from activities.guard import heartbeating
 from activities.llm_agent import CORRECTIONS, Output, find_model, make_agent, usage_limits, used
-from activities.llm_errors import agent_error
+from activities.llm_errors import agent_error, cause_of
 from activities.metering import metered
 from cairn.contracts.json import JsonObject, digest
 from cairn.contracts.nodes import NodeCall
@@ -117,7 +117,8 @@ async def _ask(call: NodeCall, model: LanguageModel) -> JsonObject:
     try:
         result = await agent.run(str(call.data["prompt"]), usage=usage, usage_limits=limits)
     except Exception as error:
-        raise agent_error(error, used(usage, model), limits) from error
+        secret = model.secret
+        raise agent_error(error, used(usage, model), limits, secret) from cause_of(error, secret)
     return output.unwrap(result.output)
 
 

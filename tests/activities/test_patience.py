@@ -20,7 +20,7 @@ from cairn.errors import NotFound, Unavailable
 class Away:
     """Messages and a model in a database that does not answer at first, so many times."""
 
-    model, secret = None, "theirs"
+    secret = "theirs"
 
     def __init__(self, times: int) -> None:
         self._left: Iterator[None] = iter([None] * times)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 
 from cairn.domain.credentials import Sealer
 from cairn.domain.llm.service import LlmConfigService
@@ -12,18 +11,6 @@ from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database
 from cairn.providers.llm import LanguageModel, LanguageModels
 from cairn.settings import Settings
-
-
-@dataclass(frozen=True, slots=True)
-class OpenedModel:
-    """A model that is ready for one call.
-
-    Attributes:
-        secret: the tenant's key, which must not be told; empty for the installation's.
-    """
-
-    model: LanguageModel
-    secret: str = ""
 
 
 class TenantModels:
@@ -37,7 +24,7 @@ class TenantModels:
         self._settings = settings
 
     @asynccontextmanager
-    async def open(self, scope: Scope, use_case: str, named: str | None) -> AsyncGenerator[OpenedModel]:
+    async def open(self, scope: Scope, use_case: str, named: str | None) -> AsyncGenerator[LanguageModel]:
         """Open the model that a call of the scope is to use.
 
         Raises:
@@ -49,7 +36,7 @@ class TenantModels:
             choice = await configs.choose(use_case, named)
             own = await configs.own_model(choice)
         if own is None:
-            yield OpenedModel(await self._models.resolve(choice.model))
+            yield await self._models.resolve(choice.model)
             return
         async with self._models.own(own) as model:
-            yield OpenedModel(model, own.api_key.get_secret_value() if own.api_key else "")
+            yield model

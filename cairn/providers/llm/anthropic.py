@@ -17,9 +17,11 @@ async def open_model(name: str, settings: Settings, client: ClientFactory) -> La
         ModelConfigError: no model is named, or there is no key.
     """
     need_name("anthropic", name, "claude-sonnet-4-6")
+    key = need_key("anthropic", settings.anthropic_api_key)
     provider = AnthropicProvider(
-        api_key=need_key("anthropic", settings.anthropic_api_key),
+        api_key=key,
         base_url=settings.anthropic_base_url,
         http_client=client(),
     )
-    return LanguageModel(f"anthropic:{name}", AnthropicModel(name, provider=provider), settings=NO_CLIENT_RETRIES)
+    model = AnthropicModel(name, provider=provider)
+    return LanguageModel(f"anthropic:{name}", model, settings=NO_CLIENT_RETRIES, secret=key)

@@ -17,9 +17,11 @@ async def open_model(name: str, settings: Settings, client: ClientFactory) -> La
         ModelConfigError: no model is named, or there is no key.
     """
     need_name("google", name, "gemini-3-flash")
+    key = need_key("google", settings.google_api_key)
     provider = GoogleProvider(
-        api_key=need_key("google", settings.google_api_key),
+        api_key=key,
         base_url=settings.google_base_url,
         http_client=client(),
     )
-    return LanguageModel(f"google:{name}", GoogleModel(name, provider=provider), settings=NO_CLIENT_RETRIES)
+    model = GoogleModel(name, provider=provider)
+    return LanguageModel(f"google:{name}", model, settings=NO_CLIENT_RETRIES, secret=key)

@@ -68,7 +68,7 @@ async def open_model(name: str, settings: Settings, client: ClientFactory) -> La
             openai_supports_strict_tool_definition=False,
         ),
     )
-    return LanguageModel(NAME, _ToolsFirst(model), free=True, settings=_SETTINGS)
+    return LanguageModel(NAME, _ToolsFirst(model), free=True, settings=_SETTINGS, secret=key)
 
 
 def find_weights() -> Path | None:

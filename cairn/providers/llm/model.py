@@ -31,6 +31,7 @@ class LanguageModel:
         free: its use costs nothing, so its price is 0 and not unknown.
         remote: it is asked over a network, so the timeouts and retries of a client apply.
         settings: sent with every request.
+        secret: the key that is sent; it must not be told, however the other side repeats it.
     """
 
     name: str
@@ -38,6 +39,7 @@ class LanguageModel:
     free: bool = False
     remote: bool = True
     settings: ModelSettings = field(default_factory=ModelSettings)
+    secret: str = field(default="", repr=False)
 
 
 ClientFactory: TypeAlias = Callable[[], httpx2.AsyncClient]

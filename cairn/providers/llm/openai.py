@@ -32,4 +32,5 @@ async def open_model(name: str, settings: Settings, client: ClientFactory) -> La
         key = need_key("openai", settings.openai_api_key)
     provider = OpenAIProvider(base_url=base_url, api_key=key, http_client=client())
     model = OpenAIChatModel(name, provider=provider, profile=_PROFILE)
-    return LanguageModel(f"openai:{name}", model, settings=NO_CLIENT_RETRIES)
+    secret = "" if key == _NO_KEY else key
+    return LanguageModel(f"openai:{name}", model, settings=NO_CLIENT_RETRIES, secret=secret)

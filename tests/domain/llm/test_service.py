@@ -40,7 +40,7 @@ async def opened(database: Database, scope: Scope = ACME, by: Sealer | None = No
     settings = Settings()
     models = TenantModels(database, by or sealer(), LanguageModels(settings), settings)
     async with models.open(scope, "chat", None) as found:
-        return found.model.name, found.secret
+        return found.name, found.secret
 
 
 async def used_at(database: Database):
