@@ -276,7 +276,7 @@ async def test_an_agent_that_runs_is_deleted_by_force_alone(caller: Caller, worl
     forced = await caller.http.delete(AGENT + made["id"], params={"force": True})
     assert forced.status_code == 204, forced.text
     for each in started:
-        assert (await caller.get(each["id"]))["status"] == "cancelled"
+        await caller.reach(each["id"], "cancelled")
     assert (await caller.http.get(AGENT + made["id"])).status_code == 404
 
 
