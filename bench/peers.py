@@ -32,7 +32,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sides import earlier, machine, names, plan, profiling, requests, scale, venvs
+from sides import earlier, http_requests, machine, names, plan, profiling, scale, venvs
 from sides.page import page
 from sides.plan import Found, Plan
 from sides.servers import Servers
@@ -143,9 +143,9 @@ class Run:
                 points = (3,) if tiny else plan.POINTS
                 await measured.travel(sides, points, 3 if full else None)
             case "requests":
-                count, rows, seconds = (50, 1_000, 2) if tiny else (500, 100_000, requests.SECONDS)
+                count, rows, seconds = (50, 1_000, 2) if tiny else (500, 100_000, http_requests.SECONDS)
                 for where, environment in servers.callers.items():
-                    each = requests.Requests(measured, where, environment, servers.folder)
+                    each = http_requests.Requests(measured, where, environment, servers.folder)
                     await each.measure(count, rows, seconds, self._figures.parent)
             case "scale":
                 await self._scale(measured, sides, servers)
