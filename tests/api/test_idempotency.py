@@ -118,6 +118,38 @@ async def test_a_request_that_another_try_has_taken_over_is_answered_as_that_one
     assert answer.json() == {"by": "another"} if done else answer.json()["code"] == "idempotency_in_flight"
 
 
+@pytest.mark.parametrize("done", [True, False])
+async def test_a_try_that_was_too_slow_makes_nothing_beside_the_one_that_has_taken_over(
+    lasting: Cairn, caller: Caller, world, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    """As when a process stands still between the look at what it forks and the row of the fork."""
+    execution = await caller.start(sequence(noting("a")))
+    checkpoint = (await caller.reach(execution["id"], "completed"))["checkpoints"][0]["id"]
+    path = f"{PATH}/{execution['id']}/fork"
+    taken = {"owner": "another", "locked_until": utc_now() + timedelta(hours=1), "resource_id": "exec_of_the_other"}
+    if done:
+        reply = {"headers": {"content-type": "application/json"}, "body": b'{"id": "exec_of_the_other"}'}
+        taken |= {"state": "done", "status_code": 201, **reply}
+    commit = UnitOfWork.commit
+
+    async def too_slow(unit: UnitOfWork, **given) -> None:
+        await commit(unit, **given)
+        if not given:
+            async with lasting.database.transaction() as session:
+                await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
+
+    monkeypatch.setattr(UnitOfWork, "commit", too_slow)
+    send = {"json": {"checkpoint_id": checkpoint}, "headers": KEY}
+    answer = await caller.http.post(path, **send)
+    assert (answer.status_code, answer.json()["code"]) == (
+        409,
+        "idempotency_in_flight",
+    ) and "Retry-After" in answer.headers
+    again = await caller.http.post(path, **send)
+    assert again.json() == {"id": "exec_of_the_other"} if done else again.status_code == 409
+    assert (await caller.http.get(PATH)).json()["total"] == 1
+
+
 async def claims(installation: Cairn) -> int:
     async with installation.database.session() as session:
         return (await session.execute(select(func.count()).select_from(IdempotencyRow))).scalar_one()

@@ -160,9 +160,14 @@ class IdempotencyStore:
         )
 
     async def attach(self, claim: Claim, resource_id: str) -> None:
-        """Keep what the request makes or works on, in the transaction that writes it."""
+        """Keep what the request makes or works on, in the transaction that writes it.
+
+        Raises:
+            Conflict: another try has taken the request over, so that what this one makes would be a second one.
+        """
+        if not await self._update(claim, resource_id=resource_id):
+            raise self._in_flight()
         claim.resource_id = resource_id
-        await self._update(claim, resource_id=resource_id)
 
     async def renew(self, claim: Claim) -> bool:
         """Give a sign of life, in a transaction of its own, every third of ``LEASE``; False: another try took over."""
