@@ -66,9 +66,10 @@ async def once(
         request.state.unit = unit = UnitOfWork(session, claim)
         async with _sign_of_life(database, claim, unit):
             try:
-                response = await handle(request)
-                response = await _finish(store, claim, response)
-                await session.commit()
+                made = await handle(request)
+                response = await _finish(store, claim, made)
+                # Where another try's reply stands, nothing stands beside it that this one has written.
+                await (session.commit() if response is made else session.rollback())
             except Exception as error:
                 await session.rollback()
                 response = await _after_error(database, claim, functools.partial(refuse, request), error)

@@ -150,6 +150,28 @@ async def test_a_try_that_was_too_slow_makes_nothing_beside_the_one_that_has_tak
     assert (await caller.http.get(PATH)).json()["total"] == 1
 
 
+async def test_a_try_that_was_too_slow_writes_nothing_beside_the_reply_of_the_other(
+    lasting: Cairn, caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when a process stands still while a model writes."""
+    path = "/api/v1/workflow/create/template"
+    reply = {"status_code": 200, "headers": {"content-type": "application/json"}, "body": b'{"by": "another"}'}
+    taken = {"owner": "another", "state": "done", **reply}
+    commit = UnitOfWork.commit
+
+    async def too_slow(unit: UnitOfWork, **given) -> None:
+        await commit(unit, **given)
+        async with lasting.database.transaction() as session:
+            await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
+
+    monkeypatch.setattr(UnitOfWork, "commit", too_slow)
+    body = {"name": "Pizza", "template_description": "Take orders of a pizzeria by phone."}
+    answer = await caller.http.post(path, json=body, headers=KEY)
+    assert (answer.status_code, answer.json()) == (200, {"by": "another"}), answer.text
+    listed = await caller.http.get("/api/v1/workflow/fetch")
+    assert "Pizza" not in listed.text
+
+
 async def claims(installation: Cairn) -> int:
     async with installation.database.session() as session:
         return (await session.execute(select(func.count()).select_from(IdempotencyRow))).scalar_one()
