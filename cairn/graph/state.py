@@ -333,13 +333,13 @@ class ExecutionState:
         return way.target
 
     def dump(self) -> JsonObject:
-        """Return it as JSON; seeds for visits that are over are forgotten, as nothing comes for them any more."""
-        self.seeds = [
-            seed
-            for seed in self.seeds
-            if seed.visit > self.visits.get(seed.node_id, 0) or f"{seed.node_id}#{seed.visit}" in self.loops
-        ]
-        return _ADAPTER.dump_python(self, mode="json", exclude={"trace", "followed"})
+        """Return it as JSON, without seeds for visits that are over: nothing comes for them any more."""
+        over = {
+            place
+            for place, seed in enumerate(self.seeds)
+            if seed.visit <= self.visits.get(seed.node_id, 0) and f"{seed.node_id}#{seed.visit}" not in self.loops
+        }
+        return _ADAPTER.dump_python(self, mode="json", exclude={"trace": True, "followed": True, "seeds": over})
 
     @staticmethod
     def load(dumped: JsonObject) -> ExecutionState:

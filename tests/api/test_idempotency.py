@@ -17,6 +17,7 @@ from sqlmodel import col
 import api.kit.idempotency
 import cairn.domain.idempotency.store
 from api.kit.unit_of_work import UnitOfWork
+from cairn.contracts.json import JsonObject
 from cairn.domain.executions.model import StartExecution
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.idempotency import IdempotencyStore
@@ -92,6 +93,20 @@ async def test_a_request_keeps_its_claim_as_long_as_it_works(
         await callers.close()
 
 
+def too_slow(monkeypatch: pytest.MonkeyPatch, installation: Cairn, path: str, taken: JsonObject) -> None:
+    """Have another try take requests to a path over, when they have committed what they began with."""
+    commit = UnitOfWork.commit
+
+    async def commit_and_lose(unit: UnitOfWork, **given) -> None:
+        first = not unit.committed
+        await commit(unit, **given)
+        if first:
+            async with installation.database.transaction() as session:
+                await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
+
+    monkeypatch.setattr(UnitOfWork, "commit", commit_and_lose)
+
+
 @pytest.mark.parametrize(("done", "status"), [(True, 200), (False, 409)])
 @pytest.mark.parametrize("ended", [False, True], ids=["done", "refused"])
 async def test_a_request_that_another_try_has_taken_over_is_answered_as_that_one(
@@ -105,14 +120,7 @@ async def test_a_request_that_another_try_has_taken_over_is_answered_as_that_one
     if done:
         reply = {"headers": {"content-type": "application/json"}, "body": b'{"by": "another"}'}
         taken |= {"state": "done", "status_code": 200, **reply}
-    commit = UnitOfWork.commit
-
-    async def too_slow(unit: UnitOfWork, **given) -> None:
-        await commit(unit, **given)
-        async with lasting.database.transaction() as session:
-            await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
-
-    monkeypatch.setattr(UnitOfWork, "commit", too_slow)
+    too_slow(monkeypatch, lasting, path, taken)
     answer = await caller.http.post(path, headers=KEY)
     assert answer.status_code == status
     assert answer.json() == {"by": "another"} if done else answer.json()["code"] == "idempotency_in_flight"
@@ -130,15 +138,7 @@ async def test_a_try_that_was_too_slow_makes_nothing_beside_the_one_that_has_tak
     if done:
         reply = {"headers": {"content-type": "application/json"}, "body": b'{"id": "exec_of_the_other"}'}
         taken |= {"state": "done", "status_code": 201, **reply}
-    commit = UnitOfWork.commit
-
-    async def too_slow(unit: UnitOfWork, **given) -> None:
-        await commit(unit, **given)
-        if not given:
-            async with lasting.database.transaction() as session:
-                await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
-
-    monkeypatch.setattr(UnitOfWork, "commit", too_slow)
+    too_slow(monkeypatch, lasting, path, taken)
     send = {"json": {"checkpoint_id": checkpoint}, "headers": KEY}
     answer = await caller.http.post(path, **send)
     assert (answer.status_code, answer.json()["code"]) == (
@@ -157,14 +157,7 @@ async def test_a_try_that_was_too_slow_writes_nothing_beside_the_reply_of_the_ot
     path = "/api/v1/workflow/create/template"
     reply = {"status_code": 200, "headers": {"content-type": "application/json"}, "body": b'{"by": "another"}'}
     taken = {"owner": "another", "state": "done", **reply}
-    commit = UnitOfWork.commit
-
-    async def too_slow(unit: UnitOfWork, **given) -> None:
-        await commit(unit, **given)
-        async with lasting.database.transaction() as session:
-            await session.execute(update(IdempotencyRow).where(col(IdempotencyRow.path) == path).values(**taken))
-
-    monkeypatch.setattr(UnitOfWork, "commit", too_slow)
+    too_slow(monkeypatch, lasting, path, taken)
     body = {"name": "Pizza", "template_description": "Take orders of a pizzeria by phone."}
     answer = await caller.http.post(path, json=body, headers=KEY)
     assert (answer.status_code, answer.json()) == (200, {"by": "another"}), answer.text

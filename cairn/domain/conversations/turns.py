@@ -129,7 +129,8 @@ async def turn_ended(session: AsyncSession, execution: ExecutionRow) -> None:
         query = update(ConversationRow).where(*own, col(ConversationRow.id) == conversation).values(**news)
         await session.execute(query.execution_options(synchronize_session=False))
         its = [*Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == execution.id]
-        said = update(MessageRow).where(*its, col(MessageRow.role) == "assistant")
-        said = said.values(finished=execution.status == "completed")
+        answered = execution.status == "completed"
+        other = [col(MessageRow.role) == "assistant", col(MessageRow.finished).is_not(answered)]  # most are right
+        said = update(MessageRow).where(*its, *other).values(finished=answered)
         await session.execute(said.execution_options(synchronize_session=False))
         await notify(session, {conversation})

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from cairn.contracts.executions import Answer, Phase
+from cairn.contracts.executions import CLOSED, Answer, Phase
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.nodes.voice import SPEAKING
 from cairn.graph.state import Child, ExecutionState, InFlight, Run, Wait
@@ -50,8 +50,6 @@ _BOUNDARIES = (
     News,
 )
 
-TERMINAL = (Phase.COMPLETED, Phase.FAILED, Phase.CANCELLED)
-
 
 @dataclass(frozen=True, slots=True)
 class ExecutionEvent:
@@ -86,7 +84,7 @@ class ExecutionEvent:
     @property
     def terminal(self) -> bool:
         """Whether the execution has ended with this."""
-        return self.type == "status" and self.data["status"] in TERMINAL
+        return self.type == "status" and self.data["status"] in CLOSED
 
 
 def last_seq(run: Projection) -> int:
@@ -288,7 +286,7 @@ class Narrator:
         yield from self._requests(at)
         yield from self._said(at)
         phase = self.projection.engine.phase
-        if phase not in TERMINAL:
+        if phase not in CLOSED:
             self._part = _EVENT - 1
             yield from self._status(
                 at, phase, self.projection.engine.detail, {"works": not self.projection.engine.drained}
@@ -314,7 +312,7 @@ class Narrator:
     def _requests(self, at: datetime) -> Iterator[ExecutionEvent]:
         """Tell what people are asked since the last time, and what they are not asked any more."""
         engine = self.projection.engine
-        asked = {} if engine.phase in TERMINAL else _open_requests(engine.state)
+        asked = {} if engine.phase in CLOSED else _open_requests(engine.state)
         opened = [_request(wait) for name, wait in asked.items() if name not in self._asked]
         gone = [(name, wait) for name, wait in self._asked.items() if name not in asked]
         if not opened and not gone:
