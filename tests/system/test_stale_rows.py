@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
 from system_tools import World
+from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest, ListWorkflowExecutionsResponse
 
+from cairn.contracts.executions import Phase
 from cairn.domain.executions import reconcile
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.executions.workflow_side import row_of
@@ -80,3 +83,33 @@ async def test_executions_that_have_told_how_they_ended_are_not_looked_at(
 async def test_what_is_not_listed_is_left_out(cairn: Cairn) -> None:
     assert await open_runs(cairn.client, ["unknown", "with'quote", "with\\backslash"]) == {}
     assert await open_runs(cairn.client, []) == {}
+
+
+async def test_of_what_ended_only_the_latest_is_read(
+    cairn: Cairn, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However much Temporal keeps: each way to end is listed from its latest on, to the first that ended before."""
+    monkeypatch.setattr("cairn.temporal.executions._ENDED_PAGE", 1)
+    old = [(await cairn.reach((await cairn.run(sequence(noting("a")))).id, "completed")).id for _ in range(4)]
+    began = utc_now()
+    late = (await cairn.reach((await cairn.run(sequence(noting("a")))).id, "completed")).id
+    stopped = (await cairn.run(sequence(waiting("a")))).id
+    await cairn.client.get_workflow_handle(stopped).terminate("by an operator")
+
+    async def ended(since: datetime) -> dict[str, Phase | None]:
+        return {each.temporal_id: each.phase async for each in cairn.temporal.closed_since(since)}
+
+    async def listed() -> bool:
+        return {*old, late, stopped} <= set(await ended(began - timedelta(minutes=1)))
+
+    await until(listed)
+    list_, read = cairn.client.workflow_service.list_workflow_executions, list[str]()
+
+    async def counted(asked: ListWorkflowExecutionsRequest, **how: Any) -> ListWorkflowExecutionsResponse:
+        page = await list_(asked, **how)
+        read.extend(run.execution.workflow_id for run in page.executions)
+        return page
+
+    monkeypatch.setattr(cairn.client.workflow_service, "list_workflow_executions", counted)
+    assert await ended(began) == {late: Phase.COMPLETED, stopped: Phase.CANCELLED}
+    assert len(set(old) & set(read)) == 1, "more was read of what ended before"
