@@ -9,9 +9,9 @@
     make bench ARGS=--page                                  the page anew, from its figures
     make bench ARGS="--tiny --out /tmp/peers"               does it work at all?
 
-Each side is a process of its own, in an environment of its own, that is given jobs; the sides take turns. PostgreSQL,
-Temporal's dev server and, when it has been built (``make chaos SERVER=postgresql`` does), Temporal on PostgreSQL are
-started for it, with data in a temporary folder. PostgreSQL writes through to the disk.
+Each side is a process of its own, in an environment of its own, that is given jobs. PostgreSQL, Temporal's dev server
+and Temporal on PostgreSQL, which is built with Go when it is not there, are started for it, with data in a temporary
+folder. PostgreSQL writes through to the disk. What this machine lacks is named on the page.
 """
 
 from __future__ import annotations
@@ -21,25 +21,23 @@ import asyncio
 import json
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Container, Generator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sides import earlier, http_requests, machine, names, plan, profiling, scale, venvs
+from sides import absent, earlier, http_requests, machine, names, plan, profiling, scale, venvs
 from sides.page import page
 from sides.plan import Found, Plan
 from sides.servers import Servers
 from sides.side import Side
 
 from cairn import orderly
-from chaos.cluster import cache
 
 PARTS = ("steps", "stored", "kept", "travel", "requests", "scale", "load", "waiting", "long", "maps")
 APART = ("scale", "load", "waiting")
@@ -53,14 +51,13 @@ TINY = 50
 """What they run where next to nothing is asked for."""
 
 PEERS = ("langgraph", "dbos", "restate", "prefect", "conductor")
-FETCHED_BY = {"restate": "npm", "conductor": "mvn"}
-"""The program that a peer's server is fetched by; without it the peer is left out."""
-
 TEMPORAL = {"dev": names.DEV, "postgresql": names.POSTGRESQL}
 SLOTS = 1_000
 """Activities that a worker runs at a time where there are many agents: each waits, and needs no processor."""
 
 SMALL_LOAD = 40
+WAITING = 10_000
+"""Executions that wait for a person."""
 
 
 class Run:
@@ -70,9 +67,14 @@ class Run:
         """Take what was asked for, and the file that gets the figures."""
         self._given = given
         self._figures = figures
-        self._temporal = [TEMPORAL[name] for name in given.temporal]
         self._machine = machine.describe([shlex.quote(each) for each in sys.argv[1:]])
+        left_out = absent.missing(on_postgresql=given.temporal is None or "postgresql" in given.temporal)
+        on = stands_on(left_out) if given.temporal is None else given.temporal
+        self._temporal = [TEMPORAL[name] for name in on]
+        self._peers = [name for name in given.peers if name.capitalize() not in left_out]
         self._found, self._runs = self._begin(figures)
+        others = [each for each in self._found.failed if each["part"] != absent.SETUP]
+        self._found.failed = [*others, *absent.failures(left_out)]
 
     def _begin(self, figures: Path) -> tuple[Found, earlier.Runs]:
         """Return what is known before: nothing, or what earlier runs have found."""
@@ -93,7 +95,7 @@ class Run:
                 for each in self._temporal:
                     await self._with_servers(parts, [each], [])
             elif parts:
-                await self._with_servers(parts, self._temporal, self._given.peers)
+                await self._with_servers(parts, self._temporal, self._peers)
         for part in [part for part in PROGRAMS if part in self._given.parts]:
             await self._program(part)
 
@@ -102,15 +104,17 @@ class Run:
         command = [str(Path(__file__).with_name(f"{part}.py")), option, str(TINY if self._given.tiny else size)]
         program = await asyncio.create_subprocess_exec(sys.executable, *command, stdout=asyncio.subprocess.PIPE)
         said, _ = await program.communicate()
+        failed = self._found.failed = [each for each in self._found.failed if each["part"] != part]
         if program.returncode:
-            self._found.failed.append({"part": part, "side": "Cairn", "note": f"{part}: status {program.returncode}"})
+            failed.append({"part": part, "side": "Cairn", "note": f"{part}: status {program.returncode}"})
         else:
             self._found.apart[part] = printed(said.decode())
-        self._write(part, ["Cairn"])
+        self._write(part, [] if program.returncode else ["Cairn"])
 
     def _write(self, part: str, rows: list[str]) -> None:
-        """Write down what is known by now."""
-        earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
+        """Write down what is known by now; the rows are those that were measured anew."""
+        if rows:
+            earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
         known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
         self._figures.write_text(json.dumps(known) + "\n")
 
@@ -130,10 +134,14 @@ class Run:
 
     async def _part(self, part: str, measured: Plan, sides: list[Side], servers: Servers) -> None:
         tiny, full = self._given.tiny, self._given.full
+        looked = [side for side in sides if side.name.endswith(f", {self._where()}")]
+        seconds = 2 if tiny else profiling.BRIEFLY
+        place = profiling.Place(servers.callers, servers.folder, seconds, self._figures.parent)
         match part:
             case "steps":
                 cells = plan.TINY if tiny else plan.FULL if full else plan.QUICK
                 await measured.steps(sides, cells, 1 if tiny else 5 if full else None)
+                await profiling.of_steps(measured, looked, place)
             case "stored":
                 sizes = (100, 10_000, 1_000_000) if full else (100, 10_000)
                 await measured.stored(sides, sizes, *((2, 2) if tiny else (20, 3)))
@@ -151,9 +159,10 @@ class Run:
                 await self._scale(measured, sides, servers)
             case "load":
                 for work in ("think", "ask"):
-                    await measured.load(sides, work, 3 if full else 1, SMALL_LOAD if tiny else plan.MOST)
+                    await measured.load(sides, work, 2 if tiny else 3, SMALL_LOAD if tiny else plan.MOST, full)
+                    await profiling.of_agents(measured, looked, place, work)
             case _:
-                await measured.waiting(sides, 50 if tiny else 10_000 if full else 2_000)
+                await measured.waiting(sides, 50 if tiny else WAITING)
 
     async def _scale(self, measured: Plan, sides: list[Side], servers: Servers) -> None:
         """Measure one worker and two, what executions cause, and, on one Temporal, what the workers do."""
@@ -161,10 +170,16 @@ class Run:
         measuring = scale.Scale(measured, where, servers.callers[where], servers.folder)
         await measuring.measure(sides, scale.TINY if tiny else scale.LOADS, 1 if tiny else 5 if self._given.full else 3)
         await measuring.caused(sides, scale.CAUSED_TINY if tiny else scale.CAUSED, 1 if tiny else scale.SETTLES)
-        if where == (names.POSTGRESQL if names.POSTGRESQL in self._temporal else names.DEV):
+        if where == self._where():
+            seconds = 3 if tiny else profiling.SECONDS
+            place = profiling.Place(servers.callers, servers.folder, seconds, self._figures.parent)
             for side in sides:
-                environment, seconds = servers.callers[where], 3 if tiny else profiling.SECONDS
-                await profiling.profile(measured, side, environment, servers.folder, seconds, self._figures.parent)
+                seen = await profiling.profile(measured, side, place, "worker", profiling.EMPTY, profiling.MANY)
+                measured.found.profile |= {side.name: seen} if seen else {}
+
+    def _where(self) -> str:
+        """Return on what Temporal stands whose workers are looked at."""
+        return names.POSTGRESQL if names.POSTGRESQL in self._temporal else names.DEV
 
 
 def printed(said: str) -> dict[str, Any]:
@@ -191,11 +206,11 @@ def write(figures: Path, out: Path) -> None:
 def main() -> int:
     """Measure and write; return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--full", action="store_true", help="all loads, five rounds, 10,000 that wait")
+    parser.add_argument("--full", action="store_true", help="all loads, five rounds")
     parser.add_argument("--tiny", action="store_true", help="next to nothing: does it work at all?")
     parser.add_argument("--parts", nargs="+", default=PARTS, choices=PARTS, help="of all that there is")
-    parser.add_argument("--peers", nargs="*", default=reachable(), choices=PEERS, help="other systems")
-    parser.add_argument("--temporal", nargs="*", default=_temporal(), choices=TEMPORAL, help="on what it stands")
+    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, help="other systems")
+    parser.add_argument("--temporal", nargs="*", choices=TEMPORAL, help="on what it stands")
     parser.add_argument("--sides", nargs="+", choices=names.known(), metavar="SIDE", help="rows of the page, alone")
     parser.add_argument("--beside", action="store_true", help="say that other programs have the machine, too")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
@@ -215,14 +230,9 @@ def main() -> int:
     return 0
 
 
-def reachable() -> list[str]:
-    """Return the peers whose servers can be fetched on this machine."""
-    return [name for name in PEERS if name not in FETCHED_BY or shutil.which(FETCHED_BY[name])]
-
-
-def _temporal() -> list[str]:
-    built = all((cache() / name).exists() for name in ("server", "sql"))
-    return ["dev", "postgresql"] if built else ["dev"]
+def stands_on(left_out: Container[str]) -> list[str]:
+    """Return on what Temporal can stand on this machine."""
+    return ["dev"] if names.ON_POSTGRESQL in left_out else [*TEMPORAL]
 
 
 if __name__ == "__main__":

@@ -30,7 +30,14 @@ FIGURES: dict[str, Any] = {
                 "LangGraph sync": [1.0, 1.0, 1.0],
                 "DBOS": [0.2, 0.2, 0.2],
             },
-        }
+        },
+        {
+            "steps": 2_000,
+            "at_once": 1,
+            "size": 100,
+            "seconds": {STEP: [60.0, 50.0, 40.0], BY_HAND: [60.0]},
+            "short": {STEP: [0.4, 0.5, 0.5], BY_HAND: [0.4]},
+        },
     ],
     "cpu": {
         STEP: {"PostgreSQL": 1.5},
@@ -39,12 +46,29 @@ FIGURES: dict[str, Any] = {
     },
     "stored": {"100": {SEGMENT: [300, 50, 310], "LangGraph sync": [900], "DBOS": [200], STEP: [-5, -4, 9]}},
     "stored_in": {"100": {SEGMENT: {"executions": 290, "note": 20}, "DBOS": {"steps": 200}}},
-    "load": {"think": {STEP: {"10": 1.1}, BY_HAND: {"10": 1.1}}},
-    "largest": {"think": {STEP: [80], BY_HAND: [100]}},
+    "steps_profile": {SEGMENT: {"picture": "steps-cairn-segment-postgresql.svg"}},
+    "load": {"think": {STEP: {"10": [1.1, 1.2]}, BY_HAND: {"10": 1.1}}},
+    "largest": {
+        "think": {
+            STEP: [80, 90, 50],
+            BY_HAND: [100, 100, 50],
+            SEGMENT: [60, 80, 70],
+            "LangGraph sync": [300, 500, 350],
+        },
+        "ask": {SEGMENT: [30], "DBOS": [20]},
+    },
     "load_cpu": {"think": {STEP: {"Temporal": 12.0}, BY_HAND: {"Temporal": 10.5}}},
+    "load_profile": {"think": {STEP: {"picture": "think-cairn-step-postgresql.svg"}}},
     "kept": {STEP: {"50": {"ms": 1.0, "bytes": 100}, "500": {"ms": 1.0, "bytes": 250}}},
     "travel": {f"{STEP}: fork": {"10": [0.1, 0.2, 0.3]}},
-    "requests": {"PostgreSQL": {"list, page 1": {"p50": 10, "p99": 20}, "list, page 5,000": {"p50": 15, "p99": 30}}},
+    "requests": {
+        "PostgreSQL": {
+            "POST /executions": {"p50": 30, "p99": 90, "rounds": [30.0, 20.0, 60.0]},
+            "bare start of a workflow": {"p50": 11, "p99": 40, "rounds": [10.0, 10.0, 15.0]},
+            "list, page 1": {"p50": 10, "p99": 20},
+            "list, page 5,000": {"p50": 15, "p99": 30},
+        }
+    },
     "requests_cpu": {"PostgreSQL": {"POST /executions": {"Cairn's API": 11.0}}},
     "api": {
         "PostgreSQL": {
@@ -56,7 +80,7 @@ FIGURES: dict[str, Any] = {
         }
     },
     "waiting": {
-        STEP: {"executions": 2000, "bytes": 5000, "seconds": 20, "Temporal": 12.5},
+        STEP: {"executions": 2000, "bytes": 5000, "seconds": 20, "Temporal": 12.5, "Restate's server": 7.0},
         "Restate": {"executions": 2000, "bytes": 0, "seconds": 20, "Restate's server": 59.1},
     },
     "scale": [

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from sides import names
 from sides.results import Results, Spread
 
 LANGGRAPH = names.langgraph("sync")
+WORKS = {"think": "a step waits", "ask": "a step asks the model server"}
+NOT_MEASURED = "not measured"
 _CPU = "Milliseconds of the processor"
 
 
@@ -26,6 +28,7 @@ class Aim:
         met: whether that is enough; None when it was not measured.
         of: what is shown of an aim that is missed: the unit of the parts.
         parts: what it is made up of, by what is compared.
+        pictures: flame graphs of what is compared, by what they show.
     """
 
     text: str
@@ -33,80 +36,105 @@ class Aim:
     met: bool | None
     of: str = ""
     parts: Mapping[str, Parts] = field(default_factory=dict[str, Parts])
+    pictures: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def aims(results: Results) -> Iterator[Aim]:
     """Yield every aim of speed."""
     step, segment, by_hand = (results.on(name) for name in (names.STEP, names.SEGMENT, names.BY_HAND))
-    busy = results.cell(20, 20)
-    rate = None if busy is None else results.ratio(busy, step, by_hand)
     text = "steps/s of Cairn step ≥ 0.95 of the workflow by hand (20 executions of 20 steps)"
-    yield _rate(results, text, rate, 0.95, step, by_hand)
+    yield _rate(results, text, 0.95, step, by_hand)
     for base in (LANGGRAPH, names.DBOS):
-        rate = None if busy is None else results.ratio(busy, segment, base)
         text = f"steps/s of Cairn segment above {base} on PostgreSQL (20 executions of 20 steps)"
-        yield _rate(results, text, rate, 1.0, segment, base)
+        yield _rate(results, text, 1.0, segment, base)
         for size in (100, 10_000):
             yield _bytes(results, size, segment, base)
-    yield _agents(results, "think", step, by_hand, 0.95)
-    yield _agents(results, "ask", step, by_hand, 0.95)
-    yield _agents(results, "ask", segment, LANGGRAPH, 1.0)
-    growth = results.growth(step, 2_000, 20)
+    for work in ("think", "ask"):
+        yield _agents(results, work, step, by_hand, 0.95)
+        yield _agents(results, work, segment, LANGGRAPH, 1.0)
+    growth = results.growth(step, 2_000)
     text = "a step of 2,000 takes at most 1.2 times as long as one of 20 (Cairn step)"
-    yield Aim(text, _number(growth), None if growth is None else growth <= 1.2)
-    for text, mine, base, most in (
-        ("p50 of POST /executions at most 1.5 times a bare start", names.POST, names.BARE, 1.5),
-        ("p50 of page 5,000 of a list of 100,000 at most twice page 1", "list, page 5,000", "list, page 1", 2.0),
-    ):
-        ratio = results.request(mine, base)
-        spent = results.figures.get("requests_cpu", {}).get(results.where, {})
-        parts = {name: spent[name] for name in (mine, base) if name in spent}
-        yield Aim(text, _number(ratio), None if ratio is None else ratio <= most, f"{_CPU} a request", parts)
+    yield Aim(text, show(growth), growth and growth.middle <= 1.2, pictures=_pictures(results, "", step))
+    yield _request(results, "p50 of POST /executions at most 1.5 times a bare start", names.POST, names.BARE, 1.5)
+    text = "p50 of page 5,000 of a list of 100,000 at most twice page 1"
+    yield _request(results, text, "list, page 5,000", "list, page 1", 2.0)
+
+
+def _rate(results: Results, text: str, least: float, side: str, base: str) -> Aim:
+    busy = results.cell(20, 20)
+    spread = results.ratio(busy, side, base) if busy else None
+    parts = _parts(results.figures["cpu"], side, base)
+    pictures = _pictures(results, "", side, base)
+    return Aim(text, show(spread), spread and spread.middle >= least, f"{_CPU} a step", parts, pictures)
 
 
 def _bytes(results: Results, size: int, side: str, base: str) -> Aim:
     mine, other = results.bytes(size, side), results.bytes(size, base)
     text = f"bytes stored a step of {size:,} characters, Cairn segment below {base}"
     if mine is None or other is None:
-        return Aim(text, "not measured", None)
-    places = results.figures.get("stored_in", {}).get(str(size), {})
-    parts = {name: places[name] for name in (side, base) if name in places}
-    found = f"{mine.middle:,.0f} to {other.middle:,.0f}"
+        return Aim(text, NOT_MEASURED, None)
+    parts = _parts(results.figures.get("stored_in", {}).get(str(size), {}), side, base)
+    found = f"{show(mine, whole)} to {show(other, whole)}"
     return Aim(text, found, mine.middle < other.middle, "Bytes a step, by table or file", parts)
 
 
 def _agents(results: Results, work: str, side: str, base: str, least: float) -> Aim:
     mine, other = results.largest(work, side), results.largest(work, base)
-    how = {"think": "waits", "ask": "asks the model server"}[work]
-    text = f"most agents at once within 1.5 times the ideal, {side} ≥ {least:g} of {base} (a step {how})"
-    if mine is None or other is None or not other.middle:
-        return Aim(text, "not measured", None)
-    ratio = mine.middle / other.middle
-    spent = results.figures.get("load_cpu", {}).get(work, {})
-    parts = {name: spent[name] for name in (side, base) if name in spent}
-    found = f"{mine.middle:.0f} to {other.middle:.0f}: {ratio:.2f}"
-    return Aim(text, found, ratio >= least, f"{_CPU} a step, with the most that were tried and borne", parts)
+    ratio = results.agents(work, side, base)
+    text = f"most agents at once within 1.5 times the ideal, {side} ≥ {least:g} of {base} ({WORKS[work]})"
+    if mine is None or other is None or ratio is None:
+        return Aim(text, NOT_MEASURED, None)
+    parts = _parts(results.figures.get("load_cpu", {}).get(work, {}), side, base)
+    found = f"{show(mine, whole)} to {show(other, whole)}: {show(ratio)}"
+    of = f"{_CPU} a step, with the most that were tried and borne"
+    return Aim(text, found, ratio.middle >= least, of, parts, _pictures(results, work, side, base))
 
 
-def _rate(results: Results, text: str, spread: Spread | None, least: float, side: str, base: str) -> Aim:
-    spent = results.figures["cpu"]
-    parts = {name: spent[name] for name in (side, base) if name in spent}
-    met = None if spread is None else spread.middle >= least
-    return Aim(text, show(spread), met, f"{_CPU} a step", parts)
+def _request(results: Results, text: str, mine: str, base: str, most: float) -> Aim:
+    ratio = results.request(mine, base)
+    parts = _parts(results.figures.get("requests_cpu", {}).get(results.where, {}), mine, base)
+    seen = results.figures.get("api", {}).get(results.where)
+    pictures = {f"{names.CAIRNS_API}, while executions are started": seen["picture"]} if seen else {}
+    return Aim(text, show(ratio), ratio and ratio.middle <= most, f"{_CPU} a request", parts, pictures)
 
 
-def _number(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.2f}"
+def _parts(found: Mapping[str, Parts], *compared: str) -> Mapping[str, Parts]:
+    return {name: found[name] for name in compared if name in found}
 
 
-def show(spread: Spread | None) -> str:
-    """Return median with smallest and largest."""
+def _pictures(results: Results, work: str, *sides: str) -> Mapping[str, str]:
+    """Return flame graphs of sides: with that work if there are such, else with steps that do nothing."""
+    figures = results.figures
+    empty = {**figures.get("profile", {}), **figures.get("steps_profile", {})}
+    at_work = figures.get("load_profile", {}).get(work, {})
+    found: dict[str, str] = {}
+    for side in sides:
+        if side in at_work:
+            found[f"{side}: {WORKS[work]}"] = at_work[side]["picture"]
+        elif side in empty:
+            found[f"{side}: empty steps"] = empty[side]["picture"]
+    return found
+
+
+def show(spread: Spread | None, of: Callable[[float], str] | None = None) -> str:
+    """Return the median of the rounds with smallest and largest; what has no two of them is of one round.
+
+    Args:
+        spread: of the rounds.
+        of: how a figure is shown, as `number` by itself.
+    """
+    shown = of or number
     if spread is None:
-        return "not measured"
-    one = spread.low == spread.high
-    return number(spread.middle) + ("" if one else f" ({number(spread.low)} to {number(spread.high)})")
+        return NOT_MEASURED
+    around = f" ({shown(spread.low)} to {shown(spread.high)})" if spread.rounds > 1 else ""
+    return f"{shown(spread.middle)}{around}"
 
 
 def number(value: float) -> str:
     """Return a figure with three places that count."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def whole(value: float) -> str:
+    """Return a figure of which there are no parts."""
+    return f"{value:,.0f}"

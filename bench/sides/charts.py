@@ -30,9 +30,14 @@ def _bars(title: str, values: dict[str, float], file: Path) -> None:
     _save(figure, file)
 
 
-def _lines(title: str, of: dict[str, dict[str, float]], axes: Any, labels: tuple[str, str]) -> None:
+def _middle(value: float | list[float]) -> float:
+    """Return the median of what was measured several times."""
+    return statistics.median(value) if isinstance(value, list) else value
+
+
+def _lines(title: str, of: dict[str, dict[str, Any]], axes: Any, labels: tuple[str, str]) -> None:
     for name, found in of.items():
-        points = sorted((int(at), value) for at, value in found.items())
+        points = sorted((int(at), _middle(value)) for at, value in found.items())
         width = 2.2 if name.startswith("Cairn") else 1.2
         axes.plot(*zip(*points, strict=True), marker=".", label=name, linewidth=width)
     axes.set_title(title, fontsize=10)

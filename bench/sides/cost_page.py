@@ -59,7 +59,7 @@ def _caused(found: Mapping[str, Mapping[str, float]]) -> Iterator[tuple[str, cos
 def costs(results: Results, assumed: cost.Assumed | None = None) -> Iterator[str]:
     """Yield the section on what a load costs."""
     given = assumed or cost.Assumed()
-    sides = [names.on(name, results.where) for name in (names.STEP, names.SEGMENT, names.BY_HAND)]
+    sides = [names.on(name, results.where) for name in (names.STEP, names.SEGMENT, names.CODE, names.BY_HAND)]
     of = {side: found for side in sides if (found := measured(results, side))}
     if not of:
         return

@@ -9,13 +9,13 @@ from sides import names
 from sides.plan import Found
 
 OF_PART = {
-    "steps": ("steps", "cpu"),
+    "steps": ("steps", "cpu", "steps_profile"),
     "stored": ("stored", "stored_in"),
     "kept": ("kept",),
     "travel": ("travel",),
     "requests": ("requests", "requests_cpu", "api"),
     "scale": ("scale", "caused", "profile"),
-    "load": ("load", "largest", "load_cpu"),
+    "load": ("load", "largest", "load_cpu", "load_profile"),
     "waiting": ("waiting",),
 }
 """Members of the figures that a part measures."""
@@ -97,8 +97,8 @@ def _rows(figures: dict[str, Any], member: str) -> Iterator[dict[str, Any]]:
     """Yield the mappings of a member, whose keys are names of sides."""
     found = figures.get(member, {})
     if member in ("steps", "scale"):
-        yield from (cell[each] for cell in found for each in ("seconds", "cpu") if each in cell)
-    elif member in ("stored", "stored_in", "load", "largest", "load_cpu"):
+        yield from (cell[each] for cell in found for each in ("seconds", "short", "cpu") if each in cell)
+    elif member in ("stored", "stored_in", "load", "largest", "load_cpu", "load_profile"):
         yield from found.values()
     else:
         yield found

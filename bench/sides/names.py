@@ -11,15 +11,24 @@ CAIRNS_API, TEMPORAL, CLIENT, SANDBOXES = "Cairn's API", "Temporal", "the side's
 OTHERS = "all else on the machine"
 
 DEV, POSTGRESQL = "dev server", "PostgreSQL"
+DATABASE, ON_POSTGRESQL = "PostgreSQL", "Temporal on PostgreSQL"
 STEP, SEGMENT, CODE, BY_HAND = "Cairn step", "Cairn segment", "Cairn segment of code", "Temporal by hand"
 DBOS, PREFECT, RESTATE, CONDUCTOR = "DBOS", "Prefect", "Restate", "Conductor"
 DURABILITIES = ("sync", "async", "exit")
 POST, BARE = "POST /executions", "bare start of a workflow"
 
+SLOW = (STEP, BY_HAND, PREFECT, CONDUCTOR)
+"""Sides whose steps go through a server one by one: some hundreds of them take as long as thousands of the others."""
+
 
 def on(name: str, where: str) -> str:
     """Name a side that stands on Temporal."""
     return f"{name}, {where}"
+
+
+def bare(side: str) -> str:
+    """Return a side's name without that on which its Temporal stands."""
+    return side.removesuffix(f", {DEV}").removesuffix(f", {POSTGRESQL}")
 
 
 def langgraph(durability: str, sqlite: bool = False) -> str:
@@ -38,6 +47,32 @@ def ordered(sides: Iterable[str]) -> list[str]:
     """Put sides into the order of the page, those that it does not know last."""
     places = {name: place for place, name in enumerate(known())}
     return sorted(dict.fromkeys(sides), key=lambda name: places.get(name, len(places)))
+
+
+def on_temporal(side: str) -> bool:
+    """Say whether a side stands on Temporal."""
+    return bare(side) != side
+
+
+def aimed(side: str) -> bool:
+    """Say whether an aim of the page compares a side: it is measured in several rounds also where that takes long."""
+    return bare(side) in (STEP, SEGMENT, BY_HAND, langgraph("sync"), DBOS)
+
+
+def programs(side: str) -> frozenset[str]:
+    """Return what works for a side, beside the process that asks."""
+    own = {
+        BY_HAND: {TEMPORAL, HANDS_WORKER},
+        DBOS: {DATABASE},
+        RESTATE: {"Restate's server"},
+        PREFECT: {"Prefect's server", DATABASE},
+        CONDUCTOR: {"Conductor's server", DATABASE},
+    }
+    bare_name = bare(side)
+    if bare_name.startswith("LangGraph"):
+        return frozenset({CLIENT, *(() if bare_name.endswith("SQLite") else (DATABASE,))})
+    found = own.get(bare_name, {TEMPORAL, CAIRNS_WORKER, CAIRNS_API, SANDBOXES})
+    return frozenset({CLIENT, *found, *((DATABASE,) if side.endswith(f", {POSTGRESQL}") else ())})
 
 
 def worker(side: str) -> str:

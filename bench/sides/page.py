@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sides import cost_page, earlier, names, scale_page
-from sides.aims import LANGGRAPH, Aim, aims, number, show
+from sides import absent, cost_page, earlier, names, scale_page
+from sides.aims import LANGGRAPH, NOT_MEASURED, WORKS, Aim, aims, number, show, whole
+from sides.plan import MATRIX, Cell
 from sides.results import Results, Spread
 from sides.tables import table
 
@@ -15,8 +17,12 @@ TEMPLATE = Path(__file__).with_name("page.md")
 _LARGE = 0.05
 """Share of the whole from which on a part is shown by its name."""
 
-_WAITING = ("executions", "bytes", "seconds")
+_AT_REST = 0.5
+"""Share of the cores that may be busy before a run begins; with more, other work has the machine, too."""
+
 FIGURES = "<!-- figures -->\n\n"
+_STEPS = sum(cell.steps * cell.at_once for cell in MATRIX)
+_CHARACTERS = sum(cell.steps * cell.at_once * cell.size for cell in MATRIX)
 
 
 def page(figures: dict[str, Any]) -> str:
@@ -40,7 +46,7 @@ def page(figures: dict[str, Any]) -> str:
     }
     measured = [line for name, lines in parts.items() if figures.get(name) for line in lines()]
     machine = _machine(figures["machine"], earlier.runs_of(figures))
-    made = [about, *machine, *_aims(results), *measured, setup, *_failed(figures["failed"])]
+    made = [about, *machine, *_aims(results), *measured, setup, *_not_done(figures)]
     return "\n".join(made).rstrip() + "\n"
 
 
@@ -49,7 +55,7 @@ def _machine(machine: dict[str, Any], of_parts: earlier.Runs) -> Iterator[str]:
     yield table(
         ["", ""],
         [
-            *([", ".join(measured), text] for text, measured in _runs(of_parts).items()),
+            *([", ".join(measured), text] for text, measured in _runs(of_parts, machine["cores"]).items()),
             [
                 "machine",
                 f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}",
@@ -59,17 +65,17 @@ def _machine(machine: dict[str, Any], of_parts: earlier.Runs) -> Iterator[str]:
     ).replace("---:", "---")
 
 
-def _runs(of_parts: earlier.Runs) -> dict[str, list[str]]:
+def _runs(of_parts: earlier.Runs, cores: int) -> dict[str, list[str]]:
     """Return what each run has measured: parts, or some sides of a part."""
     measured: dict[str, list[str]] = {}
     for part, runs in of_parts.items():
         most = max(runs, key=lambda run: len(run["rows"]))
         for run in runs:
-            text = (
-                f"`{run['command']}`, {run['date']}, commit {run['commit']}, load before it began {run['load_before']}"
-            )
+            load = run["load_before"]
+            before = "load before it began " + ("not recorded" if load is None else str(load))
+            text = f"`{run['command']}`, {run['date']}, commit {run['commit']}, {before}"
             of = "" if len(runs) == 1 else ": the others" if run is most else f": {'; '.join(run['rows'])}"
-            beside = " (beside other work)" if run["beside"] else ""
+            beside = " (beside other work)" if run["beside"] or (load or 0) > _AT_REST * cores else ""
             measured.setdefault(text, []).append(f"{part}{of}{beside}")
     return measured
 
@@ -79,12 +85,16 @@ def _aims(results: Results) -> Iterator[str]:
     every = list(aims(results))
     yield f"## Aims\n\nTemporal on: {results.where}.\n"
     yield table(["aim", "found", ""], ([aim.text, aim.found, verdicts[aim.met]] for aim in every))
-    missed = [aim for aim in every if aim.met is False and aim.parts]
+    missed = [aim for aim in every if aim.met is False and (aim.parts or aim.pictures)]
     if missed:
         yield "### What the missed ones are made up of\n"
     for aim in missed:
-        yield f"{aim.of}: *{aim.text}*\n"
-        yield _parts(aim)
+        yield f"{aim.of if aim.parts else 'Flame graphs alone'}: *{aim.text}*\n"
+        if aim.parts:
+            yield _parts(aim)
+        if aim.pictures:
+            links = ", ".join(f"[{shows}](benchmarks/{file})" for shows, file in aim.pictures.items())
+            yield f"Flame graphs of the processes in Python: {links}.\n"
 
 
 def _parts(aim: Aim) -> str:
@@ -120,6 +130,25 @@ def _steps(results: Results) -> Iterator[str]:
         lambda cell, pair: results.ratio(cell, *pair.split(" ÷ ")),
         [" ÷ ".join(pair) for pair in pairs],
     )
+    yield from _left_out(results)
+
+
+def _left_out(results: Results) -> Iterator[str]:
+    """Say which loads of the matrix were not measured."""
+    there = {(cell["steps"], cell["at_once"], cell["size"]) for cell in results.figures["steps"]}
+    lacking = [cell for cell in MATRIX if (cell.steps, cell.at_once, cell.size) not in there]
+    if lacking:
+        yield f"{len(MATRIX) - len(lacking)} of the {len(MATRIX)} loads of 1, 20, 200 and 2,000 steps, 1, 20 and 200 at"
+        yield "once, and 100 B, 10 KB and 1 MB were measured. Left out, as steps at executions at once:"
+        by_size = itertools.groupby(sorted(lacking, key=lambda cell: cell.size), key=lambda cell: cell.size)
+        yield "; ".join(f"{characters(size)}: {', '.join(map(_load_of, cells))}" for size, cells in by_size) + "."
+        yield f"All of them together are {_STEPS:,} steps a round, {_STEPS / 70 / 3_600:.0f} hours for a side that does"
+        yield f"70 a second, and write {_CHARACTERS / 1e9:,.0f} GB of texts. Of 4,000 steps and more only the sides are"
+        yield "measured that do some hundreds a second. `make bench ARGS=--full` leaves out less.\n"
+
+
+def _load_of(cell: Cell) -> str:
+    return f"{cell.steps:,} at {cell.at_once}"
 
 
 def _cells(results: Results, cells: Sequence[dict[str, Any]], figure: Any, rows: Sequence[str] | None = None) -> str:
@@ -137,7 +166,7 @@ def _stored(results: Results) -> Iterator[str]:
     stored = results.figures["stored"]
     yield "## Bytes stored a step\n\n![Bytes stored a step](benchmarks/stored.png)\n"
     sizes = sorted(map(int, stored))
-    rows = ([side, *(show(results.bytes(size, side)) for size in sizes)] for side in results.sides)
+    rows = ([side, *(show(results.bytes(size, side), whole) for size in sizes)] for side in results.sides)
     yield table(["", *(f"a text of {characters(size)}" for size in sizes)], rows)
 
 
@@ -147,10 +176,9 @@ def _ordered(by_side: dict[str, Any]) -> list[tuple[str, Any]]:
 
 def _load(results: Results) -> Iterator[str]:
     yield "## Agents at once\n\nTen steps of half a second: 5 s is ideal. The most within 1.5 times the ideal:\n"
-    works = {"think": "a step waits", "ask": "a step asks the model server"}
     able = [side for side in results.sides if not side.startswith(f"{names.CODE},")]  # such code neither waits nor asks
-    rows = ([side, *(show(results.largest(work, side)) for work in works)] for side in able)
-    yield table(["", *works.values()], rows)
+    rows = ([side, *(show(results.largest(work, side), whole) for work in WORKS)] for side in able)
+    yield table(["", *WORKS.values()], rows)
     yield "Time over the ideal by the number at once:\n\n![Agents at once](benchmarks/agents.png)\n"
 
 
@@ -158,7 +186,7 @@ def _kept(results: Results) -> Iterator[str]:
     kept = results.figures["kept"]
     turns = sorted({int(each) for of in kept.values() for each in of})
     yield "## Growth of a chat\n\nEach turn adds a text of 1,000 characters to a list in the state."
-    yield "Milliseconds and bytes a turn, over all turns of a chat:\n"
+    yield "Milliseconds and bytes a turn, over all turns of a chat; each chat is one measurement, side after side:\n"
     rows = [[side, *(_turn(of.get(str(each))) for each in turns), _times(of, turns)] for side, of in _ordered(kept)]
     yield table(["", *(f"{each} turns" for each in turns), "bytes, last over first"], rows)
     yield "![Growth of a chat](benchmarks/chat.png)\n"
@@ -186,13 +214,14 @@ def _travel(travel: dict[str, dict[str, list[float]]]) -> Iterator[str]:
 
 
 def _waiting(waiting: dict[str, dict[str, float]]) -> Iterator[str]:
-    yield "## Waiting for a person\n\nWhat executions cost that wait, and memory by which programs grew (MB). The last"
-    yield "column is no measurement: what bytes for 100,000 would be at the same cost each.\n"
+    yield "## Waiting for a person\n\nWhat executions cost that wait, and memory by which programs grew that work for"
+    yield "the side (MB); one measurement, side after side. The last column is none: what bytes for 100,000 would be at"
+    yield "the same cost each.\n"
     rows: list[list[str]] = []
     for side, found in _ordered(waiting):
-        grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name not in _WAITING)
+        grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name in names.programs(side))
         each, size = f"{found['bytes']:,}", f"{found['bytes'] * 100_000 / 1e6:,.0f} MB"
-        bytes = (each, size) if found["bytes"] else ("not measured", "not measured")
+        bytes = (each, size) if found["bytes"] else (NOT_MEASURED, NOT_MEASURED)
         started = found["executions"] / found["seconds"]
         rows.append([side, f"{found['executions']:,}", f"{started:,.0f}", bytes[0], grown, bytes[1]])
     yield table(["", "executions", "started a second", "bytes each", "memory", "100,000 extrapolated"], rows)
@@ -245,14 +274,20 @@ def _map(of: dict[str, Any]) -> Iterator[str]:
     yield table(["", ""], rows)
 
 
-def _requests(requests: dict[str, dict[str, dict[str, float]]]) -> Iterator[str]:
+def _requests(requests: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
     for where, of in requests.items():
-        yield f"## Requests to Cairn, {where}\n\nMilliseconds; a list is of 100,000 executions, 20 a page:\n"
-        rows = ([name, *(f"{found[rank]:.1f}" for rank in ("p50", "p99")), _rate(found)] for name, found in of.items())
+        yield f"## Requests to Cairn, {where}\n\nMilliseconds. A list is of 100,000 executions, which are copies of the"
+        yield "row of one, 20 a page. p50 is that of the middle round, with the smallest and the largest where there"
+        yield "are several; p99 is that of all rounds together:\n"
+        rows = ([name, show(_p50(found)), f"{found['p99']:.1f}", _rate(found)] for name, found in of.items())
         yield table(["", "p50", "p99", "a second"], rows)
 
 
-def _rate(found: dict[str, float]) -> str:
+def _p50(found: dict[str, Any]) -> Spread | None:
+    return Spread.of(found.get("rounds", [found["p50"]]))
+
+
+def _rate(found: dict[str, Any]) -> str:
     return f"{found['per_second']:,.0f}" if "per_second" in found else ""
 
 
@@ -263,7 +298,14 @@ def _cpu(cpu: dict[str, dict[str, float]]) -> Iterator[str]:
     yield table(["", *programs], rows)
 
 
-def _failed(failed: Sequence[dict[str, str]]) -> Iterator[str]:
+def _not_done(figures: dict[str, Any]) -> Iterator[str]:
+    failed = [f"- {each['note']}" for each in figures["failed"]]
+    lacking = [*absent.rows(figures)]
+    if failed or lacking:
+        yield "## What was not done\n"
     if failed:
-        yield "## What was not done\n\nA side that fails has no figure for that:\n"
-        yield "\n".join(f"- {each['note']}" for each in failed)
+        yield "A side that fails has no figure for that; what this machine lacks was left out:\n"
+        yield "\n".join(failed) + "\n"
+    if lacking:
+        yield "Rows that tables lack:\n"
+        yield "\n".join(lacking)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import math
 import statistics
 import sys
 from collections.abc import Iterator, Sequence
@@ -11,6 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sides import names
 from sides.cpu import Cpu, memory
 from sides.side import Failed, Side
 from sides.talk import Job
@@ -25,8 +27,17 @@ MOST = 1_000
 BATCH = 50
 """Executions that are started at once to wait."""
 
+FEWEST = 10
+"""Agents with which the search for the most begins."""
+
 BISECTIONS = 2
-LONG = 2_000
+NEARBY = 1.25
+"""Factor by which a later search goes up or down from what the first one has found."""
+
+LONG, SHORT = 2_000, 20
+"""Steps of long executions, and of those right before them that tell what a step takes while there are few."""
+
+SHORTS = 3
 POINTS = (10, 1_000, 10_000)
 """Steps that are gone back to."""
 
@@ -45,30 +56,55 @@ class Cell:
     size: int = 100
 
     @property
-    def rounds(self) -> int:
-        """How often it is measured where time is short."""
-        return 3 if self.steps * self.at_once <= 400 else 1
+    def light(self) -> bool:
+        """Whether every side does it within some seconds; a start counts as four steps."""
+        return self.at_once * (self.steps + 4) <= 480 and self.steps * self.at_once * self.size <= LIGHT
 
+    def rounds(self, side: str) -> int:
+        """Return how often a side does it where time is short: once what takes long, unless an aim looks at it."""
+        aim = self == Cell(LONG, 1) and names.aimed(side) and names.bare(side) != names.BY_HAND
+        return 3 if self.light or aim else 1
+
+    def asks(self, side: str) -> bool:
+        """Whether a side does it where time is short."""
+        return self not in THOUSANDS or names.bare(side) not in names.SLOW
+
+
+LIGHT = 20_000_000
+"""Characters that are written within some seconds."""
+
+THOUSANDS = (Cell(200, 20), Cell(20, 200, 10_000))
+"""Loads of 4,000 steps that those sides are left out of which take a minute or two for them."""
 
 QUICK = (
     Cell(1, 1),
     Cell(20, 1),
     Cell(200, 1),
     Cell(LONG, 1),
+    Cell(1, 20),
     Cell(20, 20),
+    Cell(1, 200),
     Cell(20, 200),
+    Cell(1, 1, 10_000),
     Cell(20, 1, 10_000),
+    Cell(200, 1, 10_000),
+    Cell(1, 20, 10_000),
     Cell(20, 20, 10_000),
+    Cell(1, 200, 10_000),
+    Cell(1, 1, 1_000_000),
     Cell(20, 1, 1_000_000),
+    Cell(20, 20, 1_000_000),
+    *THOUSANDS,
 )
 TINY = (Cell(20, 1), Cell(20, 5), Cell(60, 1))
 CHARACTERS = 40_000_000
 """What one cell writes at most."""
 
+MATRIX = tuple(Cell(*each) for each in itertools.product((1, 20, 200, LONG), (1, 20, 200), (100, 10_000, 1_000_000)))
 FULL = tuple(
-    Cell(*each)
-    for each in itertools.product((1, 20, 200, LONG), (1, 20, 200), (100, 10_000, 1_000_000))
-    if each[0] * each[1] <= 2 * LONG and each[0] * each[1] * each[2] <= CHARACTERS
+    cell
+    for cell in MATRIX
+    if cell.steps * cell.at_once <= 2 * LONG and cell.steps * cell.at_once * cell.size <= CHARACTERS
 )
 
 
@@ -77,16 +113,19 @@ class Found:
     """What was found, ready for JSON.
 
     Attributes:
-        steps: seconds of each round, by cell and side.
+        steps: seconds of each round, by cell and side; of a long cell also those of short executions right before.
         cpu: milliseconds of CPU a step, by side and program.
+        steps_profile: what a worker does in steps, by side, as `profile`.
         stored: bytes a step of each round, by characters a step and side.
         stored_in: those of the middle round, by characters a step, side, and the table or file that holds them.
-        load: seconds over the ideal, by work, side and number of executions at once.
+        load: seconds over the ideal of each try, by work, side and number of executions at once.
         largest: largest number of executions at once that users bear, by work and side.
         load_cpu: milliseconds of CPU a step when they were the most that was borne, by work, side and program.
         kept: seconds and bytes a turn, by side and number of turns.
+        load_profile: what a worker does then, by work and side, as `profile`.
         travel: seconds of going back, by side and way, and by step.
-        requests: milliseconds of requests to Cairn, by that on which its Temporal stands, and by request.
+        requests: milliseconds of requests to Cairn, by that on which its Temporal stands, and by request; of those that
+            were made in rounds, the median of each round, too.
         requests_cpu: milliseconds of CPU a request, by that on which its Temporal stands, request and program.
         api: what the API does while executions are started, by that on which its Temporal stands.
         waiting: what executions that wait for a person cost, by side.
@@ -99,14 +138,18 @@ class Found:
 
     steps: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     cpu: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
+    steps_profile: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     stored: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
     stored_in: dict[str, dict[str, dict[str, int]]] = field(default_factory=dict[str, dict[str, dict[str, int]]])
-    load: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    load: dict[str, dict[str, dict[str, list[float]]]] = field(
+        default_factory=dict[str, dict[str, dict[str, list[float]]]]
+    )
     largest: dict[str, dict[str, list[int]]] = field(default_factory=dict[str, dict[str, list[int]]])
     load_cpu: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    load_profile: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict[str, dict[str, dict[str, Any]]])
     kept: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     travel: dict[str, dict[str, list[float]]] = field(default_factory=dict[str, dict[str, list[float]]])
-    requests: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
+    requests: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict[str, dict[str, dict[str, Any]]])
     requests_cpu: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict[str, dict[str, dict[str, float]]])
     api: dict[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
     waiting: dict[str, dict[str, float]] = field(default_factory=dict[str, dict[str, float]])
@@ -154,16 +197,29 @@ class Plan:
     async def steps(self, sides: Sequence[Side], cells: Sequence[Cell], rounds: int | None) -> None:
         """Measure executions whose steps do nothing but bring a text; None for each cell's own number of rounds."""
         for cell in cells:
-            seconds: dict[str, list[float | None]] = {side.name: [] for side in sides}
-            for turn in range(rounds or cell.rounds):
-                for side in rotated(sides, turn):
+            turns = {side.name: rounds or cell.rounds(side.name) * cell.asks(side.name) for side in sides}
+            seconds: dict[str, list[float | None]] = {name: [] for name, count in turns.items() if count}
+            short: dict[str, list[float | None]] = {name: [] for name in seconds}
+            for turn in range(max(turns.values(), default=0)):
+                for side in rotated([side for side in sides if turn < turns[side.name]], turn):
+                    if cell.steps > SHORT and cell.at_once == 1:
+                        short[side.name].append(await self._short(side, cell.size))
                     cpu = Cpu(self._folder)
                     took = await self.attempt(side, Job(cell.steps, cell.size), cell.at_once)
                     seconds[side.name].append(took)
                     if took is not None and cell == Cell(20, 20):
                         self.found.cpu[side.name] = cpu.since(cell.steps * cell.at_once)
             say(f"{cell}: {' '.join(f'{name} {shown(each)};' for name, each in seconds.items())}")
-            among(self.found.steps, asdict(cell)).setdefault("seconds", {}).update(seconds)
+            measured = among(self.found.steps, asdict(cell))
+            measured.setdefault("seconds", {}).update(seconds)
+            if any(short.values()):
+                measured.setdefault("short", {}).update(short)
+
+    async def _short(self, side: Side, size: int) -> float | None:
+        """Return the seconds of a short execution, the median of some."""
+        took = [await self.attempt(side, Job(SHORT, size)) for _ in range(SHORTS)]
+        done = [each for each in took if each is not None]
+        return statistics.median(done) if done else None
 
     async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, rounds: int) -> None:
         """Measure what a step leaves on the disk, round by round of each side: it is the same beside other work."""
@@ -192,39 +248,58 @@ class Plan:
             for before, after in itertools.pairwise(held)
         ]
 
-    async def load(self, sides: Sequence[Side], work: str, rounds: int, most: int = MOST) -> None:
-        """Measure agents: how many at once until one takes much longer than its model does."""
-        for turn in range(rounds):
-            for side in rotated([side for side in sides if work in side.works], turn):
-                times = self.found.load.setdefault(work, {}).setdefault(side.name, {})
-                largest, spent = await self._largest(side, work, times, most)
-                self.found.load_cpu.setdefault(work, {})[side.name] = spent
-                self.found.largest.setdefault(work, {}).setdefault(side.name, []).append(largest)
-                say(f"agents that {work} at once: {side.name} {largest}; {times}")
+    async def load(self, sides: Sequence[Side], work: str, rounds: int, most: int = MOST, full: bool = False) -> None:
+        """Measure agents: how many at once until one takes much longer than its model does.
 
-    async def _largest(self, side: Side, work: str, times: dict[str, float], most: int) -> tuple[int, dict[str, float]]:
-        """Find the largest number within what is bearable: by doubling, then by bisection, then on a line.
+        Args:
+            sides: of which those are measured that can do the work.
+            work: ``think`` or ``ask``.
+            rounds: searches; each after the first begins where that one ended.
+            most: where a search ends.
+            full: whether more than one search is for every side, and not just for those that aims compare.
+        """
+        for turn in range(rounds):
+            able = [side for side in sides if work in side.works and (not turn or full or names.aimed(side.name))]
+            for side in rotated(able, turn):
+                times = self.found.load.setdefault(work, {}).setdefault(side.name, {})
+                known = self.found.largest.setdefault(work, {}).setdefault(side.name, [])
+                largest, spent = await self._largest(side, work, times, most, known[0] if known else 0)
+                known.append(largest)
+                if spent:
+                    self.found.load_cpu.setdefault(work, {})[side.name] = spent
+                say(f"agents that {work} at once: {side.name} {known}; {times}")
+
+    async def _largest(
+        self, side: Side, work: str, times: dict[str, list[float]], most: int, near: int
+    ) -> tuple[int, dict[str, float]]:
+        """Find the largest number within what is bearable: by doubling and bisection, or near a known one; on a line.
 
         Returns:
             It, and the milliseconds of CPU a step of the largest number that was tried and borne, by program.
         """
         good, good_time, bad, bad_time = 0, 1.0, 0, 0.0
         spent: dict[str, float] = {}
-        at_once, left = 20, BISECTIONS + 1
-        while left and at_once > good:
+        at_once, factor, left = (near, NEARBY, 0) if near else (FEWEST, 2.0, BISECTIONS)
+        while at_once not in (good, bad):
             cpu = Cpu(self._folder)
             seconds = await self.attempt(side, Job(LOAD_STEPS, 100, work), at_once)
             over = seconds / IDEAL if seconds is not None else float("inf")
             if seconds is not None:
-                times[str(at_once)] = round(over, 3)
+                times.setdefault(str(at_once), []).append(round(over, 3))
             if over <= BEARABLE:
                 good, good_time, spent = at_once, over, cpu.since(LOAD_STEPS * at_once)
             else:
                 bad, bad_time = at_once, over
             if good >= most:
                 return most, spent
-            left -= 1 if bad else 0
-            at_once = min(good * 2, most) if not bad else (good + bad) // 2
+            if not bad:
+                at_once = min(math.ceil(good * factor), most)
+            elif not good:
+                at_once = int(bad / factor)
+            elif left:
+                at_once, left = (good + bad) // 2, left - 1
+            else:
+                break
         if bad_time == float("inf") or bad_time <= good_time:
             return good, spent
         return good + int((bad - good) * (BEARABLE - good_time) / (bad_time - good_time)), spent
@@ -245,7 +320,7 @@ class Plan:
     async def travel(self, sides: Sequence[Side], points: Sequence[int], rounds: int | None) -> None:
         """Measure going back to a step of an execution, until the step after it has been done again."""
         for point in points:
-            for turn in range(rounds or Cell(point, 1).rounds):
+            for turn in range(rounds or (3 if Cell(point, 1).light else 1)):
                 for side in rotated(sides, turn):
                     await self._travel(side, point)
             say(f"going back to step {point}: {self.found.travel}")

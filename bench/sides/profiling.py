@@ -5,54 +5,94 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from sides import flame, names, venvs, workers
-from sides.plan import Plan, say
+from sides.plan import LOAD_STEPS, Plan, say
 from sides.side import Side
 from sides.talk import Job
 
 RATE = 100
-SECONDS = 20
+SECONDS, BRIEFLY = 20, 6
+"""How long a worker is looked at in the part that is about that, and in others."""
 _CORE = ("tokio-", "workflow-proces", "temporal-")
 """How the names begin of the threads that run no Python."""
 
-_JOB, _AT_ONCE = Job(20, 100), 40
+EMPTY, MANY = Job(20, 100), 40
+"""What a worker does while it is looked at where no other work is asked for, and how many executions at once."""
 
 
 class Unseen(RuntimeError):
     """py-spy has not seen a process; what it said."""
 
 
-async def profile(
-    plan: Plan, side: Side, environment: Mapping[str, str], folder: Path, seconds: int, pictures: Path
-) -> None:
-    """Look at the first worker of a side for some seconds of steps.
+@dataclass(frozen=True)
+class Place:
+    """Where workers are looked at.
+
+    Attributes:
+        environments: of the installations, by that on which their Temporal stands.
+        folder: of their data.
+        seconds: how long each is looked at.
+        pictures: folder that gets the flame graphs.
+    """
+
+    environments: Mapping[str, Mapping[str, str]]
+    folder: Path
+    seconds: int
+    pictures: Path
+
+
+async def profile(plan: Plan, side: Side, place: Place, of: str, job: Job, at_once: int) -> dict[str, Any] | None:
+    """Look at the first worker of a side for some seconds of executions.
 
     Args:
-        plan: whose figures get the shares.
+        plan: that is told of failures.
         side: that works.
-        environment: of the installation.
-        folder: of its data.
-        seconds: how long.
-        pictures: folder that gets the flame graph.
+        place: where it does.
+        of: with what the picture's name begins.
+        job: the executions.
+        at_once: how many.
+
+    Returns:
+        As `look`; None when it could not be seen.
     """
     name = names.worker(side.name)
-    process = workers.first(name, environment, folder)
-    seen = asyncio.create_task(look(f"{name}, {side.name}", process, seconds, pictures, picture("worker", side.name)))
+    process = workers.first(name, place.environments[side.name.rpartition(", ")[2]], place.folder)
+    title, file = f"{name}, {side.name}", picture(of, side.name)
+    seen = asyncio.create_task(look(title, process, place.seconds, place.pictures, file))
     while not seen.done():
-        if await plan.attempt(side, _JOB, _AT_ONCE) is None:
+        if await plan.attempt(side, job, at_once) is None:
             break
     try:
-        plan.found.profile[side.name] = await seen
+        found = await seen
     except Unseen as error:
         plan.fail(side.name, f"profile of the worker: {side.name}: {error}")
-    else:
-        say(f"profile: {side.name} {plan.found.profile[side.name]}")
+        return None
+    say(f"profile: {side.name} {found}")
+    return found
+
+
+async def of_steps(plan: Plan, sides: Sequence[Side], place: Place) -> None:
+    """Look at the workers of segments of tools, whose steps are the product's cheapest."""
+    for side in sides:
+        if names.bare(side.name) == names.SEGMENT:
+            seen = await profile(plan, side, place, "steps", EMPTY, MANY)
+            plan.found.steps_profile |= {side.name: seen} if seen else {}
+
+
+async def of_agents(plan: Plan, sides: Sequence[Side], place: Place, work: str) -> None:
+    """Look at Cairn's workers under as many agents as were found to be borne."""
+    for side in sides:
+        largest = plan.found.largest.get(work, {}).get(side.name)
+        if largest and names.bare(side.name) in (names.STEP, names.SEGMENT):
+            seen = await profile(plan, side, place, work, Job(LOAD_STEPS, 100, work), max(largest[0], 1))
+            plan.found.load_profile.setdefault(work, {}).update({side.name: seen} if seen else {})
 
 
 def picture(of: str, name: str) -> str:

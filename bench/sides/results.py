@@ -8,20 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from sides import earlier, names
+from sides.plan import SHORT
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Smallest, median and largest of the rounds."""
+    """Smallest, median and largest of the rounds, and how many there were."""
 
     low: float
     middle: float
     high: float
+    rounds: int
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread | None:
         """Return the spread of values, None of none."""
-        return cls(min(values), statistics.median(values), max(values)) if values else None
+        return cls(min(values), statistics.median(values), max(values), len(values)) if values else None
 
 
 class Results:
@@ -67,18 +69,26 @@ class Results:
         pairs = zip(cell["seconds"].get(side, []), cell["seconds"].get(base, []), strict=False)
         return Spread.of([b / a for a, b in pairs if a and b])
 
-    def growth(self, side: str, steps: int, base: int) -> float | None:
-        """Return what a step of a long execution takes over one of a short execution."""
-        long, short = self.cell(steps, 1), self.cell(base, 1)
-        if long is None or short is None:
-            return None
-        a, b = self.ms(long, side), self.ms(short, side)
-        return a.middle / b.middle if a and b else None
+    def growth(self, side: str, steps: int) -> Spread | None:
+        """Return what a step of a long execution takes over one of the short ones right before it."""
+        long = self.cell(steps, 1) or {"seconds": {}}
+        pairs = zip(long["seconds"].get(side, []), long.get("short", {}).get(side, []), strict=False)
+        return Spread.of([(a / steps) / (b / SHORT) for a, b in pairs if a and b])
 
-    def request(self, name: str, base: str) -> float | None:
-        """Return the median time of one kind of request over another's."""
+    def request(self, name: str, base: str) -> Spread | None:
+        """Return the median time of one kind of request over another's, round by round."""
         found = self.figures["requests"].get(self.where, {})
-        return found[name]["p50"] / found[base]["p50"] if name in found and base in found else None
+        if name not in found or base not in found:
+            return None
+        mine, other = (found[each].get("rounds", [found[each]["p50"]]) for each in (name, base))
+        return Spread.of([a / b for a, b in zip(mine, other, strict=False)])
+
+    def agents(self, work: str, side: str, base: str) -> Spread | None:
+        """Return the largest number of agents of a side over another's, round by round; None if not in turns."""
+        if not earlier.neighbours(self.figures, "load", side, base):
+            return None
+        found = self.figures["largest"].get(work, {})
+        return Spread.of([a / b for a, b in zip(found.get(side, []), found.get(base, []), strict=False) if b])
 
     def largest(self, work: str, side: str) -> Spread | None:
         """Return the largest number of agents at once within what is bearable."""

@@ -6,18 +6,19 @@
 
 A start is compared with a bare start of a workflow, in turns. Lists are of 100,000 executions, which are copies of one
 that has run: rows of the database, as lists read them. Fifty clients are those of wrk, where that is installed; those
-that follow events are tasks of this process, since wrk waits for an answer's end.
+that follow events are tasks of this process, since wrk waits for an answer's end; each follows an execution of its own.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import sys
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ import clients
 import httpx2
 import uvloop
 from figures import percentile
-from graphs import loop
+from graphs import loop, waiting
 from handwritten import TASK_QUEUE, HandWritten, Work
 from sqlalchemy import text
 from talk import Job, timed
@@ -44,6 +45,11 @@ from sides import names
 
 EXECUTIONS = "/api/v1/executions"
 PAGE_SIZE = 20
+ROUNDS = 3
+APART = 1.0
+"""Seconds between rounds."""
+
+_MANY = f"{clients.CLIENTS} clients"
 _OWN = {"id": "'row_' || i", "temporal_id": "'row_' || i", "tag": "'row_' || i"}
 
 
@@ -65,36 +71,50 @@ async def fill(rows: int, id: str) -> None:
     await database.dispose()
 
 
-async def one_by_one(count: int, *requests: Callable[[], Awaitable[Any]]) -> list[dict[str, float]]:
-    """Return the milliseconds of requests that are made in turns."""
-    found: list[list[float]] = [[] for _ in requests]
-    for _ in range(count):
-        for times, request in zip(found, requests, strict=True):
-            times.append(await timed(request()) * 1_000)
-    return [{f"p{rank}": round(percentile(times, rank), 2) for rank in (50, 99)} for times in found]
+def of_rounds(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return the percentiles of the milliseconds of all rounds together, and the median of each of them."""
+    every = [each for times in rounds for each in times]
+    ranks = {f"p{rank}": round(percentile(every, rank), 2) for rank in (50, 99)}
+    return {**ranks, "rounds": [round(percentile(times, 50), 2) for times in rounds]}
 
 
-async def together(count: int, request: Callable[[], Awaitable[Any]]) -> dict[str, float]:
-    """Return requests a second of fifty clients, and the milliseconds of one."""
-    times: list[float] = []
+async def one_by_one(count: int, requests: Mapping[str, Callable[[], Awaitable[Any]]]) -> dict[str, dict[str, Any]]:
+    """Return the milliseconds of requests that are made in turns, so many of each over all rounds."""
+    found: dict[str, list[list[float]]] = {name: [] for name in requests}
+    for _ in range(ROUNDS):
+        for rounds in found.values():
+            rounds.append([])
+        for _, (name, request) in itertools.product(range(count // ROUNDS), requests.items()):
+            found[name][-1].append(await timed(request()) * 1_000)
+        await asyncio.sleep(APART)
+    return {name: of_rounds(rounds) for name, rounds in found.items()}
 
-    async def client() -> None:
-        for _ in range(count // clients.CLIENTS):
-            times.append(await timed(request()) * 1_000)
 
-    seconds = await timed(asyncio.gather(*(client() for _ in range(clients.CLIENTS))))
-    ranks = {f"p{rank}": round(percentile(times, rank), 2) for rank in (50, 99)}
-    return {**ranks, "per_second": round(len(times) / seconds, 1)}
+async def first_events(count: int, requests: Requests) -> dict[str, Any]:
+    """Return what fifty clients are told who follow an execution each that was just started and goes on."""
+    rounds: list[list[float]] = []
+    took = 0.0
+    for _ in range(count // clients.CLIENTS):
+        started = await asyncio.gather(*(requests.wait_for_a_person() for _ in range(clients.CLIENTS)))
+        times: list[float] = []
+
+        async def follow(id: str, times: list[float] = times) -> None:
+            times.append(await timed(requests.first_event(id)) * 1_000)
+
+        took += await timed(asyncio.gather(*(follow(each["id"]) for each in started)))
+        rounds.append(times)
+    return {**of_rounds(rounds), "per_second": round(sum(map(len, rounds)) / took, 1)}
 
 
 class Requests:
     """The requests."""
 
-    def __init__(self, api: httpx2.AsyncClient, temporal: Client, graph: str) -> None:
-        """Take clients, of the API and of Temporal, and the uuid of a graph of one step."""
+    def __init__(self, api: httpx2.AsyncClient, temporal: Client, graph: str, waiting: str) -> None:
+        """Take clients, of the API and of Temporal, and the uuids of a graph of one step and of one that waits."""
         self._api = api
         self._temporal = temporal
         self.graph = graph
+        self._waiting = waiting
 
     @classmethod
     @asynccontextmanager
@@ -108,9 +128,12 @@ class Requests:
             trust_env=False,
             limits=httpx2.Limits(max_connections=clients.CLIENTS),
         ) as api:
-            body = {"name": f"bench-{uuid.uuid4()}", "definition": loop(Job(1, 100), "step")}
-            made = (await api.post("/api/v1/workflow/create/definition", json=body)).raise_for_status().json()
-            yield cls(api, temporal, made["uuid"])
+            made: list[str] = []
+            for definition in (loop(Job(1, 100), "step"), waiting()):
+                body = {"name": f"bench-{uuid.uuid4()}", "definition": definition}
+                reply = await api.post("/api/v1/workflow/create/definition", json=body)
+                made.append(reply.raise_for_status().json()["uuid"])
+            yield cls(api, temporal, *made)
 
     async def get(self, path: str, **query: int) -> Any:
         """Read something."""
@@ -118,7 +141,14 @@ class Requests:
 
     async def start(self) -> Any:
         """Start an execution."""
-        reply = await self._api.post(EXECUTIONS, json={"workflow_id": self.graph, "input_data": {}})
+        return await self._start(self.graph)
+
+    async def wait_for_a_person(self) -> Any:
+        """Start an execution that goes on until somebody answers."""
+        return await self._start(self._waiting)
+
+    async def _start(self, graph: str) -> Any:
+        reply = await self._api.post(EXECUTIONS, json={"workflow_id": graph, "input_data": {}})
         return reply.raise_for_status().json()
 
     async def bare(self) -> None:
@@ -139,15 +169,17 @@ class Requests:
         raise RuntimeError("no event came")
 
 
-async def at_once(id: str, last: int, graph: str) -> dict[str, dict[str, float]]:
-    """Return what fifty clients are told who all ask the same; starts come last, since they add to the lists."""
-    key = {"X-API-Key": os.environ["BENCH_KEY"]}
-    url = os.environ["BENCH_URL"] + EXECUTIONS
-    many = f"{clients.CLIENTS} clients"
-    pages = {f"list, page {page:,}, {many}": f"?page={page}&page_size={PAGE_SIZE}" for page in (1, last)}
-    found = {name: await clients.ask(url + path, key) for name, path in {f"GET one, {many}": f"/{id}", **pages}.items()}
-    body: JsonObject = {"workflow_id": graph, "input_data": {}}
-    return {**found, f"{names.POST}, {many}": await clients.ask(url, key, body)}
+async def at_once(asked: Mapping[str, str], body: JsonObject | None = None) -> dict[str, dict[str, float]]:
+    """Return what fifty clients are told who all ask the same, by what it is called; none without wrk.
+
+    Args:
+        asked: paths below the executions, by what each is called.
+        body: of a POST.
+    """
+    if not clients.available():
+        return {}
+    key, url = {"X-API-Key": os.environ["BENCH_KEY"]}, os.environ["BENCH_URL"] + EXECUTIONS
+    return {f"{name}, {_MANY}": await clients.ask(url + path, key, body) for name, path in asked.items()}
 
 
 async def measure(count: int, rows: int) -> dict[str, Any]:
@@ -157,17 +189,24 @@ async def measure(count: int, rows: int) -> dict[str, Any]:
         execution = await requests.start()
         id = execution["id"]
         await requests.ended(execution)
-        await one_by_one(5, requests.start, requests.bare)
-        found[names.POST], found[names.BARE] = await one_by_one(count, requests.start, requests.bare)
-        (found["GET one"],) = await one_by_one(count, lambda: requests.get(f"{EXECUTIONS}/{id}"))
-        found[f"first event, {clients.CLIENTS} clients"] = await together(count, lambda: requests.first_event(id))
+        starts = {names.POST: requests.start, names.BARE: requests.bare}
+        await asyncio.gather(*(request() for request in starts.values() for _ in range(5)))
+        found |= await one_by_one(count, starts)
+        found |= await one_by_one(count, {"GET one": lambda: requests.get(f"{EXECUTIONS}/{id}")})
         await fill(rows, id)
-        last = rows // PAGE_SIZE
-        pages = [lambda page=page: requests.get(EXECUTIONS, page=page, page_size=PAGE_SIZE) for page in (1, last)]
-        assert len((await pages[1]())["items"]) == PAGE_SIZE
-        found["list, page 1"], found[f"list, page {last:,}"] = await one_by_one(count // 2, *pages)
-        if clients.available():
-            found |= await at_once(id, last, requests.graph)
+        pages = {f"list, page {page:,}": page for page in (1, rows // PAGE_SIZE)}
+        lists = {
+            name: lambda page=page: requests.get(EXECUTIONS, page=page, page_size=PAGE_SIZE)
+            for name, page in pages.items()
+        }
+        for request in lists.values():
+            assert len((await request())["items"]) == PAGE_SIZE
+        found |= await one_by_one(count // 2, lists)
+        paths = {name: f"?page={page}&page_size={PAGE_SIZE}" for name, page in pages.items()}
+        found |= await at_once({"GET one": f"/{id}", **paths})
+        # Starts come last, since they add to the lists.
+        found[f"first event, {_MANY}"] = await first_events(count, requests)
+        found |= await at_once({names.POST: ""}, {"workflow_id": requests.graph, "input_data": {}})
     return found
 
 

@@ -32,8 +32,82 @@ def test_the_page_says_which_aims_were_met_and_which_were_missed() -> None:
     assert verdict(made, "100 characters, Cairn segment below LangGraph") == "met"
     assert verdict(made, "100 characters, Cairn segment below DBOS") == "**missed**"
     assert verdict(made, "Cairn step, PostgreSQL ≥ 0.95 of Temporal by hand, PostgreSQL (a step waits)") == "**missed**"
-    assert verdict(made, "a step of 2,000 takes") == "not measured"
+    assert verdict(made, "Cairn segment, PostgreSQL ≥ 1 of LangGraph sync (a step waits)") == "**missed**"
+    assert verdict(made, "Cairn segment, PostgreSQL ≥ 1 of LangGraph sync (a step asks") == "not measured"
+    assert verdict(made, "a step of 2,000 takes") == "met"
+    assert verdict(made, "p50 of POST /executions at most 1.5") == "**missed**"
     assert verdict(made, "page 5,000 of a list") == "met"
+
+
+def test_an_aim_is_of_neighbours_in_a_round_and_shows_how_far_they_are_apart() -> None:
+    from sides.page import page
+
+    made = page(FIGURES)
+
+    assert "| 80 (50 to 90) to 100 (50 to 100): 0.90 (0.80 to 1.00) | **missed** |" in made
+    assert "| 70 (60 to 80) to 350 (300 to 500): 0.20 (0.16 to 0.20) | **missed** |" in made
+    assert "(Cairn step) | 1.00 (0.80 to 1.50) | met |" in made
+    assert "at most 1.5 times a bare start | 3.00 (2.00 to 4.00) | **missed** |" in made
+    assert "at most twice page 1 | 1.50 | met |" in made  # one round
+    assert "| POST /executions | 30.0 (20.0 to 60.0) | 90.0 |  |" in made
+
+
+def test_a_missed_aim_links_the_flame_graphs_of_what_it_compares() -> None:
+    from sides.page import page
+
+    parts = page(FIGURES).partition("### What the missed ones are made up of")[2].partition("## Steps")[0]
+    of_aim = {aim.partition("*")[0]: aim for aim in parts.split(": *")}
+
+    def linked(text: str) -> str:
+        (found,) = (aim for title, aim in of_aim.items() if text in title)
+        return found
+
+    assert f"[{STEP}: a step waits](benchmarks/think-cairn-step-postgresql.svg)" in linked("0.95 of Temporal by hand")
+    empty = f"[{SEGMENT}: empty steps](benchmarks/steps-cairn-segment-postgresql.svg)"
+    assert empty in linked("Cairn segment above DBOS")
+    assert empty in linked("≥ 1 of LangGraph sync (a step waits)")  # though there are no parts of it
+    assert "[Cairn's API, while executions are started](benchmarks/api-postgresql.svg)" in linked("POST /executions")
+    assert ".svg" not in linked("characters, Cairn segment below DBOS")
+
+
+def test_loads_that_were_not_measured_are_named() -> None:
+    from sides.page import page
+
+    made = page(FIGURES)
+
+    assert "2 of the 36 loads" in made
+    (left_out,) = (line for line in made.splitlines() if line.startswith("100 B: "))
+    of_100, of_10_000, of_1_000_000 = left_out.split("; ")
+    loads = of_100.removeprefix("100 B: ").split(", ")
+    assert "2,000 at 20" in loads and not {"20 at 20", "2,000 at 1"} & {*loads}
+    assert of_10_000.startswith("10 KB: 1 at 1, ") and of_1_000_000.endswith("2,000 at 200.")
+
+
+def test_rows_that_a_table_lacks_are_named_with_the_reason() -> None:
+    from sides.page import page
+
+    lacking = page(FIGURES).partition("Rows that tables lack:\n\n")[2].splitlines()
+
+    (back,) = (line for line in lacking if line.startswith("- Going back: "))
+    assert "Restate (no such job is written for it here)" in back
+    assert "LangGraph exit; LangGraph exit, SQLite (it has one checkpoint" in back
+    assert STEP not in back
+    (bytes,) = (line for line in lacking if line.startswith("- Bytes stored a step: "))
+    assert "Restate (its free space cannot be told" in bytes
+    (wait,) = (line for line in lacking if line.startswith("- Waiting for a person: "))
+    assert "Prefect (a flow that pauses" in wait and "Restate" not in wait
+
+
+def test_a_run_that_began_while_the_machine_was_busy_was_beside_other_work() -> None:
+    from sides.page import page
+
+    def made(load: float | None) -> str:
+        machine = {**FIGURES["machine"], "load_before": load}
+        return next(line for line in page({**FIGURES, "machine": machine}).splitlines() if "commit 0000000" in line)
+
+    assert "beside other work" not in made(1.0)  # half of two cores
+    assert "steps (beside other work)" in made(1.1)
+    assert "load before it began not recorded" in made(None)
 
 
 def test_the_page_says_what_the_missed_aims_are_made_up_of() -> None:
@@ -122,9 +196,9 @@ def test_bytes_are_those_of_the_middle_round_and_less_than_none_are_no_figure() 
 
     made = page(FIGURES)
 
-    assert f"| {SEGMENT} | 300 (50.0 to 310) |" in made
+    assert f"| {SEGMENT} | 300 (50 to 310) |" in made
     assert f"| {STEP} | not measured |" in made
-    assert "| 300 to 900 | met |" in made
+    assert "| 300 (50 to 310) to 900 | met |" in made
 
 
 def test_figures_of_an_earlier_run_lack_later_parts() -> None:

@@ -71,6 +71,46 @@ async def test_rounds_of_later_sides_stand_beside_those_that_are_known(tmp_path:
     ]
 
 
+async def test_a_long_execution_stands_beside_short_ones_of_its_round(tmp_path: Path) -> None:
+    from sides.plan import LONG, Cell, Found, Plan
+    from sides.side import Side
+
+    ran: list[tuple[str, int]] = []
+
+    class Slows(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            ran.append((self.name, job.steps))
+            return float(len(ran))
+
+    found = Found()
+    sides = [Slows(name, [], {}, tmp_path / "log") for name in ("Cairn step, PostgreSQL", "Prefect")]
+    await Plan(found, tmp_path).steps(sides, [Cell(LONG, 1)], None)
+
+    assert [steps for _, steps in ran] == [20, 20, 20, LONG] * 4
+    (cell,) = found.steps
+    assert cell["seconds"] == {"Cairn step, PostgreSQL": [4.0, 12.0, 16.0], "Prefect": [8.0]}
+    assert cell["short"] == {"Cairn step, PostgreSQL": [2.0, 10.0, 14.0], "Prefect": [6.0]}
+
+
+async def test_sides_that_are_slow_are_left_out_of_thousands_of_steps(tmp_path: Path) -> None:
+    from sides.plan import QUICK, Cell, Found, Plan
+    from sides.side import Side
+
+    class Takes(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            return 1.0
+
+    found = Found()
+    sides = [Takes(name, [], {}, tmp_path / "log") for name in ("Temporal by hand, PostgreSQL", "DBOS")]
+    cell = Cell(200, 20)
+    assert cell in QUICK
+    await Plan(found, tmp_path).steps(sides, [cell], None)
+    await Plan(found, tmp_path).steps(sides[:1], [cell], None)
+    assert found.steps[0]["seconds"] == {"DBOS": [1.0]}
+    await Plan(found, tmp_path).steps(sides, [cell], 1)
+    assert found.steps[0]["seconds"] == {"Temporal by hand, PostgreSQL": [1.0], "DBOS": [1.0]}
+
+
 def test_a_side_that_did_less_than_it_was_told_fails() -> None:
     from sides.talk import Job, check
 
@@ -90,12 +130,41 @@ def test_what_is_told_of_an_error_has_its_cause() -> None:
         assert told(error) == "RuntimeError: failed; from ValueError: history is full"
 
 
-def test_a_peer_whose_server_cannot_be_fetched_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_this_machine_lacks_is_left_out_and_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import peers
+    from sides import absent
+    from sides.page import page
 
-    monkeypatch.setattr("shutil.which", lambda name: None if name == "mvn" else f"/bin/{name}")
+    monkeypatch.setattr("shutil.which", lambda name: f"/bin/{name}" if name == "npm" else None)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # nothing is built there
+    left_out = absent.missing(on_postgresql=True)
 
-    assert peers.reachable() == ["langgraph", "dbos", "restate", "prefect"]
+    assert list(left_out) == ["Temporal on PostgreSQL", "Conductor", "Requests of 50 clients"]
+    assert peers.stands_on(left_out) == ["dev"]
+    assert peers.stands_on({}) == ["dev", "postgresql"]
+    assert "Temporal on PostgreSQL" not in absent.missing(on_postgresql=False)
+    made = page({**FIGURES, "failed": absent.failures(left_out)})
+    assert "- Temporal on PostgreSQL: Temporal 1.29.1 is built from source, and there is no `go`" in made
+    assert "- Conductor: its server is fetched by mvn, which is not on the PATH" in made
+
+
+def test_what_was_left_out_before_is_not_told_of_a_machine_that_has_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    import argparse
+
+    import peers
+    from sides import absent
+
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps({**FIGURES, "failed": [*FIGURES["failed"], *absent.failures({"Conductor": "no"})]}))
+    monkeypatch.setattr("sides.machine.describe", lambda _: FIGURES["machine"])
+    monkeypatch.setattr("sides.absent.missing", lambda **_: {"Restate": "its server is not there"})
+    given = argparse.Namespace(add=True, temporal=None, peers=("dbos", "restate"), beside=False)
+    run = peers.Run(given, figures)
+
+    assert [each["side"] for each in run._found.failed] == ["Prefect", "Restate"]
+    assert run._peers == ["dbos"]
 
 
 def test_a_server_is_fetched_once_and_only_as_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,20 +196,102 @@ def test_a_server_is_fetched_once_and_only_as_recorded(monkeypatch: pytest.Monke
     assert len(fetched) == 2
 
 
-@pytest.mark.parametrize("most", [7, 33, 150, 5_000])
+@pytest.mark.parametrize("most", [4, 7, 33, 150, 5_000])
 async def test_the_largest_number_of_agents_is_found(most: int, tmp_path: Path) -> None:
     from sides.plan import Found, Plan
     from sides.side import Side
 
     class Slows(Side):
         async def run(self, job: Any, at_once: int = 1) -> float:
+            tried[-1].append(at_once)
             return 5.0 * max(1.0, 1.5 * at_once / most)
 
-    found = Found()
-    await Plan(found, tmp_path).load([Slows("a side", [], {}, tmp_path / "log")], "think", 1)
+    found, tried = Found(), [[]]
+    side = Slows("DBOS", [], {}, tmp_path / "log")
+    await Plan(found, tmp_path).load([side], "think", 1)
 
-    (largest,) = found.largest["think"]["a side"]
+    assert tried[0][:2] == [10, 5] if most < 10 else [10, 20]
+    (largest,) = found.largest["think"]["DBOS"]
     assert min(most, 1_000) * 0.9 <= largest <= most
+    assert all(len(times) == 1 for times in found.load["think"]["DBOS"].values())
+
+
+@pytest.mark.parametrize("later", [20, 60, 95, 105, 300])
+async def test_a_later_search_begins_where_the_first_ended(later: int, tmp_path: Path) -> None:
+    from sides.plan import Found, Plan
+    from sides.side import Side
+
+    tried: list[int] = []
+
+    class Slows(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            tried.append(at_once)
+            return 5.0 * max(1.0, 1.5 * at_once / later)
+
+    found = Found(largest={"think": {"DBOS": [100], "Prefect": [100]}})
+    sides = [Slows(name, [], {}, tmp_path / "log") for name in ("DBOS", "Prefect")]
+    plan = Plan(found, tmp_path)
+    await plan.load(sides[:1], "think", 1)
+
+    assert tried[0] == 100
+    assert later * 0.9 <= found.largest["think"]["DBOS"][1] <= later
+    assert len(tried) <= 9 and (not 80 <= later <= 120 or len(tried) == 2)
+
+
+async def test_sides_that_no_aim_compares_are_searched_once(tmp_path: Path) -> None:
+    from sides.plan import Found, Plan
+    from sides.side import Side
+
+    class Takes(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            return 5.0 * max(1.0, 1.5 * at_once / 30)
+
+    sides = [Takes(name, [], {}, tmp_path / "log") for name in ("LangGraph sync", "LangGraph sync, SQLite")]
+    for full, rounds in ((False, [3, 1]), (True, [3, 3])):
+        found = Found()
+        await Plan(found, tmp_path).load(sides, "ask", 3, full=full)
+        assert [len(found.largest["ask"][side.name]) for side in sides] == rounds
+
+
+async def test_fifty_clients_follow_an_execution_each_that_was_just_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "bench" / "sides"))  # as its process has it
+    from sides.run_requests import Requests, first_events
+
+    started: list[str] = []
+    followed: list[str] = []
+
+    class Counts(Requests):
+        def __init__(self) -> None: ...
+
+        async def wait_for_a_person(self) -> Any:
+            assert len(followed) in (0, 50)  # the round before is over
+            started.append(f"execution {len(started)}")
+            return {"id": started[-1]}
+
+        async def first_event(self, id: str) -> None:
+            assert len(started) in (50, 100)
+            followed.append(id)
+
+    found = await first_events(100, Counts())
+
+    assert followed == started and len(started) == 100
+    assert len(found["rounds"]) == 2
+
+
+async def test_requests_that_are_compared_take_turns_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "bench" / "sides"))
+    from sides import run_requests
+
+    made: list[str] = []
+
+    async def ask(name: str) -> None:
+        made.append(name)
+
+    monkeypatch.setattr(run_requests, "APART", 0)
+    found = await run_requests.one_by_one(9, {"a": lambda: ask("a"), "b": lambda: ask("b")})
+
+    assert made == ["a", "b"] * 9
+    assert {name: len(each["rounds"]) for name, each in found.items()} == {"a": 3, "b": 3}
 
 
 def test_what_the_page_asks_of_programs_are_names_that_they_are_given() -> None:
