@@ -115,8 +115,9 @@ def _parts(aim: Aim) -> str:
 
 def _steps(results: Results) -> Iterator[str]:
     yield "## Steps\n\n![Steps a second](benchmarks/steps.png)\n\nMilliseconds a step of one execution alone:\n"
-    alone = [cell for cell in results.figures["steps"] if cell["at_once"] == 1]
-    busy = [cell for cell in results.figures["steps"] if cell["at_once"] > 1]
+    cells = sorted(results.figures["steps"], key=lambda cell: (cell["size"], cell["at_once"], cell["steps"]))
+    alone = [cell for cell in cells if cell["at_once"] == 1]
+    busy = [cell for cell in cells if cell["at_once"] > 1]
     yield _cells(results, alone, results.ms)
     if busy:
         yield "Steps a second, many executions at once:\n"
@@ -126,7 +127,7 @@ def _steps(results: Results) -> Iterator[str]:
     pairs += [(results.on(names.SEGMENT), base) for base in (LANGGRAPH, names.DBOS)]
     yield _cells(
         results,
-        results.figures["steps"],
+        cells,
         lambda cell, pair: results.ratio(cell, *pair.split(" ÷ ")),
         [" ÷ ".join(pair) for pair in pairs],
     )
@@ -143,8 +144,9 @@ def _left_out(results: Results) -> Iterator[str]:
         by_size = itertools.groupby(sorted(lacking, key=lambda cell: cell.size), key=lambda cell: cell.size)
         yield "; ".join(f"{characters(size)}: {', '.join(map(_load_of, cells))}" for size, cells in by_size) + "."
         yield f"All of them together are {_STEPS:,} steps a round, {_STEPS / 70 / 3_600:.0f} hours for a side that does"
-        yield f"70 a second, and write {_CHARACTERS / 1e9:,.0f} GB of texts. Of 4,000 steps and more only the sides are"
-        yield "measured that do some hundreds a second. `make bench ARGS=--full` leaves out less.\n"
+        yield f"70 a second, and write {_CHARACTERS / 1e9:,.0f} GB of texts. `make bench` leaves those out that take"
+        yield "minutes a side, and some of the sides that do fewer than a hundred steps a second; `ARGS=--full` has"
+        yield "five rounds of those up to 4,000 steps and 40 MB.\n"
 
 
 def _load_of(cell: Cell) -> str:

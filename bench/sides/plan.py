@@ -74,7 +74,7 @@ LIGHT = 20_000_000
 """Characters that are written within some seconds."""
 
 THOUSANDS = (Cell(200, 20), Cell(20, 200, 10_000))
-"""Loads of 4,000 steps that those sides are left out of which take a minute or two for them."""
+"""Loads that those sides are left out of which take a minute or two for them."""
 
 QUICK = (
     Cell(1, 1),
@@ -87,7 +87,6 @@ QUICK = (
     Cell(20, 200),
     Cell(1, 1, 10_000),
     Cell(20, 1, 10_000),
-    Cell(200, 1, 10_000),
     Cell(1, 20, 10_000),
     Cell(20, 20, 10_000),
     Cell(1, 200, 10_000),
@@ -202,7 +201,7 @@ class Plan:
             short: dict[str, list[float | None]] = {name: [] for name in seconds}
             for turn in range(max(turns.values(), default=0)):
                 for side in rotated([side for side in sides if turn < turns[side.name]], turn):
-                    if cell.steps > SHORT and cell.at_once == 1:
+                    if cell == Cell(LONG, 1):
                         short[side.name].append(await self._short(side, cell.size))
                     cpu = Cpu(self._folder)
                     took = await self.attempt(side, Job(cell.steps, cell.size), cell.at_once)
