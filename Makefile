@@ -66,7 +66,7 @@ fuzz: setup ## feed WHAT=validator, expressions, templates or projection with an
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirements requirements-fuzz.lock
 	@$(BIN)/python -m fuzz $(or $(WHAT),validator) -max_total_time=$(or $(SECONDS),60) -artifact_prefix=.tools/ $(ARGS)
 
-bench: setup ## Cairn beside its peers, into docs/benchmarks.md: hours (WHAT=first: beside hand-written Temporal alone; long, maps, turns, chat, search, fairness, report or validation: something else)
+bench: setup ## Cairn beside its peers, into docs/benchmarks.md: hours (WHAT=first: beside hand-written Temporal alone; long, maps, turns, chat, search, tuning, fairness, report or validation: something else)
 	@$(BIN)/python bench/$(or $(WHAT),peers).py $(ARGS)
 
 chaos: setup ## a storm of faults for SECONDS=60 by SEED=1 (or fresh), and whether anything was lost; page in build/chaos.md (SERVER=dev without Go; WHAT=tests: slow tests)

@@ -10,13 +10,15 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sides import names
 from sides.cpu import Cpu, memory
 from sides.side import Failed, Side
 from sides.talk import Job
 from sides.work import THINKING
+
+T = TypeVar("T")
 
 LOAD_STEPS = 10
 IDEAL = LOAD_STEPS * THINKING
@@ -367,7 +369,7 @@ def among(cells: list[dict[str, Any]], load: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def rotated(sides: Sequence[Side], turn: int) -> Iterator[Side]:
+def rotated(sides: Sequence[T], turn: int) -> Iterator[T]:
     """Begin each round with another side."""
     start = turn % max(len(sides), 1)
     return itertools.chain(sides[start:], sides[:start])

@@ -100,11 +100,7 @@ class Servers:
             yield self.sides
 
     async def _on_postgresql(self, server: Postgresql) -> None:
-        cluster = Cluster(self.folder, database_port=server.port)
-        await cluster.prepare(self._stack)
-        self._stack.push_async_callback(cluster.program.stop)
-        cluster.program.start()
-        await until(cluster.ready, START, "Temporal on PostgreSQL answering")
+        cluster = await cluster_on(server, self.folder, self._stack)
         dsn = create_database(server.dsn, "cairn")
         settings = {
             "TEMPORAL_ADDRESS": cluster.address,
@@ -249,6 +245,16 @@ class Servers:
                 raise RuntimeError(f"{name} does not come up; its log ends so:\n{file.read_text()[-2_000:]}")
             await asyncio.sleep(0.1)
         return process
+
+
+async def cluster_on(server: Postgresql, folder: Path, stack: AsyncExitStack) -> Cluster:
+    """Run Temporal on a PostgreSQL server, for as long as the stack is open."""
+    cluster = Cluster(folder, database_port=server.port)
+    await cluster.prepare(stack)
+    stack.push_async_callback(cluster.program.stop)
+    cluster.program.start()
+    await until(cluster.ready, START, "Temporal on PostgreSQL answering")
+    return cluster
 
 
 def start(command: Sequence[str], environment: Mapping[str, str], log: Path) -> subprocess.Popen[bytes]:
