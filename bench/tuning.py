@@ -238,12 +238,13 @@ def page(found: Mapping[str, Turns], given: argparse.Namespace, load: float) -> 
     """Return the page of figures."""
     told = machine.describe([shlex.join(sys.argv[1:])])
     command = str(told["command"]).replace("make bench", "make bench WHAT=tuning")
+    beside = ", beside other work" if given.beside else ""
     host = f"{told['cores']} cores ({told['processor']}), Python {told['python']}"
     speeds = {each: [default for turns in found.values() for default, _ in turns.speed[each]] for each in LOADS}
     lines = "".join(f"- {each}: {statistics.median(of):.0f} {each.of}/s by default\n" for each, of in speeds.items())
     return f"""# What tunings are worth
 
-`{command}`, {told["date"]}, commit {told["commit"]}, load before it began {load:.1f}.
+`{command}`, {told["date"]}, commit {told["commit"]}, load before it began {load:.1f}{beside}.
 {host}, {_TEMPORAL[given.temporal]}, {given.rounds} rounds.
 
 {lines}
@@ -258,14 +259,20 @@ _TEMPORAL = {"dev": "Temporal's dev server with SQLite", "postgresql": "Temporal
 
 
 async def run(given: argparse.Namespace, folder: Path) -> dict[str, Turns]:
-    """Measure the knobs that are asked for, one after the other."""
-    found: dict[str, Turns] = {}
+    """Measure the knobs that are asked for, one after the other; the page has those that are done."""
+    found, load = dict[str, Turns](), os.getloadavg()[0]
     async with opened(folder, given.temporal) as bench:
         for name in given.knobs:
             began = time.perf_counter()
-            found[name] = await bench.compare(name, given.rounds)
+            try:
+                found[name] = await bench.compare(name, given.rounds)
+            except (Failed, TimeoutError) as failed:  # the others are measured all the same
+                say(f"{name}: {failed}")
+                continue
             ratios = ", ".join(f"{of} {shown(each)}" for of, each in found[name].ratios().items())
             say(f"{name}: {ratios} ({time.perf_counter() - began:.0f} s)")
+            if given.page:
+                given.page.write_text(page(found, given, load))
     return found
 
 
@@ -276,16 +283,17 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--knobs", nargs="+", choices=list(knobs.KNOBS), default=list(knobs.KNOBS), metavar="KNOB")
     parser.add_argument("--page", type=Path, help="file that it is written to, in Markdown")
-    given, load = parser.parse_args(), os.getloadavg()[0]
+    parser.add_argument("--beside", action="store_true", help="say that the machine did other work, too")
+    given = parser.parse_args()
     sys.path.append(str(HERE))  # where the programs find the tool of the steps
     with tempfile.TemporaryDirectory(prefix="cairn-tuning-", ignore_cleanup_errors=True) as folder:
         os.chmod(folder, 0o755)  # PostgreSQL's own user enters it
         found = asyncio.run(run(given, Path(folder)))
+    if not found:
+        return 1
     print(rows(found))
     print(json.dumps({name: turns.ratios() for name, turns in found.items()}))
-    if given.page:
-        given.page.write_text(page(found, given, load))
-    return 0
+    return int(len(found) < len(given.knobs))
 
 
 if __name__ == "__main__":

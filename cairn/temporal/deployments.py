@@ -77,7 +77,8 @@ def worker_config(settings: Settings) -> WorkerDeploymentConfig | None:
 def workflow_runner(settings: Settings) -> OwningWorkflowRunner:
     """Return what a worker runs workflows with.
 
-    Workflows import pure code alone (an architecture test is the guard); the sandbox would cost each start 3-6 ms.
+    Workflows import pure code alone (an architecture test is the guard); what the sandbox would cost, and how to
+    measure it, is in docs/benchmarks/tuning.md.
     """
     return _VersionedWorkflowRunner() if settings.build_id else OwningWorkflowRunner()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from argparse import Namespace
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -201,3 +202,26 @@ def test_a_converter_that_is_turned_is_what_clients_get(monkeypatch: pytest.Monk
     KNOBS["payloads by orjson"]()
     converter = data_converter(Settings(home=tmp_path))
     assert converter.payload_converter_class is connection.PayloadConverter
+
+
+def test_operations_say_of_each_knob_what_is_done() -> None:
+    from knobs import KNOBS
+
+    told = (ROOT / "docs" / "operations.md").read_text()
+    assert [name for name in KNOBS if f"*{name}*" not in told] == []
+
+
+def test_the_page_says_where_its_figures_come_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    import tuning
+
+    monkeypatch.setattr("sys.argv", ["tuning.py", "--knobs", "one connection", "--beside"])
+    turns = tuning.Turns({each: [(10.0, 11.0)] for each in tuning.LOADS}, {each: [(4.0, 2.0)] for each in tuning.LOADS})
+    given = Namespace(rounds=1, temporal="postgresql", beside=True)
+    page = tuning.page({"one connection": turns}, given, 1.25)
+
+    assert "`make bench WHAT=tuning ARGS=\"--knobs 'one connection' --beside\"`" in page
+    assert "load before it began 1.2, beside other work" in page
+    assert "PostgreSQL, 1 rounds" in page
+    assert "4 times 25 executions at once of 1 step: 10 executions/s by default" in page
+    ratios = "1.10 (1.10 to 1.10) | 1.10 (1.10 to 1.10) | 0.50 (0.50 to 0.50) | 0.50 (0.50 to 0.50)"
+    assert f"| one connection | {ratios} |" in page
