@@ -7,10 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from chaos.discarded import discarded
-from chaos.graphs import BRANCHES
-from chaos.ledger import Entry, effects
-from chaos.records import ENDS, RESETS, SAID, STARTS, Asked, Found, Shown, Story, Talk
+from chaos.effects import effects_once, nothing_discarded_is_visible, results_are_effects, undone_once
+from chaos.ledger import effects
+from chaos.records import ENDS, RESETS, SAID, STARTS, Asked, Shown, Story, Talk
 
 MEMORY_GROWTH = 1.5
 """A program keeps executions in its cache, and has loaded all it needs only when it has done some work."""
@@ -122,6 +121,24 @@ def _growth(asked: Asked, before: Shown) -> tuple[int, ...]:
             return (0,)
 
 
+def events_once(story: Story) -> Iterator[tuple[str, str]]:
+    """An event that was acknowledged reached its execution, and is taken once at most, however often it was told."""
+    told: dict[str | None, set[str]] = defaultdict(set)
+    for asked in story.asked:
+        if asked.event is not None and (asked.done or asked.status is None):
+            told[asked.execution_id].add(asked.event)
+    heard = {found.execution_id: {event for run in found.runs for event in run.heard} for found in story.found}
+    for asked in story.asked:
+        if asked.event is not None and asked.done and asked.event not in heard.get(asked.execution_id or "", ()):
+            yield asked.tag, f"event {asked.event} was acknowledged, and no history knows of it"
+    for found in story.found:
+        for event, times in Counter(found.taken).items():
+            if times > 1:
+                yield found.execution_id, f"event {event} was taken {times} times"
+            if event not in told[found.execution_id] | told[found.source]:
+                yield found.execution_id, f"event {event} was taken, and was not acknowledged"
+
+
 def resets_once(story: Story) -> Iterator[tuple[str, str]]:
     """There are as many resets as were acknowledged, and none was made twice."""
     acknowledged = Counter(a.execution_id for a in story.asked if a.kind in RESETS and a.done)
@@ -143,87 +160,6 @@ def resets_keep_what_came_before(story: Story) -> Iterator[tuple[str, str]]:
             there = there if asked.kind == "rollback" else there[: len(asked.kept)]
             if there != asked.kept:
                 yield asked.tag, f"{asked.kind} to keep {asked.kept} left {asked.after.checkpoints}"
-
-
-def effects_once(story: Story) -> Iterator[tuple[str, str]]:
-    """A try is made once; what one idempotency key did is one thing; and what was commanded is what happened."""
-    tries = Counter((e.what, e.key, e.attempt) for e in story.ledger)
-    for (what, key, attempt), times in tries.items():
-        if times > 1:
-            yield key, f"{what} of try {attempt} was made {times} times"
-    meant: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for entry in story.ledger:
-        meant[entry.key].add((entry.execution_id, entry.name))
-    for key, meanings in meant.items():
-        if len(meanings) > 1:
-            yield key, f"one key for different effects: {sorted(meanings)}"
-    commanded = {key for found in story.found for run in found.runs for key in run.scheduled}
-    for entry in effects(story.ledger):
-        if entry.key not in commanded:
-            yield entry.execution_id, f"an effect that no history knows of: {entry.key}"
-
-
-def results_are_effects(story: Story) -> Iterator[tuple[str, str]]:
-    """A result in history or in an output stands for an effect of that execution that did happen."""
-    happened = {(e.execution_id, e.key): e for e in effects(story.ledger)}
-    for found in story.found:
-        for run in found.runs:
-            for key in run.completed:
-                if (found.execution_id, key) not in happened:
-                    yield found.execution_id, f"history has a result of {key}, which did not happen"
-        for name, key in found.claims.items():
-            entry: Entry | None = happened.get((found.execution_id, key))
-            if entry is None and found.source is not None:  # done before the fork
-                entry = happened.get((found.source, key))
-            if entry is None or entry.name != name:
-                yield found.execution_id, f"the output says {name} was done as {key}; it was not"
-
-
-def nothing_discarded_is_visible(story: Story) -> Iterator[tuple[str, str]]:
-    """What an execution shows as its output its present line did, a replay kept, or was there before it was forked."""
-    by_id = {found.execution_id: found for found in story.found}
-    for found in story.found:
-        line = _line(found, found.got.run_id) | _kept(found)
-        source = by_id.get(found.source or "")
-        before = {key for run in source.runs for key in run.completed} if source else set[str]()
-        for name, key in found.claims.items():
-            if key not in line | before:
-                yield found.execution_id, f"the output has {name} of {key}, which is of a line that was discarded"
-
-
-def _line(found: Found, run_id: str | None) -> set[str]:
-    """Return the keys of what a run brought, and of the runs that went on in it."""
-    runs = {run.run_id: run for run in found.runs}
-    line, seen = set[str](), set[str]()
-    while run_id in runs and run_id not in seen:
-        seen.add(run_id)
-        run = runs[run_id]
-        line |= run.completed
-        run_id = run.continues
-    return line
-
-
-def _kept(found: Found) -> set[str]:
-    """Return the keys of what replays may have kept: what the line before had done in other branches of a parallel."""
-    replays = [run for run in found.runs if run.operation is not None and run.operation not in found.rollbacks]
-    return {key for run in replays for key in _line(found, run.base_run_id) if key.split("/")[1] in BRANCHES}
-
-
-def undone_once(story: Story) -> Iterator[tuple[str, str]]:
-    """A rollback undoes each effect that it goes back over, in children too, once; and nothing that stays."""
-    undos: dict[str, set[str]] = defaultdict(set)
-    for entry in story.ledger:
-        if entry.what == "undo":
-            undos[entry.name].add(entry.key)
-    for effect, keys in undos.items():
-        if len(keys) > 1:
-            yield effect, f"was undone {len(keys)} times: {sorted(keys)}"
-    happened = {entry.key for entry in effects(story.ledger)}
-    due, open_ = discarded(story)
-    for effect in undos.keys() - (due | open_):
-        yield effect, "was undone, and no rollback went back over it"
-    for effect in (due - open_ - undos.keys()) & happened:
-        yield effect, "a rollback went back over it, and it was not undone"
 
 
 def everyone_agrees(story: Story) -> Iterator[tuple[str, str]]:
@@ -350,6 +286,7 @@ RULES: list[Rule] = [
     started_once,
     at_rest,
     commands_once,
+    events_once,
     resets_once,
     resets_keep_what_came_before,
     effects_once,

@@ -130,9 +130,8 @@ class Actor:
             await self._rest(asked.tag, asked.execution_id)
 
     async def _give(self, tag: str, execution_id: str, now: Shown, checkpoints: list[dict[str, Any]]) -> None:
-        """Give what an execution may wait for: the event, and answers of people."""
-        asked = Asked("event", tag, execution_id)
-        await self._ask(asked, f"{_API}/{execution_id}/events", {"name": "go", "event_id": tag})
+        """Give what an execution may wait for: an event, and answers of people."""
+        await self._tell(tag, execution_id)
         try:
             http = self._chance.choice(self._clients)
             reply = await http.get("/api/v1/questions/pending", params={"execution_id": execution_id})
@@ -150,6 +149,15 @@ class Actor:
             if self.asked[-1].status is not None:
                 self._agreed.add(request)
             return
+
+    async def _tell(self, tag: str, execution_id: str) -> None:
+        """Tell an execution of an event, in three cases of ten of one again, by a request of its own."""
+        told = [asked.event for asked in self.asked if asked.event and asked.execution_id == execution_id]
+        again = bool(told) and self._chance.random() < 0.3
+        event = self._chance.choice(told) if again else f"{tag}-event{len(self.asked)}"
+        asked = Asked("event", tag, execution_id, event=event)
+        body: JsonObject = {"name": "go", "event_id": event, "payload": {"key": event}}
+        await self._ask(asked, f"{_API}/{execution_id}/events", body)
 
     async def _do(
         self,

@@ -10,6 +10,9 @@ from cairn.contracts.json import Json, JsonObject
 BRANCHES = ("left", "middle", "right")
 """Ids of the nodes that stand in a branch of a parallel."""
 
+WAITS = ("go", "more")
+"""Ids of the nodes that wait for the event ``go``, one after the other."""
+
 _PATIENT: JsonObject = {"max_attempts": 1000, "initial_interval": 0.2, "max_interval": 2.0}
 """A worker that dies costs a try; no execution is to fail of that."""
 
@@ -134,7 +137,10 @@ GRAPHS: dict[str, JsonObject] = {
     "each": _each(),
     "inner": _sequence(_spend("inside", 0.3), _node("nap", "wait", seconds=0.2), gives=("inside",)),
     "outside": _sequence(
-        _spend("a", 0.1), _node("go", "wait", event={"name": "go"}), _spend("z", 0.1), gives=("a", "z")
+        _spend("a", 0.1),
+        *(_node(name, "wait", event={"name": "go"}) for name in WAITS),
+        _spend("z", 0.1),
+        gives=("a", *WAITS, "z"),
     ),
     "thought": _sequence(_spend("a", 0.1), _agent("think"), _spend("z", 0.1), gives=("a", "z")),
     "stretch": {
@@ -148,7 +154,7 @@ GRAPHS: dict[str, JsonObject] = {
     },
     "people": _sequence(_spend("a", 0.1), _node("ask", "question", prompt="?"), _spend("z", 0.1), gives=("a", "z")),
 }
-"""By name. ``blocked`` fails until the gate that its input names is open; ``outside`` waits for the event ``go``."""
+"""By name. ``blocked`` fails until the gate that its input names is open; ``outside`` waits for two events ``go``."""
 
 
 LATER: dict[str, JsonObject] = {

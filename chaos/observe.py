@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from typing import Any
 
 import httpx2
@@ -14,6 +14,8 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 
+from cairn.contracts.executions import SIGNAL_EVENT, OutsideEvent
+from cairn.contracts.json import Json
 from cairn.contracts.nodes import RUN_TOOL, NodeCall
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE
 from cairn.temporal.events import WasReset
@@ -59,7 +61,8 @@ class Observer:
         async with httpx2.AsyncClient(base_url=self.site.urls[0], headers=headers, timeout=30) as http:
             listed, temporal = await self._agreed(http)
             got = {id_: await _read(http, f"/api/v1/executions/{id_}") for id_ in listed}
-            rollbacks = {id_: await _rollbacks(http, id_) for id_ in listed}
+            resets = {id_: (await _read(http, f"/api/v1/executions/{id_}/lineage"))["resets"] for id_ in listed}
+            known = {id_: await _known(http, got[id_]) for id_ in listed if resets[id_]}
             requests = await self._requests(http, {id_ for id_, each in got.items() if each["status"] in ENDS})
             for talk in talks:
                 path = f"/api/v1/conversations/{talk.conversation_id}/messages"
@@ -81,7 +84,8 @@ class Observer:
                 parent=item["parent_execution_id"],
                 source=(item["forked_from"] or {}).get("execution_id"),
                 turn=item["metadata"]["tag"] in turns,
-                rollbacks=rollbacks[id_],
+                rollbacks=_rollbacks(id_, resets[id_]),
+                known=known.get(id_, frozenset()),
             )
             for id_, item in listed.items()
         ]
@@ -214,14 +218,27 @@ async def _of_types(histories: Iterable[WorkflowHistory], known: set[str | None]
             yield history
 
 
-async def _rollbacks(http: httpx2.AsyncClient, execution_id: str) -> dict[str, tuple[Undone, ...]]:
-    lineage = await _read(http, f"/api/v1/executions/{execution_id}/lineage")
+async def _known(http: httpx2.AsyncClient, execution: dict[str, Any]) -> frozenset[str]:
+    """Return all texts in what the nodes of an execution had returned by its last checkpoint."""
+    path = f"/api/v1/executions/{execution['id']}/checkpoints/{execution['current_checkpoint_id']}"
+    return frozenset(_texts((await _read(http, path))["outputs"]))
+
+
+def _texts(value: Json) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _texts(each)
+
+
+def _rollbacks(execution_id: str, resets: list[dict[str, Any]]) -> dict[str, tuple[Undone, ...]]:
     return {
         each["operation_id"]: tuple(
             Undone(c["execution_id"] or execution_id, c["node_id"], c["visit"], c["status"])
             for c in each["compensations"]
         )
-        for each in lineage["resets"]
+        for each in resets
         if each["kind"] == "rollback"
     }
 
@@ -244,8 +261,13 @@ async def _run(history: WorkflowHistory, client: Client, histories: dict[str, li
     last = resets[-1] if resets else None
     scheduled: dict[int, str] = {}
     completed: set[str] = set()
+    heard: set[str] = set()
     for event in history.events:
-        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+        told = event.workflow_execution_signaled_event_attributes
+        if told.signal_name == SIGNAL_EVENT:
+            (outside,) = await client.data_converter.decode(told.input.payloads, [OutsideEvent])
+            heard.add(outside.event_id)
+        elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
             work = event.activity_task_scheduled_event_attributes
             if work.activity_type.name == RUN_TOOL.name:
                 (call,) = await client.data_converter.decode(work.input.payloads, [NodeCall])
@@ -263,4 +285,5 @@ async def _run(history: WorkflowHistory, client: Client, histories: dict[str, li
         frozenset(completed),
         history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id or None,
         _children(history, histories),
+        frozenset(heard),
     )

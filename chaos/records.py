@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chaos.graphs import WAITS
 from chaos.ledger import Entry
 
 ENDS = ("completed", "failed", "cancelled")
@@ -30,6 +31,7 @@ class Asked:
         before: the execution as the client saw it just before.
         after: as the client saw it just after.
         kept: ids of the checkpoints that a reset has to keep.
+        event: id of the event that it tells of; several requests may tell of one.
         faults: what no reply may be: an internal error, a 503 without Retry-After, two answers that differ.
     """
 
@@ -43,6 +45,7 @@ class Asked:
     after: Shown | None = None
     kept: tuple[str, ...] = ()
     late: int = 0
+    event: str | None = None
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -74,6 +77,7 @@ class Run:
         completed: those of the calls that brought a result.
         continues: the run that went on in this one.
         children: ids of the executions that it started, itself or by its maps.
+        heard: ids of the events that it was told of.
     """
 
     run_id: str
@@ -83,6 +87,7 @@ class Run:
     completed: frozenset[str] = frozenset()
     continues: str | None = None
     children: frozenset[str] = frozenset()
+    heard: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,7 @@ class Found:
         source: the execution that it was forked from.
         turn: whether it is an agent's turn; its output is no effect then.
         rollbacks: what each rollback said that it undid, by its operation.
+        known: all texts in what its nodes had returned by its last checkpoint; read of those that were reset alone.
     """
 
     execution_id: str
@@ -116,10 +122,20 @@ class Found:
     source: str | None = None
     turn: bool = False
     rollbacks: dict[str, tuple[Undone, ...]] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
 
     @property
     def claims(self) -> dict[str, str]:
         """The key of the effect that it says is behind each name of its output."""
+        return {name: key for name, key in self._output.items() if name not in WAITS}
+
+    @property
+    def taken(self) -> list[str]:
+        """The events that its waits say they have taken."""
+        return [event for name, event in self._output.items() if name in WAITS]
+
+    @property
+    def _output(self) -> dict[str, str]:
         return {} if self.turn else self.got.output or {}
 
 

@@ -42,6 +42,7 @@ def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
     ends = Counter(found.got.status for found in story.found)
     runs = sum(len(found.runs) for found in story.found)
     calls = sum(entry.what == "call" for entry in story.ledger)
+    repeats = sum(entry.what == "repeat" for entry in story.ledger)
     told = sum(each.taken for each in story.deliveries)
     yield from _table(
         ("what", "how many"),
@@ -49,6 +50,7 @@ def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
             ("executions", f"{len(story.found)}: {_counted(ends)}"),
             ("histories replayed", f"{runs} runs of executions, and those of resets and maps"),
             ("effects", f"{len(effects(story.ledger))} of {calls} calls"),
+            ("repeats", f"{repeats} refused by the service outside: their keys had had their effects"),
             ("messages to an agent", _talked(story)),
             ("notifications", f"{told} taken of {len(story.deliveries)} sent, of {len(story.requests)} requests"),
         ],

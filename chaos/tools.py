@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from temporalio import activity
+
 from cairn.domain.tools import ToolContext, ToolError, tool
-from chaos.ledger import Ledger
+from chaos.ledger import Entry, Ledger
 
 
 @tool
@@ -13,8 +15,7 @@ async def spend(name: str, context: ToolContext, seconds: float = 0.0) -> dict[s
     """Take some time, then have an effect."""
     _write("call", name, context)
     await asyncio.sleep(seconds)
-    _write("effect", name, context)
-    return {"name": name, "key": context.idempotency_key}
+    return _effect(name, context)
 
 
 @tool
@@ -23,8 +24,7 @@ async def hold(name: str, gate: str, context: ToolContext) -> dict[str, str]:
     _write("call", name, context)
     while not Ledger.of_environment().is_open(gate):  # noqa: ASYNC110 - another process opens it
         await asyncio.sleep(0.02)
-    _write("effect", name, context)
-    return {"name": name, "key": context.idempotency_key}
+    return _effect(name, context)
 
 
 @tool
@@ -33,8 +33,7 @@ async def stumble(name: str, times: int, context: ToolContext) -> dict[str, str]
     _write("call", name, context)
     if context.attempt <= times:
         raise ToolError(f"{name} stumbled", code="stumbled")
-    _write("effect", name, context)
-    return {"name": name, "key": context.idempotency_key}
+    return _effect(name, context)
 
 
 @tool
@@ -43,8 +42,7 @@ async def refuse(name: str, gate: str, context: ToolContext) -> dict[str, str]:
     _write("call", name, context)
     if not Ledger.of_environment().is_open(gate):
         raise ToolError(f"{name} was refused", retryable=False, code="refused")
-    _write("effect", name, context)
-    return {"name": name, "key": context.idempotency_key}
+    return _effect(name, context)
 
 
 @tool
@@ -53,5 +51,14 @@ async def take_back(key: str, context: ToolContext) -> None:
     _write("undo", key, context)
 
 
-def _write(what: str, name: str, context: ToolContext) -> None:
-    Ledger.of_environment().write(what, name, context.idempotency_key, context.execution_id, context.attempt)
+def _effect(name: str, context: ToolContext) -> dict[str, str]:
+    """Have the effect, or what was done under this key before; return its name and its key."""
+    done = _write("effect", name, context)
+    return {"name": done.name, "key": done.key}
+
+
+def _write(what: str, name: str, context: ToolContext) -> Entry:
+    info = activity.info()
+    command = f"{info.workflow_run_id}/{info.activity_id}"
+    told = (context.idempotency_key, context.execution_id, context.attempt, command)
+    return Ledger.of_environment().write(what, name, *told)

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from cairn.contracts.nodes import NodeCall, NodeResult
+from cairn.domain.tools import ToolContext
 from chaos.ledger import Ledger, effects
 
 Calls = Callable[..., Awaitable[NodeResult]]
@@ -22,6 +23,29 @@ def effect_twice() -> None:
         return await once(*given)
 
     _of_tools(call)
+
+
+def key_of_try() -> None:
+    """Each try of a call has an idempotency key of its own."""
+
+    async def call(once: Calls, tools: Any, node: NodeCall, context: ToolContext) -> NodeResult:
+        own = f"{context.idempotency_key}/{context.attempt}"
+        return await once(tools, node, dataclasses.replace(context, idempotency_key=own))
+
+    _of_tools(call)
+
+
+def heard_again() -> None:
+    """An event that was heard already is taken again when it is told again."""
+    from cairn.graph import waits
+
+    hear: Any = waits.hear
+
+    def anew(state: Any, event: Any) -> None:
+        state.heard = [each for each in state.heard if each != event.event_id]
+        hear(state, event)
+
+    waits.hear = anew
 
 
 def never_ends() -> None:
@@ -137,6 +161,8 @@ def nobody_told() -> None:
 SEEDED: dict[Callable[[], None], str] = {
     effect_twice: "effects_once",
     forgotten_keys: "started_once",
+    heard_again: "events_once",
+    key_of_try: "effects_once",
     memory_kept: "memory_returns",
     never_ends: "at_rest",
     nobody_told: "told_at_least_once",

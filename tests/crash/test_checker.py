@@ -16,16 +16,20 @@ ALL = frozenset({A1, B1, B2})
 PAUSED = Shown("paused", 1, "paused by request")
 
 
-def entry(what: str, name: str, key: str, attempt: int = 1, execution_id: str = "e1") -> Entry:
-    return Entry(what, name, key, execution_id, attempt, 0.0)
+def entry(
+    what: str, name: str, key: str, attempt: int = 1, execution_id: str = "e1", command: str | None = None
+) -> Entry:
+    return Entry(what, name, key, execution_id, attempt, command or f"command of {key}", 0.0)
 
 
 def story() -> Story:
     """One execution that completed, was rolled back to ``a`` and resumed; b was tried twice the second time.
 
-    Another one was just completed, after two people were told in turn that they had to agree, one of them twice.
+    Another one was just completed, after it took an event that it was told of twice, and two people were told in
+    turn that they had to agree, one of them twice.
     """
-    plain = Shown("completed", 2, None, {"a": A0}, None, "r0", ("c4",))
+    plain = Shown("completed", 2, None, {"a": A0, "go": "v1", "more": "v2"}, None, "r0", ("c4",))
+    one = Run("r0", None, None, frozenset({A0}), frozenset({A0}), heard=frozenset({"v1", "v2"}))
     done = Shown("completed", 0, None, {"a": A1, "b": B1}, None, "r1", ("c0", "c1", "c2"))
     back = Shown("paused", 1, "reset to a checkpoint", None, None, "r2", ("c0", "c1"))
     again = Shown("completed", 2, None, {"a": A1, "b": B2}, None, "r2", ("c0", "c1", "c3"))
@@ -36,6 +40,8 @@ def story() -> Story:
             Asked("resume", "t1", "e1", 1, 200, before=back, after=replace(again, status="running")),
             Asked("start", "t2", None, 1, 409, "graph_not_published"),
             Asked("start", "t0", "e0", 1, 201),
+            *(Asked("event", "t0", "e0", 1, 202, event=event) for event in ("v1", "v1", "v2")),
+            Asked("event", "t0", "e0", 1, 409, "execution_closed", event="v3"),
         ],
         found=[
             Found(
@@ -49,17 +55,19 @@ def story() -> Story:
                     Run("r2", "op1", "r1", frozenset({A1, B2}), frozenset({A1, B2})),
                 ),
                 rollbacks={"op1": (Undone("e1", "b", 1, "done"),)},
+                known=frozenset({"a", A1, "b", B2}),
             ),
-            Found("e0", "t0", plain, plain, plain, (Run("r0", None, None, frozenset({A0}), frozenset({A0})),)),
+            Found("e0", "t0", plain, plain, plain, (one,)),
         ],
         ledger=[
             *(entry(what, "a", A0, execution_id="e0") for what in ("call", "effect")),
             *(entry(what, name, key) for name, key in (("a", A1), ("b", B1)) for what in ("call", "effect")),
-            *(entry("undo", B1, f"{B1}/undo", attempt) for attempt in (1, 2)),
+            entry("undo", B1, f"{B1}/undo"),
+            entry("repeat", B1, f"{B1}/undo", attempt=2),
             entry("call", "b", B2),
             entry("effect", "b", B2),
             entry("call", "b", B2, attempt=2),
-            entry("effect", "b", B2, attempt=2),
+            entry("repeat", "b", B2, attempt=2),
         ],
         requests=[Request("q1", "e0", "approved", True), Request("q2", "e0", "approved", True)],
         deliveries=[
@@ -187,6 +195,42 @@ def discard_child(told: Story) -> None:
     told.ledger.append(entry("effect", "c", "e2/c/1/r3", execution_id="e2"))
 
 
+def change_key(told: Story) -> None:
+    """Let the second try of b have another key, which history knows, so that the service has the effect twice."""
+    first, second = told.found[0].runs
+    other = "e1/b/1/r3"
+    found(told, runs=(first, replace(second, scheduled=second.scheduled | {other})))
+    again = [entry(what, "b", other, 2, command=f"command of {B2}") for what in ("call", "effect")]
+    told.ledger[-2:] = again
+
+
+def nothing_completed(told: Story) -> None:
+    """Let both executions have been cancelled."""
+    for number, each in enumerate(told.found):
+        one, two, three = (replace(s, status="cancelled") for s in (each.got, each.listed, each.temporal))
+        told.found[number] = replace(each, got=one, listed=two, temporal=three)
+
+
+def nothing_done(told: Story) -> None:
+    """Let one execution have been completed that does nothing, and nothing else have been asked for."""
+    shown = Shown("completed", 0, None, {}, None, "r0", ("c4",))
+    told.asked[:] = [Asked("start", "t0", "e0", 1, 201)]
+    told.found[:] = [Found("e0", "t0", shown, shown, shown, (Run("r0"),))]
+    told.ledger.clear()
+
+
+def takes(told: Story, first: str, second: str) -> None:
+    """Let the other execution have taken these events."""
+    shown = replace(told.found[1].got, output={"a": A0, "go": first, "more": second})
+    told.found[1] = replace(told.found[1], got=shown, listed=shown, temporal=shown)
+
+
+def hears(told: Story, *events: str) -> None:
+    """Let the history of the other execution have these events."""
+    (run,) = told.found[1].runs
+    told.found[1] = replace(told.found[1], runs=(replace(run, heard=frozenset(events)),))
+
+
 PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a request without an answer": ("answered", lambda s: asked(s, 3, status=None)),
     "an internal error on the way": ("answered", lambda s: s.asked[1].faults.append("500")),
@@ -212,6 +256,10 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
         "commands_once",
         lambda s: (after(s, 1, revision=0), asked(s, 1, before=replace(s.asked[1].before, revision=-1))),
     ),
+    "an acknowledged event that is lost": ("events_once", lambda s: hears(s, "v1")),
+    "an event that was taken twice": ("events_once", lambda s: takes(s, "v1", "v1")),
+    "an event that was refused and taken": ("events_once", lambda s: takes(s, "v1", "v3")),
+    "an event of nobody": ("events_once", lambda s: takes(s, "v1", "v9")),
     "a reset made twice under one name": ("resets_once", lambda s: runs(s, Run("r3", "op1", "r2"))),
     "a reset that nobody asked for": ("resets_once", lambda s: runs(s, Run("r3", "op2", "r2"))),
     "an acknowledged reset that was not made": (
@@ -229,15 +277,24 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
     "a call that was dispatched twice": ("effects_once", lambda s: s.ledger.append(entry("call", "b", B2, attempt=2))),
     "an effect that one try had twice": (
         "effects_once",
-        lambda s: s.ledger.append(entry("effect", "b", B2, attempt=2)),
+        lambda s: s.ledger.append(entry("repeat", "b", B2, attempt=2)),
     ),
-    "one key for two effects": ("effects_once", lambda s: s.ledger.append(entry("effect", "c", B2, attempt=3))),
+    "an effect that a repeat had again": (
+        "effects_once",
+        lambda s: s.ledger.__setitem__(-1, entry("effect", "b", B2, attempt=2)),
+    ),
+    "a key that changes between two tries": ("effects_once", lambda s: change_key(s)),
+    "one key for two effects": ("effects_once", lambda s: s.ledger.append(entry("repeat", "c", B2, attempt=3))),
     "an effect of no history": ("effects_once", lambda s: s.ledger.append(entry("effect", "z", "e1/z/1/r1"))),
     "a result without its effect": ("results_are_effects", lambda s: s.ledger.remove(entry("effect", "b", B1))),
     "an output of something else": ("results_are_effects", lambda s: got(s, output={"a": A1, "b": A1})),
     "an output of a discarded line": (
         "nothing_discarded_is_visible",
         lambda s: got(s, output={"a": A1, "b": B1}),
+    ),
+    "a checkpoint with a result of a discarded line": (
+        "nothing_discarded_is_visible",
+        lambda s: found(s, known=frozenset({A1, B1})),
     ),
     "an effect that was undone twice": ("undone_once", lambda s: s.ledger.append(entry("undo", B1, f"{B1}/again"))),
     "an effect that was undone and stays": ("undone_once", lambda s: s.ledger.append(entry("undo", A1, f"{A1}/undo"))),
@@ -288,6 +345,8 @@ PLANTED: dict[str, tuple[str, Callable[[Story], object]]] = {
             ),
         ),
     ),
+    "a run in which nothing was completed": ("it_worked", lambda s: nothing_completed(s)),
+    "a run in which nothing had an effect": ("it_worked", lambda s: nothing_done(s)),
     "a run in which nothing was accepted": (
         "it_worked",
         lambda s: (s.asked.__setitem__(slice(None), s.asked[3:4]), s.found.pop(0), s.found.pop(), s.ledger.clear()),
