@@ -69,12 +69,12 @@ fuzz: setup ## feed WHAT=validator, expressions, templates or projection with an
 bench: setup ## Cairn beside its peers, into docs/benchmarks.md: hours (WHAT=first: beside hand-written Temporal alone; long, maps, turns, chat, search, tuning, fairness, report or validation: something else)
 	@$(BIN)/python bench/$(or $(WHAT),peers).py $(ARGS)
 
-chaos: setup ## a storm of faults for SECONDS=60 by SEED=1 (or fresh), and whether anything was lost; page in build/chaos.md (SERVER=dev without Go; WHAT=tests: slow tests)
+chaos: setup ## a storm of faults for SECONDS=60 by SEED=1 (or fresh), and whether anything was lost; page in build/chaos.md (SERVER=dev without Go, DATABASE=postgresql with it; WHAT=tests: slow tests)
 ifeq ($(WHAT),tests)
 	@$(BIN)/python -m pytest -m chaos $(ARGS)
 	@[ "$(SERVER)" != postgresql ] || TEST_TEMPORAL=postgresql $(BIN)/python -m pytest tests/system
 else
-	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --server $(or $(SERVER),postgresql) --report build/chaos.md $(ARGS)
+	@$(BIN)/python -m chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1) --server $(or $(SERVER),postgresql) $(if $(DATABASE),--database $(DATABASE)) --report build/chaos.md $(ARGS)
 endif
 
 clean: ## remove what make made, but not the data in .cairn

@@ -34,7 +34,7 @@ async def publish(site: Installation) -> dict[str, str]:
             found[name] = await _publish(http, name, definition)
         for name, definition in LATER.items():
             await _publish_next(http, found[name], definition)
-        found["told"] = await _publish(http, "told", telling(site.outside.told_url))
+        found["told"] = await _publish(http, "told", telling(site.told_url))
         found["outer"] = await _publish(http, "outer", calling(found["inner"]))
         return found
 

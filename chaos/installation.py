@@ -17,7 +17,7 @@ from chaos.clocks import Clock
 from chaos.cluster import Cluster
 from chaos.ledger import VARIABLE, Ledger
 from chaos.links import Link
-from chaos.outside import Outside
+from chaos.outside import HOST, MODEL, TOLD, Outside
 from chaos.postgresql import DatabaseServer
 from chaos.programs import Prepare, Program, environment, is_listening, stop_all, until
 
@@ -31,17 +31,27 @@ class Installation:
     Attributes:
         links: between them, and from the clients to the APIs; everything but what the driver looks up goes over them.
         clocks: of APIs and workers, by name.
+        told_url: where notifications go, over a link.
     """
 
     client: Client
 
-    def __init__(self, folder: Path, outside: Outside, *, cluster: bool = False, bug: Prepare | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        outside: Outside,
+        *,
+        postgresql: bool = False,
+        cluster: bool = False,
+        bug: Prepare | None = None,
+    ) -> None:
         """Lay it out; nothing is started yet.
 
         Args:
             folder: of all its data.
             outside: what its executions talk to.
-            cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
+            postgresql: Cairn's database on PostgreSQL instead of a file.
+            cluster: Temporal on PostgreSQL instead of a dev server; Cairn's database is there, too.
             bug: makes Cairn wrong, in each of its processes before it begins.
         """
         self.folder = folder
@@ -50,9 +60,9 @@ class Installation:
         self._bug = bug
         self.links: list[Link] = []
         self.clocks: dict[str, Clock] = {}
-        self.postgresql = DatabaseServer(folder) if cluster else None
+        self.postgresql = DatabaseServer(folder) if postgresql or cluster else None
         self.cluster: Cluster | None = None
-        if self.postgresql is not None:
+        if self.postgresql is not None and cluster:
             self.cluster = Cluster(folder, database_port=self._link("temporal", "postgresql", self.postgresql.port))
         self.settings = Settings(
             home=folder,
@@ -64,6 +74,8 @@ class Installation:
             http_allow_private=True,
             openai_base_url=outside.model_url,
         )
+        # Its URL is part of a graph, which does not say which worker tells.
+        self.told_url = f"http://{HOST}:{self._link('workers', 'receiver', outside.port)}{TOLD}"
         if self.postgresql is not None:
             self.settings = self.settings.model_copy(update={"database_url": self._database(self.postgresql.port)})
         self.temporal = self.cluster.program if self.cluster else self._program("temporal", self.settings)
@@ -71,7 +83,7 @@ class Installation:
         self.apis = [self._cairn("api", number, port) for number, port in enumerate(self.ports, 1)]
         self.workers = [self._cairn("worker", number) for number in (1, 2)]
         self.urls = [
-            f"http://127.0.0.1:{self._link('clients', program.name, port)}"
+            f"http://{HOST}:{self._link('clients', program.name, port)}"
             for program, port in zip(self.apis, self.ports, strict=True)
         ]
         self.key = ""
@@ -99,6 +111,8 @@ class Installation:
         own["temporal_port"] = self._link(name, "temporal", self.settings.temporal_port)
         if self.postgresql is not None:
             own["database_url"] = self._database(self._link(name, "postgresql", self.postgresql.port))
+        if command == "worker":  # nothing that the clients ask of an API has it talk with a model
+            own["openai_base_url"] = f"http://{HOST}:{self._link(name, 'model', self.outside.port)}{MODEL}"
         clock = self.clocks[name] = Clock(self.folder / f"{name}.clock")
         program = self._program(command, self.settings.model_copy(update=own), name)
         program.environment = {**program.environment, **clock.environment, "CAIRN_OPENAI_API_KEY": "sk-chaos"}
@@ -118,11 +132,12 @@ class Installation:
         for link in self.links:
             await link.open()
             self._stack.push_async_callback(link.close)
-        if self.postgresql is not None and self.cluster is not None:
+        if self.postgresql is not None:
             await asyncio.to_thread(self.postgresql.prepare, own_disk=own_disk)
             self.postgresql.program.start()
             await until(self.postgresql.answers, START, "PostgreSQL answering")
             self.postgresql.create("cairn")
+        if self.cluster is not None:
             await self.cluster.prepare(self._stack)
             self.temporal.start()
             await until(self.cluster.ready, START, "the cluster answering")

@@ -22,6 +22,9 @@ from cairn.ports import find_free
 from chaos.records import SAID, Delivery
 
 HOST = "127.0.0.1"
+MODEL, TOLD = "/v1", "/told"
+"""Paths of the model and of the receiver."""
+
 DEEDS = {"slow": 15, "failing": 15, "busy": 10, "cut": 10}
 """What goes wrong with how many of 100 requests."""
 
@@ -57,8 +60,8 @@ class Outside:
         self.deliveries: list[Delivery] = []
         self._chance = random.Random(f"{seed}/outside")
         routes = [
-            Route("/v1/chat/completions", self._complete, methods=["POST"]),
-            Route("/told", self._told, methods=["POST"]),
+            Route(f"{MODEL}/chat/completions", self._complete, methods=["POST"]),
+            Route(TOLD, self._told, methods=["POST"]),
         ]
         config = uvicorn.Config(
             Starlette(routes=routes),
@@ -74,12 +77,12 @@ class Outside:
     @property
     def model_url(self) -> str:
         """Base URL of the model."""
-        return f"http://{HOST}:{self.port}/v1"
+        return f"http://{HOST}:{self.port}{MODEL}"
 
     @property
     def told_url(self) -> str:
         """Where notifications go."""
-        return f"http://{HOST}:{self.port}/told"
+        return f"http://{HOST}:{self.port}{TOLD}"
 
     async def open(self) -> None:
         """Serve."""

@@ -22,7 +22,7 @@ def page(plan: Plan, outcome: Outcome) -> str:
 
 def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
     story, storm, violations = outcome.story, outcome.storm, outcome.violations
-    where = "Temporal and Cairn on PostgreSQL" if plan.cluster else "Temporal's dev server and SQLite"
+    where = _where(plan)
     yield f"# Storm: {len(violations)} violations"
     yield ""
     yield f"{plan.seconds:.0f} s by seed {plan.seed}; {plan.clients} clients, 2 APIs, 2 workers, {where}."
@@ -79,6 +79,12 @@ def _lines(plan: Plan, outcome: Outcome) -> Iterator[str]:
             yield f"- `{rule}` {violation.where}: {violation.text}"
         if times > _SHOWN:
             yield f"- `{rule}`: and {times - _SHOWN} more"
+
+
+def _where(plan: Plan) -> str:
+    if plan.cluster:
+        return "Temporal and Cairn on PostgreSQL"
+    return f"Temporal's dev server, Cairn on {'PostgreSQL' if plan.postgresql else 'SQLite'}"
 
 
 def _deeds(outcome: Outcome) -> list[tuple[str, str, int]]:

@@ -26,7 +26,8 @@ class Plan:
         seconds: how long the storm rages.
         seed: of all chance.
         clients: how many work at once, each with one execution at a time; a quarter as many more talk with an agent.
-        cluster: Temporal and Cairn on PostgreSQL instead of a dev server and files.
+        postgresql: Cairn's database on PostgreSQL instead of a file.
+        cluster: Temporal on PostgreSQL instead of a dev server; Cairn's database is there, too.
         bug: makes Cairn wrong, in each of its processes before it begins.
         least: requests of each client that have to be answered before the storm may end.
         settle: seconds after the storm in which everything has to come to rest; each reading is waited for no longer.
@@ -37,6 +38,7 @@ class Plan:
     seconds: float = 60.0
     seed: int = 1
     clients: int = 24
+    postgresql: bool = False
     cluster: bool = False
     own_disk: bool = False
     bug: Prepare | None = None
@@ -57,7 +59,8 @@ class Outcome:
 
 async def run(plan: Plan, folder: Path) -> Outcome:
     """Carry a plan out in an empty folder; no process is left."""
-    site = Installation(folder, Outside(plan.seed), cluster=plan.cluster, bug=plan.bug)
+    where = {"postgresql": plan.postgresql, "cluster": plan.cluster}
+    site = Installation(folder, Outside(plan.seed), **where, bug=plan.bug)
     try:
         await site.open(own_disk=plan.own_disk)
         graphs, agent = await publish(site), await make_agent(site)
