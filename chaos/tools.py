@@ -12,10 +12,12 @@ from chaos.ledger import Entry, Ledger
 
 @tool
 async def spend(name: str, context: ToolContext, seconds: float = 0.0) -> dict[str, str]:
-    """Take some time, then have an effect."""
+    """Take some time, and have an effect in the middle of it, so that a death after it is likely to be tried."""
     _write("call", name, context)
-    await asyncio.sleep(seconds)
-    return _effect(name, context)
+    await asyncio.sleep(seconds / 2)
+    done = _effect(name, context)
+    await asyncio.sleep(seconds / 2)
+    return done
 
 
 @tool
