@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 import pytest
-from conformance.things import Things, asked_of, impersonal, unlike
+from conformance.things import Things, asked_of, impersonal, things_of, unlike
 from graphs import node, sequence
 from installation import until
 from phone import pizzeria
@@ -19,9 +19,6 @@ from sampling import Operation
 from served import Caller, Callers
 
 from cairn.contracts.json import JsonObject
-from cairn.domain.tools.authored.drafts import ToolDrafts
-from cairn.domain.tools.authored.spec import read_spec
-from cairn.persistence.repository import Scope
 
 pytestmark = [
     pytest.mark.parametrize("lasting_url", ["postgresql"], indirect=True, scope="session"),
@@ -41,14 +38,10 @@ OTHERS = {"template_id": "templates are the product's"}
 """Members of bodies that name nothing of a tenant's."""
 LISTS = {"tools": "tool_uuid", "prompt_blocks": "block_name"}
 """Members of bodies that are lists of what is known under another name."""
-COUNTED = re.compile(r'"(id|uuid|revision|version|(created|updated)_at)":("[^"]*"|\d+),?')
+COUNTED = re.compile(
+    r'"((id|uuid|revision|version|(created|updated)_at)":("[^"]*"|\d+)|execution_id":"exec_\w+"|duration_ms":[\d.]+),?'
+)
 """Members of what was made or changed that differ from time to time."""
-DRAFT = {
-    "name": "theirs",
-    "kind": "python",
-    "args_schema": {"type": "object", "properties": {}},
-    "function_code": "def run():\n    return 1",
-}
 
 
 class Member:
@@ -90,22 +83,6 @@ def members(operation: Operation, theirs: Mapping[str, list[str]], own: Mapping[
         name = LISTS.get(place[-1], place[-1])
         if name.endswith(("_id", "_uuid", "_name")) and name in theirs:
             yield Member(operation, place, theirs[name][0])
-
-
-async def things_of(callers: Callers, document: JsonObject, named: str = "theirs") -> Things:
-    """Return what a new tenant has, with all that bodies may name."""
-    things = Things(await callers.new(), document, named)
-    await things.open()
-    for path, name in (
-        ("/api/v1/tools/{tool_uuid}", "tool_uuid"),
-        ("/api/v1/folder/{folder_id}", "folder_id"),
-        ("/api/v1/credentials/{credential_uuid}", "credential_uuid"),
-    ):
-        await things.ids(path, name)
-    async with callers.database.transaction() as session:
-        drafts = ToolDrafts(session, Scope(things.owner.tenant, live=True), None)
-        things.known["draft_id"] = [(await drafts.keep(things.known["agent_id"][0], read_spec(DRAFT), [])).id]
-    return things
 
 
 async def test_an_id_of_somebody_elses_beside_ones_own_is_one_that_nobody_has(callers: Callers, world) -> None:

@@ -9,20 +9,35 @@ from collections.abc import Mapping
 import pytest
 from graphs import node, noting, sequence
 from installation import until
+from pydantic_ai.messages import ModelRequest, ModelResponse, ToolCallPart, ToolReturnPart
 from sampling import Operation, Sampler
-from served import Caller
+from served import Caller, Callers
 
 from cairn.contracts.json import JsonObject
+from cairn.contracts.nodes import ConversationTurn
+from cairn.domain.conversations.cached import LARGE, cache_id
+from cairn.domain.conversations.turns import TurnMessages
+from cairn.domain.tools.authored.drafts import ToolDrafts
+from cairn.domain.tools.authored.spec import read_spec
+from cairn.persistence.repository import Scope
 
 NO_TENANTS = {
-    "/api/v1/node-types/{name}": "kinds of nodes are the product's",
-    "/api/v1/approvals/tools/{tool_id}/stats": "tenants may have tools of one name; the figures are the caller's own",
-    "/api/v1/skills/{skill_name}": "skills are the installation's",
-    "/api/v1/skills/{skill_name}/content": "skills are the installation's",
+    "GET /api/v1/node-types/{name}": "kinds of nodes are the product's",
+    "GET /api/v1/approvals/tools/{tool_id}/stats": "tenants may have tools of one name; told are the caller's own",
+    "GET /api/v1/skills/{skill_name}": "skills are the installation's",
+    "GET /api/v1/skills/{skill_name}/content": "skills are the installation's",
+    "GET /api/v1/hooks/requests/{token}": "asks for no key: the token is the permission",
+    "POST /api/v1/hooks/requests/{token}": "asks for no key: the token is the permission",
+    "PUT /api/v1/workflow/ambient-noise/{file_id}/{name}": "asks for no key: the link is signed for what it names",
 }
-"""Operations whose path names nothing that a tenant has."""
+"""Operations whose path has a name and that are not asked with another tenant's, with the reason."""
 UNKNOWN = {"uuid": "00000000-0000-4000-8000-000000000000", "int": "99999999", "other": "chk_" + 32 * "0"}
 GRAPH = sequence(noting("a"))
+TOOL = {
+    "kind": "python",
+    "args_schema": {"type": "object", "properties": {}},
+    "function_code": "def run():\n    return 1",
+}
 
 
 class Things:
@@ -36,7 +51,8 @@ class Things:
     async def open(self) -> None:
         """Make what takes more than one request."""
         workflow = await self.owner.publish(GRAPH, self.named)
-        conversation = await self._conversation()
+        agents = await self._agents()
+        conversation = await self._conversation(agents["agent_id"][0])
         execution = await self.owner.start(
             GRAPH, execution_id=f"{self.named}-1", input_data={"secret": f"of {self.named}"}
         )
@@ -51,7 +67,7 @@ class Things:
             "question_id": [question],
             "block_name": [await self._block()],
             "trigger_path": [await self._trigger()],
-            **await self._agents(),
+            **agents,
             "conversation_id": [conversation],
             "call_id": [execution["id"]],
             "task_id": [execution["id"]],
@@ -68,11 +84,17 @@ class Things:
         body = {"name": self.named, "tools": ["echo"]}
         parent = (await self.owner.http.post("/api/v1/agents", json=body)).json()
         below = (await self.owner.http.post(f"/api/v1/agent/{parent['id']}/subagents", json=body)).json()
-        return {"agent_id": [parent["id"]], "subagent_id": [below["id"]], "tool": ["echo"]}
+        tool = await self._tool(f"/api/v1/agent/{parent['id']}", below["id"])
+        return {"agent_id": [parent["id"]], "subagent_id": [below["id"]], "tool": [tool]}
 
-    async def _conversation(self) -> str:
-        agent = (await self.owner.http.post("/api/v1/agents", json={"name": self.named})).json()
-        body = {"agent_id": agent["id"], "title": self.named}
+    async def _tool(self, agent: str, below: str) -> str:
+        made = await self.owner.http.post(f"{agent}/tools", json={**TOOL, "name": f"{self.named}_tool"})
+        given = await self.owner.http.post(f"{agent}/subagents/{below}/tools", json={"tool": made.json()["name"]})
+        assert given.is_success, given.text
+        return made.json()["name"]
+
+    async def _conversation(self, agent: str) -> str:
+        body = {"agent_id": agent, "title": self.named}
         made = (await self.owner.http.post("/api/v1/conversations", json=body)).json()
         said = {"content": f"of {self.named}", "message_id": f"{self.named}-1"}
         sent = await self.owner.http.post(f"/api/v1/conversations/{made['id']}/messages", json=said)
@@ -129,6 +151,39 @@ class Things:
         pytest.fail(f"nobody knows how to make what {collection}{{{name}}} names: add it to Things")
 
 
+async def things_of(callers: Callers, document: JsonObject, named: str = "theirs") -> Things:
+    """Return what a new tenant has, with all that bodies may name."""
+    things = Things(await callers.new(), document, named)
+    await things.open()
+    for path, name in (
+        ("/api/v1/tools/{tool_uuid}", "tool_uuid"),
+        ("/api/v1/folder/{folder_id}", "folder_id"),
+        ("/api/v1/credentials/{credential_uuid}", "credential_uuid"),
+    ):
+        await things.ids(path, name)
+    async with callers.database.transaction() as session:
+        drafts = ToolDrafts(session, Scope(things.owner.tenant, live=True), None)
+        things.known["draft_id"] = [
+            (await drafts.keep(things.known["agent_id"][0], read_spec({**TOOL, "name": named}), [])).id
+        ]
+    things.known["tool"] += things.known["draft_id"]  # stands where a tool's name does, too
+    things.known["cache_id"] = [await _large_result(callers, things)]
+    return things
+
+
+async def _large_result(callers: Callers, things: Things) -> str:
+    """Keep a turn in which a tool brought much; return the id by which that is read."""
+    (execution,), (conversation,) = things.known["execution_id"], things.known["conversation_id"]
+    brought = things.named * LARGE
+    said = [
+        ModelResponse([ToolCallPart("echo", {}, tool_call_id="call-1")]),
+        ModelRequest([ToolReturnPart("echo", brought, tool_call_id="call-1")]),
+    ]
+    turn = ConversationTurn(id=conversation, message_id=things.known["message_id"][0])
+    await TurnMessages(callers.database).keep(Scope(things.owner.tenant, live=True), turn, execution, said)
+    return cache_id(execution, "call-1")
+
+
 def unlike(first: str) -> str:
     """Return an id of the same form that nobody has."""
     if first.isdecimal():
@@ -152,8 +207,19 @@ async def asked_of(document: JsonObject, things: Things) -> list[tuple[Operation
     found = []
     for path, item in document["paths"].items():
         names = re.findall(r"\{(\w+)\}", path)
-        for method, operation in item.items() if names and path not in NO_TENANTS else ():
-            if "security" in operation:
-                made = Operation(document, path, method, operation)
+        for method, operation in item.items() if names else ():
+            made = Operation(document, path, method, operation)
+            if str(made) not in NO_TENANTS:
                 found.append((made, {name: await things.ids(path, name) for name in names}))
+    return found
+
+
+async def all_that_is_shown(things: Things, document: JsonObject) -> dict[str, tuple[int, str]]:
+    """Return what the owner is told of all that has a name."""
+    found = {}
+    for operation, ids in await asked_of(document, things):
+        replies = operation.operation["responses"].get("200", {}).get("content", {})
+        if operation.method == "get" and "text/event-stream" not in replies:
+            own = {name: each[0] for name, each in ids.items()}
+            found[str(operation)] = impersonal(await operation.send(things.owner, own), own)
     return found
