@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,12 +16,14 @@ import httpx2
 import pytest
 from calls import node_call, run
 from servers.listen import serve_raw
+from servers.names import resolve_to
 from temporalio.exceptions import ApplicationError
 
 from activities.http import HttpActivities
 from activities.llm import AgentActivities
 from activities.requests import RequestActivities, _checked
 from cairn.domain.credentials import CredentialHeaders, Sealer
+from cairn.domain.llm import BYO_PROVIDERS
 from cairn.domain.llm.service import try_key
 from cairn.domain.tools import ToolContext, ToolError, ToolRegistry
 from cairn.domain.tools.authored.definition import HttpApiConfig
@@ -83,6 +86,9 @@ METADATA = [
 ]
 OTHER_SCHEMES = ["file:///etc/passwd", "ftp://127.0.0.1:{port}/", "gopher://127.0.0.1:{port}/_x", "unix:///run/x.sock"]
 
+PUBLIC = "127.0.0.2"
+"""Stands for a public address: no other can be listened on here."""
+
 Fetch = Callable[[str, bool], Awaitable[str]]
 
 
@@ -122,7 +128,7 @@ async def by_notification(url: str, private: bool) -> str:
         return "InvalidURL" if isinstance(error, httpx2.InvalidURL) else "HTTPError"
 
 
-async def _by_model(provider: str, url: str, private: bool) -> str:
+async def by_model(provider: str, url: str, private: bool) -> str:
     models = LanguageModels(Settings(http_allow_private=private))
     own = {"api_key": "k-123", "endpoint": url}
     call = node_call(prompt="p", model=f"{provider}:m", own=own, timeout=3)
@@ -133,21 +139,9 @@ async def _by_model(provider: str, url: str, private: bool) -> str:
         return "invalid_request" if error.type in ("agent_error", "model_config") else str(error.type)
 
 
-async def by_openai(url: str, private: bool) -> str:
-    return await _by_model("openai", url, private)
-
-
-async def by_anthropic(url: str, private: bool) -> str:
-    return await _by_model("anthropic", url, private)
-
-
-async def by_google(url: str, private: bool) -> str:
-    return await _by_model("google", url, private)
-
-
-async def by_trial_of_a_key(url: str, private: bool) -> str:
+async def by_trial_of_a_key(provider: str, url: str, private: bool) -> str:
     try:
-        tried = await try_key("openai", "k-123", url, Settings(http_allow_private=private))
+        tried = await try_key(provider, "k-123", url, Settings(http_allow_private=private))
     except InvalidInput as error:
         said = error.errors[0].message
     else:
@@ -161,22 +155,39 @@ async def by_trial_of_a_key(url: str, private: bool) -> str:
     return next((code for words, code in meant.items() if words in said), said)
 
 
-SENDERS = [by_node, by_tool, by_notification, by_openai, by_anthropic, by_google, by_trial_of_a_key]
+SENDERS: dict[str, Fetch] = {
+    "node": by_node,
+    "tool": by_tool,
+    "notification": by_notification,
+    **{f"model of {each}": partial(by_model, each) for each in BYO_PROVIDERS},
+    **{f"trial of a key of {each}": partial(by_trial_of_a_key, each) for each in BYO_PROVIDERS},
+}
 
 
-@pytest.fixture(params=SENDERS, ids=lambda each: each.__name__)
+@pytest.fixture(params=SENDERS)
 def fetch(request: pytest.FixtureRequest) -> Fetch:
-    return request.param
+    return SENDERS[request.param]
+
+
+@pytest.fixture
+def asks(request: pytest.FixtureRequest) -> int:
+    """How many requests the sender makes: OpenRouter lists its models for any key, so a trial asks of the key first."""
+    return 2 if request.node.callspec.params["fetch"] == "trial of a key of openrouter" else 1
 
 
 class Canary:
-    """Listens on this machine, and counts who comes."""
+    """Listens on this machine, and knows to which of its addresses they came."""
 
     def __init__(self) -> None:
-        self.port, self.visits = 0, 0
+        self.port = 0
+        self.visited: list[str] = []
+
+    @property
+    def visits(self) -> int:
+        return len(self.visited)
 
     async def hear(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.visits += 1
+        self.visited.append(writer.get_extra_info("sockname")[0])
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi")
         writer.close()
 
@@ -199,9 +210,9 @@ async def canary() -> AsyncGenerator[Canary]:
         yield made
 
 
-async def test_the_canary_hears_who_is_allowed(canary: Canary, fetch: Fetch) -> None:
+async def test_the_canary_hears_who_is_allowed(canary: Canary, fetch: Fetch, asks: int) -> None:
     await fetch(f"http://127.0.0.1:{canary.port}/", True)
-    assert canary.visits == 1
+    assert canary.visits == asks
 
 
 async def test_no_way_to_write_an_address_leads_here(canary: Canary, fetch: Fetch) -> None:
@@ -219,20 +230,23 @@ async def test_no_metadata_service_is_asked(fetch: Fetch) -> None:
 async def test_a_name_that_means_this_machine_leads_nowhere_whenever_it_is_asked(
     canary: Canary, fetch: Fetch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        if host != "rebind.test":
-            return real(host, port, *args, **kwargs)
-        asked.append(host)
-        address = "127.0.0.1" if len(asked) == 1 else "169.254.169.254"
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0))]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    asked = resolve_to(monkeypatch, ["127.0.0.1"], ["169.254.169.254"])
     for _ in range(2):
         assert await fetch(f"http://rebind.test:{canary.port}/", False) == "address_refused"
     assert (len(asked), canary.visits) == (2, 0)
+
+
+@pytest.mark.parametrize("times", [1, 2, 99])
+async def test_a_name_that_was_public_when_it_was_asked_leads_nowhere_else(
+    canary: Canary, fetch: Fetch, asks: int, monkeypatch: pytest.MonkeyPatch, times: int
+) -> None:
+    """So many times it is at what stands for a public address, from then on here."""
+    asked = resolve_to(monkeypatch, *[[PUBLIC]] * times, ["127.0.0.1"])
+    monkeypatch.setattr("cairn.providers.http.is_public", lambda address: address == PUBLIC)
+    for _ in range(2):
+        await fetch(f"http://rebind.test:{canary.port}/", False)
+    assert set(canary.visited) <= {PUBLIC}
+    assert len(asked) >= 2 and (canary.visits == 2 * asks or times < 99)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])

@@ -35,7 +35,7 @@ GUARDED = {
     "activities/http.py": "by_node",
     "activities/requests.py": "by_notification",
     "cairn/domain/tools/authored/request.py": "by_tool",
-    "cairn/providers/llm/own.py": "by_openai",
+    "cairn/providers/llm/own.py": "by_model",
     "cairn/providers/llm/probe.py": "by_trial_of_a_key",
     "cairn/providers/mcp/client.py": None,  # told by the operator: see above
 }
@@ -73,11 +73,9 @@ def test_whoever_goes_where_callers_say_is_tried() -> None:
     assert found - {"cairn/providers/http.py"} == GUARDED.keys()
     suite = ast.parse((ROOT / "tests/activities/test_ssrf.py").read_text())
     senders = next(
-        {name.id for name in node.value.elts if isinstance(name, ast.Name)}
+        {name.id for name in ast.walk(node.value) if isinstance(name, ast.Name)}
         for node in suite.body
-        if isinstance(node, ast.Assign)
-        and isinstance(node.value, ast.List)
-        and ast.unparse(node.targets[0]) == "SENDERS"
+        if isinstance(node, ast.AnnAssign) and node.value is not None and ast.unparse(node.target) == "SENDERS"
     )
     assert {sender for sender in GUARDED.values() if sender} <= senders
 

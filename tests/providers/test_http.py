@@ -1,11 +1,9 @@
 from __future__ import annotations
 
-import socket
-from typing import Any
-
 import httpx2
 import pytest
 from servers.listen import serve_raw
+from servers.names import resolve_to
 
 from cairn.providers.http import AddressRefused, is_public, open_client
 
@@ -52,22 +50,6 @@ REPLY = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 )
 def test_public_addresses(address: str, public: bool) -> None:
     assert is_public(address) is public
-
-
-def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
-    """Give a host name one list of addresses after the other, as a hostile name server can."""
-    asked: list[str] = []
-    real = socket.getaddrinfo
-
-    def getaddrinfo(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-        if host != "rebind.test":
-            return real(host, port, *args, **kwargs)
-        asked.append(host)
-        addresses = answers[min(len(asked), len(answers)) - 1]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port or 0)) for address in addresses]
-
-    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    return asked
 
 
 async def test_a_name_of_a_private_address_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
