@@ -10,6 +10,7 @@ PYTHON = $(shell python3 -c 'import sys; print(sys.executable)')
 UV = $(shell command -v uv || echo .tools/bin/uv)
 COMPILE = UV_PYTHON="$(PYTHON)" $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-header --no-annotate $(if $(UPGRADE),--upgrade)
+ATHERIS = $(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirements requirements-fuzz.lock
 EXTRA = import sys, tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"][sys.argv[1]], sep="\n")
 
 export UV_PYTHON_DOWNLOADS := never
@@ -62,9 +63,17 @@ audit: .tools/ready ## what is known of vulnerabilities of the dependencies, and
 	@$(UV) pip sync --quiet --python .tools/audit/bin/python --require-hashes requirements-audit.lock
 	@.ci/audit
 
-fuzz: setup ## feed WHAT=validator, expressions, templates or projection with anything, for SECONDS=60
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes --no-deps --requirements requirements-fuzz.lock
+fuzz: setup ## feed WHAT=validator, expressions, templates or projection with anything, for SECONDS=60 (WHAT=all: each for 5 seconds, as in CI)
+ifeq ($(WHAT),all)
+	@$(ATHERIS) || { echo "atheris cannot be had here: nothing is fuzzed." >&2; exit 0; }; \
+	for each in validator expressions templates projection; do \
+	    $(BIN)/python -m fuzz $$each -runs=3000 -max_total_time=5 -timeout=20 -verbosity=0 -artifact_prefix=.tools/ || exit; \
+	    echo "$$each: nothing found"; \
+	done
+else
+	@$(ATHERIS)
 	@$(BIN)/python -m fuzz $(or $(WHAT),validator) -max_total_time=$(or $(SECONDS),60) -artifact_prefix=.tools/ $(ARGS)
+endif
 
 bench: setup ## Cairn beside its peers, into docs/benchmarks.md: hours (WHAT=first: beside hand-written Temporal alone; long, maps, turns, chat, search, tuning, fairness, report or validation: something else)
 	@$(BIN)/python bench/$(or $(WHAT),peers).py $(ARGS)

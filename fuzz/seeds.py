@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from fuzz.targets import HISTORIES
+from fuzz.histories import DAMAGE, HISTORIES
 
 _ROOT = Path(__file__).parents[1]
 _GRAPHS = re.compile(r"^```json graph\n(.*?)^```", re.M | re.S)
@@ -52,9 +52,12 @@ def templates() -> Iterator[bytes]:
 
 
 def projection() -> Iterator[bytes]:
-    """Yield every stored history, read in pieces."""
-    for number, events in enumerate(HISTORIES):
-        yield bytes([number, *[_PIECE] * (len(events) // _PIECE + 1)])
+    """Yield every stored history, read in pieces; and damaged in its middle in each way."""
+    for number, history in enumerate(HISTORIES):
+        pieces = len(history.events) // _PIECE + 1
+        yield bytes([number, *[0, _PIECE] * pieces])
+        for damage in range(1, len(DAMAGE)):
+            yield bytes([number, 0, len(history.events) // 2, damage, 3, *[0, _PIECE] * pieces])
 
 
 def _members() -> Iterator[tuple[str, Any]]:

@@ -9,6 +9,7 @@ from cairn.graph.expressions import ExpressionError, compile_expression
 from cairn.graph.model import Definition
 from cairn.graph.templates import compile_text
 from fuzz import seeds, targets
+from fuzz.histories import HISTORIES
 
 
 @pytest.mark.parametrize("name", targets.BY_NAME)
@@ -31,4 +32,4 @@ def test_the_seeds_are_what_they_are_called() -> None:
         except ExpressionError:  # of what stands in a map alone
             refused += 1
     assert refused < 5
-    assert {seed[0] for seed in seeds.projection()} == set(range(len(targets.HISTORIES)))
+    assert {seed[0] for seed in seeds.projection()} == set(range(len(HISTORIES)))

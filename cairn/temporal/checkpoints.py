@@ -18,6 +18,7 @@ from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
 from cairn.temporal.checkpoint import Checkpoint, LeftRun, Snapshot, checkpoint_id
+from cairn.temporal.damage import follows, needs_graph
 from cairn.temporal.ended import Done, Ended, done_of, done_without_event, in_order, key_of, name_of, outcome, watched
 from cairn.temporal.events import (
     ChildCompleted,
@@ -44,6 +45,8 @@ START = "start"
 
 class Projection:
     """The fold over one run's history. Feed it events in order, as often as there are new ones, then ``settle``.
+
+    Both raise ``HistoryDamaged``. Where other events are missing, it is the fold over those that are there.
 
     Attributes:
         engine: as the workflow has it.
@@ -204,6 +207,7 @@ class Projection:
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the history."""
         for event in events:
+            follows(event, self.last_event_id)
             if isinstance(event, TaskStarted | Closed):
                 self.settle()
             self._news.take(event)
@@ -238,8 +242,7 @@ class Projection:
         self.engine = Engine(event.start, event.temporal_id or event.start.execution_id)
         self.original_run_id, self.continued_run_id = event.original_run_id, event.continued_run_id
         if event.start.carry is None:
-            made = Checkpoint(self._id(event), START, None, event.at, 0, event.id, run_id=self.run_id)
-            self._made.append(made)
+            self._made.append(Checkpoint(self._id(event), START, None, event.at, 0, event.id, run_id=self.run_id))
 
     def _take_work(self, event: Event) -> None:
         match event:
@@ -272,6 +275,7 @@ class Projection:
         point = task.completed
         seen = [event for event in self._unseen if event.id < point.started_id]
         self._unseen = self._unseen[len(seen) :]
+        needs_graph(self.engine.started or not (seen or task.commands), point)
         if self._made and self._made[0].node_id is None and self._made[0].point is None:
             self._made[0] = replace(self._made[0], point=point.id)
         if self._reset_due:
@@ -329,6 +333,7 @@ class Projection:
                     return
                 if self._made and self._capture == self._made[0].id:
                     self.snapshot = self._after([])
+            needs_graph(self.engine.started, landed)
             self.engine.landed(landing)
             if landing.reset:
                 self.line_revision = landing.revision
@@ -378,10 +383,8 @@ class Projection:
 
     def _checkpoint_of_unseen(self, event: WorkCompleted) -> Checkpoint | None:
         unseen = [made for other in self._unseen if (made := self._checkpoint(other)) is not None]
-        for number, made in enumerate(unseen):
-            if made.event_id == event.id:
-                return replace(made, step=len(self._made) + number)
-        return None
+        own = ((number, made) for number, made in enumerate(unseen, len(self._made)) if made.event_id == event.id)
+        return next((replace(made, step=number) for number, made in own), None)
 
     def _checkpoint(self, event: Ended) -> Checkpoint | None:
         """Return the checkpoint that a completion makes, without its step and point."""

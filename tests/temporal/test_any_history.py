@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import functools
 from pathlib import Path
 
+import pytest
 from graph.json_strategies import json_values
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,7 +16,8 @@ from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.events import Event, WorkCompleted
+from cairn.temporal.damage import HistoryDamaged
+from cairn.temporal.events import Commanded, Event, Landed, WorkCompleted, WorkFailed
 from cairn.temporal.history import read
 
 FOLDER = Path(__file__).parents[1] / "histories"
@@ -83,3 +86,32 @@ def test_work_may_bring_any_result(name: str, data: st.DataObject) -> None:
     value = data.draw(json_values)
     events[at] = dataclasses.replace(event, result=event.result.model_copy(update={"value": value}))
     assert projected(events[: at + 1]).last_event_id == projected(list(events_of(name))[: at + 1]).last_event_id
+
+
+@FUZZ
+@given(st.sampled_from(NAMES), st.data())
+def test_an_event_that_comes_twice_or_out_of_turn_is_refused(name: str, data: st.DataObject) -> None:
+    events = events_of(name)
+    at = data.draw(st.integers(1, len(events) - 1))
+    for damaged in ([*events[: at + 1], *events[at:]], [*events[: at - 1], events[at], events[at - 1]], events[at:]):
+        with pytest.raises(HistoryDamaged):
+            projected(damaged)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_happens_before_the_graph_is_known_is_refused(name: str) -> None:
+    events = events_of(name)
+    without = [event for event in events if not isinstance(event, Landed)]
+    work = any(isinstance(event, WorkCompleted | WorkFailed | Commanded) for event in events)
+    with pytest.raises(HistoryDamaged) if work else contextlib.nullcontext():
+        projected(without)
+
+
+@FUZZ
+@given(st.sampled_from(NAMES), st.data())
+def test_of_a_history_that_lacks_events_is_told_what_is_there(name: str, data: st.DataObject) -> None:
+    first, *events = events_of(name)
+    kept = [event for event in events if isinstance(event, Landed) or data.draw(st.integers(0, 3))]
+    with contextlib.suppress(HistoryDamaged):
+        found = projected([first, *kept]).checkpoints
+        assert {each.event_id for each in found} <= {event.id for event in (first, *kept)}
