@@ -29,6 +29,7 @@ class Aim:
         of: what is shown of an aim that is missed: the unit of the parts.
         parts: what it is made up of, by what is compared.
         pictures: flame graphs of what is compared, by what they show.
+        floor: what a start alone takes, where that is what it is missed by.
     """
 
     text: str
@@ -37,6 +38,7 @@ class Aim:
     of: str = ""
     parts: Mapping[str, Parts] = field(default_factory=dict[str, Parts])
     pictures: Mapping[str, str] = field(default_factory=dict[str, str])
+    floor: str = ""
 
 
 def aims(results: Results) -> Iterator[Aim]:
@@ -65,7 +67,22 @@ def _rate(results: Results, text: str, least: float, side: str, base: str) -> Ai
     spread = results.ratio(busy, side, base) if busy else None
     parts = _parts(results.figures["cpu"], side, base)
     pictures = _pictures(results, "", side, base)
-    return Aim(text, show(spread), spread and spread.middle >= least, f"{_CPU} a step", parts, pictures)
+    floor = _floor(results, side, base)
+    return Aim(text, show(spread), spread and spread.middle >= least, f"{_CPU} a step", parts, pictures, floor)
+
+
+def _floor(results: Results, side: str, base: str) -> str:
+    """Say what 20 starts take by hand, and how much faster the side is with more steps for a start."""
+    one, few, many = (results.cell(steps, 20) for steps in (1, 20, 200))
+    start = results.seconds(one, results.on(names.BY_HAND))
+    all_of_base, ahead = results.seconds(few, base), results.ratio(many, side, base) if many else None
+    if start is None or all_of_base is None or ahead is None:
+        return ""
+    return (
+        f"20 executions at once of one step that does nothing take the workflow by hand {show(start)} s; all 20 steps "
+        f"of 20 executions take {base} {show(all_of_base)} s. With 200 steps each, {side} does {show(ahead)} times "
+        "its steps/s."
+    )
 
 
 def _bytes(results: Results, size: int, side: str, base: str) -> Aim:

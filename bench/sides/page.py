@@ -95,6 +95,8 @@ def _aims(results: Results) -> Iterator[str]:
         if aim.pictures:
             links = ", ".join(f"[{shows}](benchmarks/{file})" for shows, file in aim.pictures.items())
             yield f"Flame graphs of the processes in Python: {links}.\n"
+        if aim.floor:
+            yield f"{aim.floor}\n"
 
 
 def _parts(aim: Aim) -> str:

@@ -58,6 +58,10 @@ class Results:
         """Return the milliseconds of a step of one execution among those at once."""
         return Spread.of([each * 1_000 / cell["steps"] for each in _done(cell, side)])
 
+    def seconds(self, cell: dict[str, Any] | None, side: str) -> Spread | None:
+        """Return the seconds that all executions of a cell take together."""
+        return Spread.of(_done(cell, side)) if cell else None
+
     def rate(self, cell: dict[str, Any], side: str) -> Spread | None:
         """Return steps a second of all executions together."""
         return Spread.of([cell["steps"] * cell["at_once"] / each for each in _done(cell, side)])

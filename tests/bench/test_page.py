@@ -70,6 +70,24 @@ def test_a_missed_aim_links_the_flame_graphs_of_what_it_compares() -> None:
     assert ".svg" not in linked("characters, Cairn segment below DBOS")
 
 
+def test_what_is_missed_by_the_start_alone_is_said_with_what_a_start_takes() -> None:
+    from sides.page import page
+
+    langgraph, (few, *others) = "LangGraph sync", FIGURES["steps"]
+    one = {**few, "steps": 1, "seconds": {BY_HAND: [0.6, 0.7, 0.8]}}
+    many = {**few, "steps": 200, "seconds": {SEGMENT: [2.0], langgraph: [6.0]}}
+    slower = {**few, "seconds": {**few["seconds"], langgraph: [0.3, 0.3, 0.3]}}
+    made = page({**FIGURES, "steps": [slower, one, many, *others]})
+
+    assert verdict(made, "steps/s of Cairn segment above LangGraph sync") == "**missed**"
+    assert (
+        "20 executions at once of one step that does nothing take the workflow by hand 0.70 (0.60 to 0.80) s; all 20 "
+        "steps of 20 executions take LangGraph sync 0.30 (0.30 to 0.30) s. With 200 steps each, Cairn segment, "
+        "PostgreSQL does 3.00 times its steps/s."
+    ) in made
+    assert "take the workflow by hand" not in page(FIGURES)
+
+
 def test_loads_that_were_not_measured_are_named() -> None:
     from sides.page import page
 
