@@ -4,9 +4,10 @@
     run_requests.py start 10                starts for so many seconds, one after the other; prints how many
     run_requests.py bare 10                 bare starts of a workflow, likewise
 
-A start is compared with a bare start of a workflow, in turns. Lists are of 100,000 executions, which are copies of one
-that has run: rows of the database, as lists read them. Fifty clients are those of wrk, where that is installed; those
-that follow events are tasks of this process, since wrk waits for an answer's end; each follows an execution of its own.
+A start is compared with a bare start of a workflow that does the same, in turns; each has ended before the next. Lists
+are of 100,000 executions, which are copies of one that has run: rows of the database, as lists read them. Fifty clients
+are those of wrk, where that is installed; those that follow events are tasks of this process, since wrk waits for an
+answer's end; each follows an execution of its own.
 """
 
 from __future__ import annotations
@@ -78,14 +79,24 @@ def of_rounds(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
     return {**ranks, "rounds": [round(percentile(times, 50), 2) for times in rounds]}
 
 
-async def one_by_one(count: int, requests: Mapping[str, Callable[[], Awaitable[Any]]]) -> dict[str, dict[str, Any]]:
-    """Return the milliseconds of requests that are made in turns, so many of each over all rounds."""
+async def one_by_one(
+    count: int, requests: Mapping[str, Callable[[], Awaitable[Any]]], rest: Callable[[], Awaitable[Any]] | None = None
+) -> dict[str, dict[str, Any]]:
+    """Return the milliseconds of requests that are made in turns, so many of each over all rounds.
+
+    Args:
+        count: how many of each.
+        requests: by name.
+        rest: waited for before the next request: what the one before has begun shares no core with it.
+    """
     found: dict[str, list[list[float]]] = {name: [] for name in requests}
     for _ in range(ROUNDS):
         for rounds in found.values():
             rounds.append([])
         for _, (name, request) in itertools.product(range(count // ROUNDS), requests.items()):
             found[name][-1].append(await timed(request()) * 1_000)
+            if rest is not None:
+                await rest()
         await asyncio.sleep(APART)
     return {name: of_rounds(rounds) for name, rounds in found.items()}
 
@@ -115,6 +126,7 @@ class Requests:
         self._temporal = temporal
         self.graph = graph
         self._waiting = waiting
+        self._begun: list[str] = []
 
     @classmethod
     @asynccontextmanager
@@ -141,7 +153,9 @@ class Requests:
 
     async def start(self) -> Any:
         """Start an execution."""
-        return await self._start(self.graph)
+        execution = await self._start(self.graph)
+        self._begun.append(execution["temporal"]["workflow_id"])
+        return execution
 
     async def wait_for_a_person(self) -> Any:
         """Start an execution that goes on until somebody answers."""
@@ -152,13 +166,15 @@ class Requests:
         return reply.raise_for_status().json()
 
     async def bare(self) -> None:
-        """Start a workflow that does nothing."""
+        """Start the workflow by hand that does what the graph does."""
         id = f"bench-{uuid.uuid4()}"
-        await self._temporal.start_workflow(HandWritten.run, Work(steps=0), id=id, task_queue=TASK_QUEUE)
+        self._begun.append(id)
+        await self._temporal.start_workflow(HandWritten.run, Work(steps=1), id=id, task_queue=TASK_QUEUE)
 
-    async def ended(self, execution: JsonObject) -> None:
-        """Wait for the end of an execution."""
-        await self._temporal.get_workflow_handle(execution["temporal"]["workflow_id"]).result()
+    async def ended(self) -> None:
+        """Wait for the end of all that was started."""
+        begun, self._begun = self._begun, []
+        await asyncio.gather(*(self._temporal.get_workflow_handle(id).result() for id in begun))
 
     async def first_event(self, id: str) -> None:
         """Follow an execution until its first event."""
@@ -188,10 +204,11 @@ async def measure(count: int, rows: int) -> dict[str, Any]:
     async with Requests.open() as requests:
         execution = await requests.start()
         id = execution["id"]
-        await requests.ended(execution)
+        await requests.ended()
         starts = {names.POST: requests.start, names.BARE: requests.bare}
         await asyncio.gather(*(request() for request in starts.values() for _ in range(5)))
-        found |= await one_by_one(count, starts)
+        await requests.ended()
+        found |= await one_by_one(count, starts, requests.ended)
         found |= await one_by_one(count, {"GET one": lambda: requests.get(f"{EXECUTIONS}/{id}")})
         await fill(rows, id)
         pages = {f"list, page {page:,}": page for page in (1, rows // PAGE_SIZE)}

@@ -293,6 +293,10 @@ async def test_requests_that_are_compared_take_turns_in_rounds(monkeypatch: pyte
     assert made == ["a", "b"] * 9
     assert {name: len(each["rounds"]) for name, each in found.items()} == {"a": 3, "b": 3}
 
+    made.clear()
+    await run_requests.one_by_one(6, {"a": lambda: ask("a"), "b": lambda: ask("b")}, lambda: ask("rest"))
+    assert made == ["a", "rest", "b", "rest"] * 6
+
 
 def test_what_the_page_asks_of_programs_are_names_that_they_are_given() -> None:
     from sides import cpu, names
