@@ -64,7 +64,7 @@ async def keeps_its_promises(callers: Callers, folder: Path, surface: str, phase
         # A made-up key in `Authorization` beside the one in `X-API-Key` is 401 whatever is asked: such keys are sent by
         # the other phases, and would waste every second step of a chain.
         *("--generation-with-security-parameters", str(phases != "stateful").lower()),
-        # NUL, which PostgreSQL takes in no text, no schema can refuse: tests/conformance/test_nul.py sends it everywhere.
+        # NUL, which PostgreSQL takes in no text, no schema can refuse: tests/conformance/test_nul.py sends it.
         *("--generation-allow-x00", "false", "--no-color", "--warnings", "off"),
         env={**os.environ, **KEPT, **known, "SCHEMATHESIS_HOOKS": str(HOOKS), "PYTHONPATH": str(HOOKS.parent)},
         cwd=folder,
