@@ -30,7 +30,6 @@ import clients
 import httpx2
 import uvloop
 from figures import percentile
-from graphs import loop, waiting
 from handwritten import TASK_QUEUE, HandWritten, Work
 from sqlalchemy import text
 from talk import Job, timed
@@ -43,6 +42,7 @@ from cairn.persistence.tables import ExecutionRow
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
 from sides import names
+from sides.graphs import loop, waiting
 
 EXECUTIONS = "/api/v1/executions"
 PAGE_SIZE = 20
