@@ -27,12 +27,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx2
 import knobs
 import psutil
 from sides import machine
 from sides.plan import rotated, say
-from sides.servers import HERE, START, cluster_on, create_database
+from sides.servers import HERE, START, answers, cluster_on, create_database
 from sides.side import Failed, Side
 from sides.tables import table
 from sides.talk import Job
@@ -181,11 +180,7 @@ async def _ready(url: str, programs: Sequence[Program]) -> bool:
     """Whether an API answers that a worker of its own polls."""
     ended = [program.name for program in programs if not program.alive]
     assert not ended, f"{ended} ended; see {programs[0].log}:\n{programs[0].log.read_text()[-2_000:]}"
-    try:
-        async with httpx2.AsyncClient(trust_env=False, timeout=5) as client:
-            return (await client.get(f"{url}/ready")).is_success
-    except httpx2.HTTPError:
-        return False
+    return await asyncio.to_thread(answers, f"{url}/ready")
 
 
 @asynccontextmanager

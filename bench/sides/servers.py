@@ -178,7 +178,7 @@ class Servers:
             "RESTATE_LOG_FILTER": "error",
         }
         await self._program("restate", [venvs.restate_server(), "--no-logo"], environment, ports[1])
-        await until(lambda: asyncio.to_thread(_answers, f"http://{admin}/health"), START, "Restate answering")
+        await until(lambda: asyncio.to_thread(answers, f"http://{admin}/health"), START, "Restate answering")
         command = [venvs.python("restate"), "run_restate.py", f"http://{ingress}", f"http://{admin}"]
         self._add(names.RESTATE, command, [])
 
@@ -213,7 +213,7 @@ class Servers:
         await self._program("conductor", command, {})
         url = f"http://{HOST}:{port}"
         await until(
-            lambda: asyncio.to_thread(_answers, f"{url}/actuator/health"), CONDUCTOR_START, "Conductor answering"
+            lambda: asyncio.to_thread(answers, f"{url}/actuator/health"), CONDUCTOR_START, "Conductor answering"
         )
         side = [python, "run_conductor.py", f"{url}/api", str(self.slots or CONDUCTOR_SLOTS)]
         self._add(names.CONDUCTOR, side, [PostgresqlStore(dsn)])
@@ -280,7 +280,8 @@ def _listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def _answers(url: str) -> bool:
+def answers(url: str) -> bool:
+    """Whether a server answers a GET with success."""
     try:
         with httpx2.Client(trust_env=False, timeout=5) as client:
             return client.get(url).is_success
