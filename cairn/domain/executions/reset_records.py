@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
 from cairn.contracts.operations import ResumeAfterReset
 from cairn.contracts.resets import Compensated, ResetOutcome, ResetRequest, RollbackStep, Undo
+from cairn.persistence.repository import insert_into
 from cairn.persistence.tables import CompensationRow, ResetRow
+from cairn.persistence.types import utc_now
 
 _NAMES = 500
+_EFFECT = ["temporal_id", "lineage", "node_id", "visit"]
 
 
 async def was_undone(session: AsyncSession, request: ResetRequest, undo: Undo) -> bool:
@@ -39,23 +42,26 @@ async def note_compensation(
     session: AsyncSession, request: ResetRequest, undo: Undo, error: str | None = None
 ) -> Compensated:
     """Keep what became of an undo; one that is done stays done."""
+    status = "failed" if error else "done"
+    # Two tries of one undo may come at once: the second finds the row of the first, and waits until it is written.
+    noted = insert_into(session, CompensationRow).values(
+        tenant=request.tenant,
+        live=request.live,
+        temporal_id=undo.temporal_id or request.temporal_id,
+        lineage=undo.lineage,
+        node_id=undo.node_id,
+        visit=undo.visit,
+        operation_id=request.operation_id,
+        tool=undo.tool,
+        status=status,
+        error=error,
+        created_at=utc_now(),
+    )
+    await session.execute(noted.on_conflict_do_nothing(index_elements=_EFFECT))
     row = await _compensation(session, request, undo, lock=True)
-    if row is None:
-        row = CompensationRow(
-            tenant=request.tenant,
-            live=request.live,
-            temporal_id=undo.temporal_id or request.temporal_id,
-            lineage=undo.lineage,
-            node_id=undo.node_id,
-            visit=undo.visit,
-            operation_id=request.operation_id,
-            tool=undo.tool,
-            status="failed" if error else "done",
-            error=error,
-        )
-        session.add(row)
-    elif row.status != "done":
-        row.status, row.error = ("failed" if error else "done"), error
+    assert row is not None
+    if row.status != "done":
+        row.status, row.error = status, error
         row.operation_id, row.tool = request.operation_id, undo.tool
     return Compensated(
         node_id=undo.node_id,
@@ -71,26 +77,26 @@ async def note_compensation(
 async def note_reset(session: AsyncSession, made: ResumeAfterReset, outcome: ResetOutcome | None = None) -> None:
     """Keep that a reset was made, and, once it has landed, at which revision."""
     request = made.request
-    row = await session.get(ResetRow, request.operation_id)
-    if row is None:
-        row = ResetRow(
-            tenant=request.tenant,
-            live=request.live,
-            operation_id=request.operation_id,
-            temporal_id=request.temporal_id,
-            kind=request.kind,
-            checkpoint_id=request.checkpoint_id,
-            checkpoint_name=request.checkpoint_name,
-            base_run_id=request.run_id or request.base_run_id,
-            run_id=made.run_id,
-            revision=0,
-            requested_by=request.requested_by,
-            compensations=[each.model_dump() for each in made.compensations],
-            stopped=made.stopped,
-        )
-        session.add(row)
+    noted = insert_into(session, ResetRow).values(
+        tenant=request.tenant,
+        live=request.live,
+        operation_id=request.operation_id,
+        temporal_id=request.temporal_id,
+        kind=request.kind,
+        checkpoint_id=request.checkpoint_id,
+        checkpoint_name=request.checkpoint_name,
+        base_run_id=request.run_id or request.base_run_id,
+        run_id=made.run_id,
+        revision=0,
+        requested_by=request.requested_by,
+        compensations=[each.model_dump() for each in made.compensations],
+        stopped=made.stopped,
+        created_at=utc_now(),
+    )
+    await session.execute(noted.on_conflict_do_nothing(index_elements=["operation_id"]))
     if outcome is not None:
-        row.revision = outcome.revision
+        landed = update(ResetRow).where(col(ResetRow.operation_id) == request.operation_id)
+        await session.execute(landed.values(revision=outcome.revision))
 
 
 async def resets_of(session: AsyncSession, temporal_id: str) -> Sequence[ResetRow]:
