@@ -17,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 
 from activities.failures import node_error
 from cairn.contracts.executions import Usage
+from cairn.observability.redaction import hidden
 from cairn.providers.http import AddressRefused
 from cairn.providers.llm import ModelLimit
 
@@ -62,15 +63,14 @@ def agent_error(error: Exception, usage: Usage, limits: UsageLimits, secret: str
     code, retryable = _classify(error, usage, limits)
     retry_after = error.retry_after if isinstance(error, exceptions.ModelAPIError) else None
     cause = None if error.__cause__ is None else f"{type(error.__cause__).__name__}: {error.__cause__}"
-    message = str(error)
-    if secret:
-        message, cause = message.replace(secret, "…"), cause and cause.replace(secret, "…")
+    message, cause = hidden(str(error), [secret]), cause and hidden(cause, [secret])
     return node_error(code, message, retryable=retryable, cause=cause, retry_after=retry_after, usage=usage)
 
 
 def cause_of(error: Exception, secret: str) -> Exception | None:
     """Return what an error may name as its cause, which is told in full: nothing that repeats the key."""
-    return None if secret and secret in "".join(traceback.format_exception(error)) else error
+    told = "".join(traceback.format_exception(error))
+    return error if hidden(told, [secret]) == told else None
 
 
 def _refused(error: BaseException | None) -> AddressRefused | None:

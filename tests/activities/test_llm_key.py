@@ -41,7 +41,8 @@ from cairn.providers.llm import LanguageModels
 from cairn.settings import Settings
 from cairn.temporal.blobs import BlobDriver
 
-OURS, THEIRS = "key-of-the-installation", "key-of-the-tenant"
+# No text that is written as JSON or as Python has them as they are.
+OURS, THEIRS = "'key\"\\of-the-installation", "\"key'\\of-the-tenant"
 MODEL = "openai:gpt-4o"
 SEALER = Sealer([("k", bytes(32))])
 OBJECT = {"type": "object", "properties": {"name": {"type": "string"}}}
@@ -158,8 +159,8 @@ async def refused(activity: Any, call: Any) -> str:
 async def test_the_installations_key_is_not_told(
     server: Server, world: World, activity: Callable[[World], Any], call: Any
 ) -> None:
-    assert OURS not in await refused(activity(world), call)
-    assert OURS in server.heard
+    assert "of-the-installation" not in await refused(activity(world), call)
+    assert "of-the-installation" in server.heard
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,8 @@ async def test_the_tenants_key_is_not_told(
         configs = LlmConfigService(session, Scope("t", True), SEALER, Settings())
         await configs.save("openai", THEIRS)
         await configs.switch("byok")
-    assert THEIRS not in await refused(activity(world), call)
-    assert THEIRS in server.heard and OURS not in server.heard
+    assert "of-the-tenant" not in await refused(activity(world), call)
+    assert "of-the-tenant" in server.heard and "of-the-installation" not in server.heard
 
 
 async def test_what_does_not_repeat_the_key_is_told_in_full() -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import html
 import io
+import json
 import logging
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import quote, quote_plus
 
 import pytest
 import structlog
@@ -14,6 +19,7 @@ from cairn.domain.keys import PREFIXES
 from cairn.domain.keys.token import make_token, public_part
 from cairn.domain.requests import link
 from cairn.observability import configure_logging, get_logger
+from cairn.observability.redaction import HIDDEN, hidden
 from cairn.persistence.tables import RequestRow
 from cairn.persistence.types import utc_now
 from cairn.settings import Settings
@@ -111,3 +117,68 @@ def test_ordinary_lines_stay_as_they_are(log: io.StringIO) -> None:
     get_logger("cairn").info("the bearer of news", path="/api/v1/executions/exec_1", time="10:20:30", at="a@b.example")
     for plain in ("the bearer of news", "/api/v1/executions/exec_1", "10:20:30", "a@b.example"):
         assert plain in log.getvalue()
+
+
+AWKWARD = [
+    "sk-'\"\\live",
+    '"quoted"',
+    r"\\begins\u0022and%41ends\ ",
+    "a/b+c&d<é> f",
+    "lines\nand\ttabs\x01",
+    "astral😀key",
+]
+
+
+def in_javascript(text: str) -> str:
+    return "".join(char if char.isalnum() and char.isascii() else f"\\u{ord(char):04X}" for char in text)
+
+
+@pytest.mark.parametrize("secret", [each for each in AWKWARD if "😀" not in each])
+def test_a_secret_that_javascript_writes_in_escapes_is_hidden(secret: str) -> None:
+    assert hidden(f"key={in_javascript(secret)};", [secret]) == f"key={HIDDEN};"
+
+
+WRITERS: list[Callable[[str], str]] = [
+    str,
+    json.dumps,
+    lambda text: json.dumps(text, ensure_ascii=False),
+    lambda text: json.dumps(text).replace("/", r"\/"),
+    repr,
+    lambda text: repr(text + "\"'"),
+    lambda text: repr(text.encode()),
+    lambda text: json.dumps(repr({"told": text + "\"'"})),
+    lambda text: repr(json.dumps({"told": json.dumps(text)})),
+    lambda text: quote(text, safe=""),
+    quote_plus,
+    lambda text: quote(quote(text)).replace("%5C", "%5c"),
+    html.escape,
+    lambda text: html.escape(text).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
+    lambda text: json.dumps(html.escape(quote(text))),
+]
+
+
+@pytest.mark.parametrize("secret", AWKWARD)
+@pytest.mark.parametrize("writes", WRITERS)
+def test_a_secret_is_hidden_however_it_is_written(secret: str, writes: Callable[[str], str]) -> None:
+    # Which quotes are around it depends on what is in it.
+    told, expected = (re.sub(r"[\\'\"]", "", each) for each in (hidden(writes(secret), [secret]), writes("X")))
+    assert told == expected.replace("X", HIDDEN)
+
+
+def test_only_secrets_are_hidden() -> None:
+    text = "sk-live1 sk_live sk-lIve %73k-live \\ \" ' n"
+    assert hidden(text, ["sk-live", ""]) == text.replace("sk-live1", f"{HIDDEN}1")
+    assert hidden(text, []) == text
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_so_is_one_in_a_log_line(log_format: Any) -> None:
+    stream, key = io.StringIO(), "sk-'\"\\live-key"
+    configure_logging(Settings(log_level="DEBUG", log_format=log_format, openai_api_key=SecretStr(key)), "api", stream)
+    logging.getLogger("openai").debug("Request options: %s", {"headers": {"key": key}})
+    try:
+        raise ValueError(f"Incorrect API key provided: {key}")
+    except ValueError:
+        get_logger("cairn").exception("failed", given={"a": [key]})
+    assert f"ValueError: Incorrect API key provided: {HIDDEN}" in stream.getvalue()
+    assert "live-key" not in stream.getvalue()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from cairn.domain.credentials.sealing import Sealer
 from cairn.domain.credentials.service import CredentialService
+from cairn.observability.redaction import hidden
 from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database
-
-HIDDEN = "…"
-"""In place of a secret."""
 
 
 class CredentialHeaders:
@@ -45,16 +42,7 @@ def concealed(text: str, secret: Mapping[str, str]) -> str:
         if scheme.lower() == "basic":
             pair = _pair(after)
             known |= {pair, pair.partition(":")[2]}
-    shapes = {shape for each in known for shape in _shapes(each)}
-    for shape in sorted(filter(None, shapes), key=len, reverse=True):
-        text = text.replace(shape, HIDDEN)
-    return text
-
-
-def _shapes(secret: str) -> Iterator[str]:
-    """Yield how a text may have it: as it is, or as JSON; there PHP's servers escape slashes, too."""
-    escaped = json.dumps(secret)[1:-1]
-    yield from (secret, json.dumps(secret, ensure_ascii=False)[1:-1], escaped, escaped.replace("/", r"\/"))
+    return hidden(text, known)
 
 
 def _pair(encoded: str) -> str:
