@@ -19,9 +19,11 @@ from cairn import __version__
 # The package carries the scripts of Swagger UI and ReDoc; of its own code only the path of that folder is used.
 _ASSETS = Path(str(files("fastapi_offline"))) / "static"
 
+# Its policy is for ReDoc, which else asks another site for a picture.
 _PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="img-src 'self' data:">
 <link rel="icon" href="/docs/assets/favicon.png">{head}
 <style>
 body {{ margin: 0 }}

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import logging
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cairn.errors import FieldError, InvalidInput, plain_message
+
 SandboxName: TypeAlias = Literal["eryx", "monty"]
+Port: TypeAlias = Annotated[int, Field(ge=1, le=65535)]
+
+_PREFIX = "CAIRN_"
+_DATABASES = ("sqlite+aiosqlite:///", "postgresql+psycopg://")
+_NAMES_OF_POSTGRESQL = ("postgres://", "postgresql://")
 
 WORKER_ACTIVITIES = 100
 """How many activities a worker runs at a time when nobody says: the Temporal SDK's own number."""
@@ -22,12 +31,12 @@ class Settings(BaseSettings):
     (``TEMPORAL_ADDRESS``, ``TEMPORAL_NAMESPACE``, ``TEMPORAL_API_KEY``, ``TEMPORAL_TLS_*``, ``TEMPORAL_PROFILE``).
     """
 
-    model_config = SettingsConfigDict(env_prefix="CAIRN_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, extra="ignore")
 
     home: Path = Field(default=Path(".cairn"), description="Folder of all data.")
     database_url: str | None = Field(
         default=None,
-        description="SQLAlchemy URL; sqlite+aiosqlite:///… or postgresql+psycopg://…; default: $CAIRN_HOME/cairn.db.",
+        description="sqlite+aiosqlite:///… or postgresql://…; default: $CAIRN_HOME/cairn.db.",
     )
     blob_url: str | None = Field(
         default=None,
@@ -57,20 +66,20 @@ class Settings(BaseSettings):
         description="Keys that encrypt the secrets of credentials, in the form of CAIRN_PAYLOAD_KEYS; default: one "
         "derived from CAIRN_SECRET.",
     )
-    codec_origins: list[str] = Field(
+    codec_origins: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Origins whose pages may call the codec endpoint, JSON list; default: the Temporal Web UI's.",
     )
 
     api_host: str = "127.0.0.1"
-    api_port: int = 8000
-    temporal_port: int = 7233
-    temporal_ui_port: int = 8233
+    api_port: Port = 8000
+    temporal_port: Port = 7233
+    temporal_ui_port: Port = 8233
     temporal_patience: float = Field(
         default=120, gt=0, description="Seconds that a worker which starts waits for Temporal to answer; then it ends."
     )
     temporal_ui_url: str | None = Field(default=None, description="Base of links to the Temporal Web UI.")
-    metrics_port: int | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
+    metrics_port: Port | None = Field(default=None, description="Port of the worker's /metrics; none: off.")
     metrics_host: str = Field(default="127.0.0.1", description="Address that the worker's /metrics listens on.")
     task_queue: str = "cairn"
     deployment_name: str = Field(
@@ -88,7 +97,7 @@ class Settings(BaseSettings):
         description="How many nodes a worker runs at a time; none: 100. Below 100 each waits for its tenant's turn, "
         "else the next node of an execution starts at once where there is room.",
     )
-    fairness_weights: dict[str, float] = Field(
+    fairness_weights: Annotated[dict[str, float], NoDecode] = Field(
         default_factory=dict[str, float], description="Share of a tenant in busy times, by tenant; JSON object; else 1."
     )
 
@@ -126,7 +135,9 @@ class Settings(BaseSettings):
     anthropic_api_key: SecretStr | None = None
     google_base_url: str | None = None
     google_api_key: SecretStr | None = None
-    tool_modules: list[str] = Field(default_factory=list, description="Python modules that register tools, JSON list.")
+    tool_modules: Annotated[list[str], NoDecode] = Field(
+        default_factory=list, description="Python modules that register tools, JSON list."
+    )
     http_allow_private: bool = Field(default=False, description="Let http nodes reach private addresses.")
     sandbox: SandboxName | None = Field(
         default=None, description="Where code nodes run; default: eryx, on Python 3.11 monty."
@@ -174,6 +185,41 @@ class Settings(BaseSettings):
     def _split(cls, value: object) -> object:
         return value.replace(",", " ").split() if isinstance(value, str) else value
 
+    @field_validator("codec_origins", "fairness_weights", "tool_modules", mode="before")
+    @classmethod
+    def _read_json(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except ValueError as error:
+            raise ValueError(f"is no JSON: {error}") from None
+
+    @field_validator("database_url")
+    @classmethod
+    def _name_driver(cls, value: str | None) -> str | None:
+        for name in _NAMES_OF_POSTGRESQL:
+            if value and value.startswith(name):
+                return f"postgresql+psycopg://{value.removeprefix(name)}"
+        if value and not value.startswith(_DATABASES):
+            raise ValueError("is neither postgresql://user:password@host/name nor sqlite+aiosqlite:///path")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _know_level(cls, value: str) -> str:
+        if value.upper() not in (levels := logging.getLevelNamesMapping()):
+            raise ValueError(f"is none of {', '.join(levels)}")
+        return value.upper()
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _know_limit(cls, value: str | None) -> str | None:
+        from limits import parse  # the API's alone: other processes need not load it
+
+        try:
+            return value if value is None or parse(value) else None
+        except ValueError:
+            raise ValueError("is no limit, as 100/minute is") from None
+
     @property
     def database(self) -> str:
         """The SQLAlchemy URL in force."""
@@ -206,7 +252,31 @@ class Settings(BaseSettings):
         return self.skills_root or self.home.absolute() / "skills"
 
 
+def _variable(name: str) -> str:
+    """Return the environment variable of a field."""
+    alias = Settings.model_fields[name].validation_alias
+    return (alias if isinstance(alias, str) else _PREFIX + name).upper()
+
+
+VARIABLES = frozenset(_variable(name) for name in Settings.model_fields)
+"""The environment variables that are read."""
+
+
 @lru_cache
 def get_settings() -> Settings:
-    """Return the process's settings, read once."""
-    return Settings()
+    """Return the process's settings, read once.
+
+    Raises:
+        InvalidInput: variables cannot be used; the errors name each, and never its value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [FieldError(_place(each["loc"]), plain_message({**each})) for each in error.errors()]
+        raise InvalidInput("Not every setting can be used.", code="invalid_settings", errors=wrong) from None
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """Return the environment variable of a place in the settings, and where in its value."""
+    name, *inside = (str(part) for part in loc)
+    return "/".join([_variable(name) if name in Settings.model_fields else name.upper(), *inside])

@@ -21,8 +21,8 @@ METADATA_PARAMETER = {
     "style": "form",
     "explode": True,
     "description": (
-        "Any number of `metadata.<key>=<value>`: executions whose metadata have that value at that key. "
-        '`metadata.n=5` finds both 5 and "5".'
+        "Any number of `metadata.<key>=<value>`, as `metadata.user_id=user_123`: executions whose metadata have that "
+        'value at that key. `metadata.n=5` finds both 5 and "5".'
     ),
     "schema": {
         "type": "object",
@@ -30,7 +30,8 @@ METADATA_PARAMETER = {
         "maxProperties": MAX_METADATA,
         "additionalProperties": {"type": "string"},
     },
-    "example": {"metadata.user_id": "user_123"},
+    # Swagger UI sends what an example says, or else makes one up.
+    "example": {},
 }
 """How OpenAPI writes free query parameters: the members of an exploded object are parameters of their own."""
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
-from cairn import orderly
+from cairn import __version__, orderly
 from cairn.cli import (
     blobs,
     db,
@@ -38,6 +39,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cairn {__version__} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _asked: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None: ...
+
+
 app.command("demo")(demo.demo)
 app.command("serve")(serve.serve)
 app.command("setup", hidden=True)(setup.setup)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cairn.cli.direct import open_temporal
 from cairn.cli.output import AsJson, show
 
 if TYPE_CHECKING:
@@ -41,8 +42,7 @@ async def _sweep(dry_run: bool) -> Swept:
     from cairn.object_store import open_store
     from cairn.settings import get_settings
     from cairn.temporal.blob_sweep import BlobSweep
-    from cairn.temporal.connection import connect
 
     settings = get_settings()
-    sweep = BlobSweep(await connect(settings), open_store(settings.blobs))
-    return await sweep.run(datetime.now(UTC).date(), dry_run=dry_run)
+    async with open_temporal(settings) as client:
+        return await BlobSweep(client, open_store(settings.blobs)).run(datetime.now(UTC).date(), dry_run=dry_run)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cairn.cli.direct import open_temporal
 from cairn.cli.output import AsJson, show
 from cairn.errors import InvalidInput
 
@@ -54,20 +55,19 @@ async def _check(
 ) -> tuple[int, list[Replayed]]:
     from temporalio.runtime import Runtime, TelemetryConfig
 
-    from cairn.temporal.connection import connect
     from cairn.temporal.replay import replay
 
     # The SDK else writes what it thinks of a divergence to standard output.
     runtime = Runtime(telemetry=TelemetryConfig(logging=None))
-    client = await connect(settings, runtime=runtime)
     checked = 0
     diverged: list[Replayed] = []
-    async for each in replay(client, _runs(client, query, limit, ended), runtime):
-        checked += 1
-        if each.problem is not None:
-            diverged.append(each)
-            if not as_json:
-                typer.echo(f"✗ {each.workflow_type} {each.workflow_id} (run {each.run_id})\n    {each.problem}")
+    async with open_temporal(settings, runtime) as client:
+        async for each in replay(client, _runs(client, query, limit, ended), runtime):
+            checked += 1
+            if each.problem is not None:
+                diverged.append(each)
+                if not as_json:
+                    typer.echo(f"✗ {each.workflow_type} {each.workflow_id} (run {each.run_id})\n    {each.problem}")
     return checked, diverged
 
 

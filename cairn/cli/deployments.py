@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from cairn.cli.direct import open_temporal
 from cairn.cli.output import AsJson, columns, show
 from cairn.errors import InvalidInput
 
@@ -65,12 +66,12 @@ def _chosen(build_id: str | None) -> str:
 
 def _ask(call: Callable[[DeploymentClient], Awaitable[T]]) -> T:
     from cairn.settings import get_settings
-    from cairn.temporal.connection import connect
     from cairn.temporal.deployments import DeploymentClient
 
     async def ask() -> T:
         settings = get_settings()
-        return await call(DeploymentClient(await connect(settings), settings))
+        async with open_temporal(settings) as client:
+            return await call(DeploymentClient(client, settings))
 
     return asyncio.run(ask())
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import importlib.util
 import os
 import platform
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
+from cairn.cli.findings import Finding, encryption, home, mcp, stores, tools
 from cairn.cli.output import AsJson, show
 from cairn.errors import CairnError
 from cairn.ports import is_free
@@ -22,27 +24,8 @@ if TYPE_CHECKING:
     from cairn.settings import Settings
     from cairn.temporal.server import ServerSource
 
-Status = Literal["ok", "note", "missing"]
-
 _MARKS = {"ok": "✓", "note": "·", "missing": "✗"}
 _SECONDS = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        subject: what.
-        status: ``missing`` when Cairn cannot run without it.
-        found: what is there.
-        todo: what to do about it, if anything.
-    """
-
-    subject: str
-    status: Status
-    found: str
-    todo: str | None = None
 
 
 def doctor(as_json: AsJson = False) -> None:
@@ -50,7 +33,7 @@ def doctor(as_json: AsJson = False) -> None:
     from cairn.settings import get_settings
 
     findings = asyncio.run(_examine(get_settings()))
-    healthy = all(finding.status != "missing" for finding in findings)
+    healthy = not any(finding.needed for finding in findings)
     show({"ok": healthy, "findings": [asdict(finding) for finding in findings]}, as_json, lambda: _text(findings))
     raise typer.Exit(0 if healthy else 1)
 
@@ -66,38 +49,15 @@ def _text(findings: list[Finding]) -> str:
 
 
 async def _examine(settings: Settings) -> list[Finding]:
-    findings = [_python(), _home(settings), _encryption(settings)]
-    findings += [finding async for finding in _temporal(settings)]
-    findings += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
-    findings += [_sandbox(settings), *_mcp(settings), *_skills(settings)]
-    return findings
+    found = [_python(), home(settings), encryption(settings)]
+    found += [finding async for finding in _temporal(settings)]
+    found += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
+    found += [_sandbox(settings), tools(settings), stores(settings), mcp(settings), *_skills(settings)]
+    return [finding for finding in (*found, *_unknown_variables()) if finding]
 
 
 def _python() -> Finding:
     return Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
-
-
-def _home(settings: Settings) -> Finding:
-    home = settings.home.absolute()
-    there = next(path for path in (home, *home.parents) if path.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
-        return Finding("data", "missing", f"{home} cannot be written", "Set CAIRN_HOME to a folder of yours.")
-    return Finding("data", "ok", str(home) if there == home else f"{home} (made at the first start)")
-
-
-def _encryption(settings: Settings) -> Finding:
-    from cairn.temporal.encryption import PayloadKeys
-
-    try:
-        keys = PayloadKeys.of(settings)
-    except CairnError as error:
-        return Finding(
-            "encryption", "missing", error.message, "Correct the list; `openssl rand -base64 32` makes a key."
-        )
-    if keys.first is None:
-        known = f"; {', '.join(keys.ids)} decrypt what there is" if keys.ids else ""
-        return Finding("encryption", "ok", f"off: payloads are plain{known}")
-    return Finding("encryption", "ok", f"payloads are encrypted with {keys.first}; known: {', '.join(keys.ids)}")
 
 
 async def _temporal(settings: Settings) -> AsyncIterator[Finding]:
@@ -197,6 +157,8 @@ async def _api(settings: Settings) -> Finding:
         return _port("CAIRN_API_PORT", settings.api_host, settings.api_port)
     if response.is_success:
         return Finding("api", "ok", f"answers on port {settings.api_port}, ready")
+    if response.status_code != 503:
+        return _port("CAIRN_API_PORT", settings.api_host, settings.api_port)
     return Finding("api", "note", f"port {settings.api_port} answers {response.status_code} to /ready", "See its log.")
 
 
@@ -210,17 +172,23 @@ def _models(settings: Settings) -> list[Finding]:
     found = ", ".join(["offline", *configured])
     findings = [Finding("model providers", "ok", found)]
     provider = settings.default_model.partition(":")[0]
-    if provider in keys and provider not in configured:
-        variable = f"CAIRN_{provider.upper()}_API_KEY"
-        findings.append(
-            Finding(
-                "default model",
-                "missing",
-                f"{settings.default_model} has no key",
-                f"Set {variable}, or CAIRN_DEFAULT_MODEL.",
-            )
-        )
-    return findings
+    if provider in configured or provider == "offline":
+        return findings
+    if provider in keys:
+        found, todo = f"{settings.default_model} has no key", f"Set CAIRN_{provider.upper()}_API_KEY, or"
+        return [*findings, Finding("default model", "missing", found, f"{todo} CAIRN_DEFAULT_MODEL.")]
+    return [*findings, *_unknown_model(settings)]
+
+
+def _unknown_model(settings: Settings) -> list[Finding]:
+    from cairn.providers.llm.model import ModelConfigError
+    from cairn.providers.llm.registry import provider_of
+
+    try:
+        provider_of(settings.default_model)
+    except ModelConfigError as error:
+        return [Finding("default model", "missing", str(error), "Correct CAIRN_DEFAULT_MODEL.")]
+    return []
 
 
 def _sandbox(settings: Settings) -> Finding:
@@ -232,18 +200,6 @@ def _sandbox(settings: Settings) -> Finding:
         return Finding("sandbox", "ok", chosen)
     # A default that is not there keeps code nodes from running, a choice that is not there was a mistake.
     return Finding("sandbox", "missing" if settings.sandbox else "note", f"{chosen}: code nodes fail", problem)
-
-
-def _mcp(settings: Settings) -> list[Finding]:
-    from cairn.providers.mcp import McpConfigError, server_names
-
-    if settings.mcp_servers is None:
-        return []
-    try:
-        names = server_names(settings)
-    except McpConfigError as error:
-        return [Finding("mcp servers", "missing", str(error), "Correct the file, or CAIRN_MCP_SERVERS.")]
-    return [Finding("mcp servers", "ok", ", ".join(sorted(names)) or "none")]
 
 
 def _skills(settings: Settings) -> list[Finding]:
@@ -258,6 +214,18 @@ def _skills(settings: Settings) -> list[Finding]:
         for each in found.skipped
     ]
     return [Finding("skills", "ok", names), *skipped]
+
+
+def _unknown_variables() -> list[Finding]:
+    """Tell variables that look like settings and are none: what is misspelt is not read."""
+    from cairn.settings import VARIABLES
+
+    unknown = sorted(name for name in os.environ if name.startswith("CAIRN_") and name not in VARIABLES)
+    near = {name: difflib.get_close_matches(name, VARIABLES, 1) for name in unknown}
+    return [
+        Finding(name, "note", "is no setting, and is not read", f"Is {close[0]} meant?" if close else None)
+        for name, close in near.items()
+    ]
 
 
 def _extras() -> list[Finding]:

@@ -11,7 +11,7 @@ from cairn.cli.output import AsJson
 
 
 def openapi(
-    surface: Annotated[str, typer.Argument(help="Which API: omium, voice, agentflow; or all.")],
+    surface: Annotated[str, typer.Argument(help="Which API: omium, voice, agentflow, codec; or all.")],
     _as_json: AsJson = True,  # it is JSON in any case
 ) -> None:
     """Print the OpenAPI document of an API, without starting anything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
+from cairn.cli.findings import mcp, require_usable
 from cairn.cli.log_format import choose_format
 from cairn.cli.output import AsJson
 from cairn.orderly import exit_on_sigterm
@@ -18,9 +19,11 @@ _NOT_STARTED = 3
 def worker(as_json: AsJson = False) -> None:
     """Run a worker: it drives executions and does their activities."""
     import worker as program
+    from cairn.settings import get_settings
 
     choose_format(as_json)
     exit_on_sigterm()
+    require_usable(get_settings())
     raise SystemExit(program.main())
 
 
@@ -36,6 +39,7 @@ def api(as_json: AsJson = False) -> None:
     choose_format(as_json)
     exit_on_sigterm()
     settings = get_settings()
+    require_usable(settings, mcp)
     require_free(settings.api_host, settings.api_port, "CAIRN_API_PORT")
     configure_logging(settings, "api")
     configure_tracing(settings, "api")

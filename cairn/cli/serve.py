@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Awaitable
@@ -27,7 +28,7 @@ _COLOURS = {"cairn": 37, "setup": 36, "temporal": 35, "worker": 33, "api": 32}
 def serve(as_json: AsJson = False) -> None:
     """Run everything: a Temporal dev server (unless one is configured), the worker and the API."""
     from cairn.settings import get_settings
-    from cairn.temporal.server import find_server, require_free_ports
+    from cairn.temporal.server import claim_database, find_server, require_free_ports
 
     choose_format(as_json) if as_json else prefer_console()
     settings = get_settings()
@@ -35,6 +36,7 @@ def serve(as_json: AsJson = False) -> None:
     require_free(settings.api_host, settings.api_port, "CAIRN_API_PORT")
     if source.kind != "existing":
         require_free_ports(settings)
+        os.close(claim_database(settings))  # to be told here; the server makes its own
     existing = source.where if source.kind == "existing" else None
     raise typer.Exit(asyncio.run(_serve(settings, existing, _line_writer(as_json))))
 

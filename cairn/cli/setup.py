@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING
 
+from cairn.cli.findings import mcp, require_usable
 from cairn.cli.output import AsJson, show
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ def setup(as_json: AsJson = False) -> None:
     from cairn.settings import get_settings
 
     settings = get_settings()
+    require_usable(settings, mcp)
     key = asyncio.run(prepare(settings))
     file = settings.home / DEV_KEY_FILE
     made = f"API key {key} (shown once; kept in {file})"

@@ -25,7 +25,7 @@ def temporal(
 ) -> None:
     """Start a Temporal dev server with its Web UI, or say which server would be used."""
     from cairn.settings import get_settings
-    from cairn.temporal.server import dev_server_command, find_server, require_free_ports
+    from cairn.temporal.server import claim_database, dev_server_command, find_server, require_free_ports
 
     settings = get_settings()
     source = find_server(settings)
@@ -35,6 +35,7 @@ def temporal(
     if source.kind == "existing":
         raise Conflict(f"The server at {source.where} is used; there is none to start. Unset TEMPORAL_ADDRESS first.")
     require_free_ports(settings)
+    claim_database(settings)
     address = f"127.0.0.1:{settings.temporal_port}"
     ui = f"http://127.0.0.1:{settings.temporal_ui_port}"
     show({"address": address, "ui": ui, **asdict(source)}, as_json, lambda: f"Temporal at {address}, Web UI at {ui}")

@@ -15,7 +15,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
+
+from cairn.errors import Unavailable
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 60.0
@@ -25,7 +28,11 @@ _LOCK = 0x636169726E  # any number will do, as long as it is always the same: "c
 
 
 def upgrade(url: str) -> None:
-    """Run the migrations that are missing; makes an SQLite file and its folder. Blocks; one process at a time works."""
+    """Run the migrations that are missing; makes an SQLite file and its folder. Blocks; one process at a time works.
+
+    Raises:
+        Unavailable: the database does not answer; the message says why.
+    """
     with _connect(url) as connection:
         command.upgrade(_config(connection), "head")
 
@@ -73,7 +80,11 @@ def _connect(url: str) -> Generator[Connection]:
         engine = create_engine(parsed, poolclass=NullPool)
         lock = text("SELECT pg_advisory_xact_lock(:key)").bindparams(key=_LOCK)
     try:
-        with engine.begin() as connection:
+        try:
+            opened = engine.connect()
+        except OperationalError as error:
+            raise Unavailable(f"The database does not answer: {str(error.orig).splitlines()[0]}") from error
+        with opened as connection, connection.begin():
             if lock is not None:
                 connection.execute(lock)
             yield connection

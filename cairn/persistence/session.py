@@ -20,6 +20,7 @@ from contextlib import asynccontextmanager, contextmanager
 from copy import copy
 from typing import Any
 
+from psycopg.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy import event, text
 from sqlalchemy.engine import URL, ExceptionContext, make_url
 from sqlalchemy.exc import DataError, InterfaceError, OperationalError
@@ -113,11 +114,20 @@ def _translate(context: ExceptionContext) -> None:
     if isinstance(context.original_exception, CairnError):
         # Not itself: what is raised here gets the original as its cause, and whoever follows causes would never end.
         raise copy(context.original_exception)
+    if _lacks_tables(context.original_exception):
+        message = "The database has not the present schema: run `cairn db upgrade`."
+        raise Unavailable(message, code="database_not_migrated", retry_after=5) from context.original_exception
     if isinstance(error, (OperationalError, InterfaceError)):
         raise Unavailable("The database does not answer.", retry_after=1) from context.original_exception
     if isinstance(error, DataError) or isinstance(context.original_exception, OverflowError):
         message = "A value cannot be stored: a number too large, or text with a NUL character."
         raise InvalidInput(message) from context.original_exception
+
+
+def _lacks_tables(error: BaseException) -> bool:
+    if isinstance(error, sqlite3.OperationalError):  # it has one code for all that is wrong with a statement
+        return str(error).startswith(("no such table", "no such column"))
+    return isinstance(error, (UndefinedTable, UndefinedColumn))
 
 
 @contextmanager
@@ -165,13 +175,13 @@ class Database:
                     yield session
 
     async def ping(self) -> None:
-        """Ask the database for a sign of life.
+        """Ask the database for a sign of life, and whether it was ever migrated.
 
         Raises:
-            Unavailable: there is none.
+            Unavailable: there is none, or it has no tables.
         """
         async with self.connection() as connection:
-            await connection.execute(text("SELECT 1"))
+            await connection.execute(text("SELECT version_num FROM alembic_version"))
 
     async def dispose(self) -> None:
         """Close all connections, to the end also when the caller is cancelled.

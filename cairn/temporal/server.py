@@ -11,6 +11,7 @@ Looked for in this order:
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import shutil
 import subprocess
@@ -154,6 +155,31 @@ def database_file(settings: Settings) -> Path:
     """Return the dev server's database file; its folder exists afterwards."""
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     return settings.home.absolute() / "temporal.db"
+
+
+def claim_database(settings: Settings) -> int:
+    """Keep other dev servers away from the database, for as long as this process lives, whatever it becomes (``exec``).
+
+    Two servers on one file would take it from each other again and again, and lose what the other has acknowledged.
+
+    Returns:
+        A file descriptor, which to close gives the claim back.
+
+    Raises:
+        Unavailable: another server has it.
+    """
+    file = database_file(settings)
+    claim = os.open(file.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(claim)
+        raise Unavailable(
+            f"Another Temporal dev server works on {file}. Stop it, set CAIRN_HOME to another folder, "
+            "or set TEMPORAL_ADDRESS to use it."
+        ) from error
+    os.set_inheritable(claim, True)
+    return claim
 
 
 def require_free_ports(settings: Settings) -> None:

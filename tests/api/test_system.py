@@ -58,10 +58,23 @@ async def test_the_reference_is_complete_and_needs_no_internet(callers: Callers)
         assert addresses and all(address.startswith("/") for address in addresses)
         for address in addresses:
             assert (await client.get(address)).status_code == 200, address
+        assert "img-src 'self' data:" in text, "ReDoc's own picture is another site's"
     # Every reference within a document is there.
     text = (await client.get("/openapi.json")).text
     for reference in set(re.findall(r'"#/components/schemas/([^"]+)"', text)):
         assert reference in merged["components"]["schemas"]
+
+
+async def test_trying_a_list_out_in_the_reference_leaves_nothing_out(callers: Callers) -> None:
+    """Swagger UI sends the examples of parameters, and for an object without one what it makes up."""
+    (parameter,) = (
+        each
+        for each in (await callers.client().get("/omium/openapi.json")).json()["paths"]["/api/v1/executions"]["get"][
+            "parameters"
+        ]
+        if each["name"] == "metadata"
+    )
+    assert parameter["example"] == {}
 
 
 @pytest.mark.parametrize(

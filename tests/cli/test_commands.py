@@ -8,18 +8,31 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import typer.main
 
+from cairn import __version__
 from cairn.cli.app import app
 from cairn.ports import find_free
 from cairn.temporal.server import DevServer
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cairn
+
+
+@pytest.fixture
+def foreign_server() -> Iterator[int]:
+    """Run an HTTP server that is not Cairn's, and return its port."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
 
 
 def every_command(group: Any, path: tuple[str, ...] = ()) -> list[tuple[tuple[str, ...], Any]]:
@@ -48,6 +61,55 @@ def test_help_imports_nothing_heavy() -> None:
     assert result.returncode == 0, result.stderr
 
 
+def test_the_version_is_told(cairn: Cairn) -> None:
+    result = cairn("--version")
+    assert (result.returncode, result.stdout.split()[:2]) == (0, ["cairn", __version__])
+
+
+class TestWrongSettings:
+    """They are told by name, and nothing is started."""
+
+    @pytest.mark.parametrize(
+        ("command", "variable", "value", "said"),
+        [
+            (("doctor",), "CAIRN_API_PORT", "abc", "CAIRN_API_PORT: "),
+            (("executions", "list"), "CAIRN_LOG_LEVEL", "loud", "CAIRN_LOG_LEVEL: "),
+            (("api",), "CAIRN_TOOL_MODULES", '["nowhere.tools"]', "tool modules: Tool module 'nowhere.tools'"),
+            (("worker",), "CAIRN_TOOL_MODULES", '["nowhere.tools"]', "tool modules: Tool module 'nowhere.tools'"),
+            (("setup",), "CAIRN_TOOL_MODULES", '["nowhere.tools"]', "tool modules: Tool module 'nowhere.tools'"),
+            (("api",), "CAIRN_PAYLOAD_KEYS", "hidden", "encryption: CAIRN_PAYLOAD_KEYS"),
+            (("api",), "CAIRN_MCP_SERVERS", "/nowhere.json", "mcp servers: CAIRN_MCP_SERVERS"),
+            (("worker",), "CAIRN_BLOB_URL", "nowhere://blobs", "storage: Storage 'nowhere://blobs'"),
+            (("api",), "CAIRN_HOME", "/dev/null/data", "data: /dev/null/data cannot be written"),
+        ],
+    )
+    def test_they_are_told(
+        self,
+        cairn_process: Cairn,
+        environment: dict[str, str],
+        command: tuple[str, ...],
+        variable: str,
+        value: str,
+        said: str,
+    ) -> None:
+        environment[variable] = value
+        result = cairn_process(*command)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert result.stderr.startswith("Error: Not every setting can be used.\n")
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr and "hidden" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("deployments", "list"), ("graph", "check-replay")])
+def test_a_temporal_that_is_away_is_told_with_its_address(
+    cairn: Cairn, environment: dict[str, str], command: tuple[str, ...]
+) -> None:
+    environment["TEMPORAL_ADDRESS"] = address = f"127.0.0.1:{find_free()}"
+    result = cairn(*command)
+    assert result.returncode == 1
+    assert address in result.stderr and "cairn serve" in result.stderr
+
+
 class TestKeys:
     def test_a_key_is_shown_once_listed_and_revoked(self, cairn: Cairn) -> None:
         assert json.loads(cairn("db", "upgrade", "--json").stdout)["migrated"] is True
@@ -69,6 +131,17 @@ class TestKeys:
         as_text = cairn("keys", "create", "--prefix", "zz_")
         assert (as_text.returncode, as_text.stdout) == (1, "")
         assert "/prefix: must be one of" in as_text.stderr
+
+    def test_a_database_without_tables_is_told_with_what_to_do(self, cairn: Cairn) -> None:
+        result = cairn("keys", "list")
+        assert result.returncode == 1
+        assert "cairn db upgrade" in result.stderr
+
+    def test_a_database_that_does_not_answer_is_told(self, cairn: Cairn, environment: dict[str, str]) -> None:
+        environment["CAIRN_DATABASE_URL"] = f"postgresql://cairn:hidden@127.0.0.1:{find_free()}/cairn"
+        result = cairn("db", "upgrade")
+        assert result.returncode == 1
+        assert "refused" in result.stderr and "hidden" not in result.stderr
 
     def test_an_unknown_key_is_told(self, cairn: Cairn) -> None:
         cairn("db", "upgrade")
@@ -197,6 +270,25 @@ class TestDoctor:
         found = self.findings(cairn("doctor", "--json"))
         assert (found["skills"]["status"], found["skills"]["found"]) == ("ok", "good")
         assert found["skill bad"]["status"] == "note" and found["skill bad"]["todo"] == "Correct bad/SKILL.md."
+
+    def test_what_is_misspelt_is_told(self, cairn: Cairn, environment: dict[str, str]) -> None:
+        environment["CAIRN_APIPORT"] = "8001"
+        environment["CAIRN_DEFAULT_MODEL"] = "gpt-5"
+        environment["CAIRN_TOOL_MODULES"] = '["nowhere.tools"]'
+        found = self.findings(cairn("doctor", "--json"))
+        assert (found["CAIRN_APIPORT"]["status"], found["CAIRN_APIPORT"]["todo"]) == (
+            "note",
+            "Is CAIRN_API_PORT meant?",
+        )
+        assert found["default model"]["status"] == "missing" and "openai" in found["default model"]["found"]
+        assert found["tool modules"]["status"] == "missing"
+
+    def test_another_program_on_the_port_of_the_api_is_told(
+        self, cairn: Cairn, environment: dict[str, str], foreign_server: int
+    ) -> None:
+        environment["CAIRN_API_PORT"] = str(foreign_server)
+        found = self.findings(cairn("doctor", "--json"))
+        assert found[f"port {foreign_server}"]["status"] == "missing"
 
     def test_a_broken_setting_of_the_server_is_told(self, cairn: Cairn, environment: dict[str, str]) -> None:
         environment["TEMPORAL_CLI"] = "/nowhere/temporal"

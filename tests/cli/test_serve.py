@@ -11,12 +11,16 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import psutil
 import pytest
 
 from cairn.ports import find_free
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cairn
 
 
 class Serving:
@@ -67,10 +71,14 @@ class Serving:
         self.process.stdout.close()
 
 
-@pytest.fixture
-def serving(environment: dict[str, str]) -> Iterator[Serving]:
+def free_ports(environment: dict[str, str]) -> None:
     for name in ("CAIRN_API_PORT", "CAIRN_TEMPORAL_PORT", "CAIRN_TEMPORAL_UI_PORT"):
         environment[name] = str(find_free())
+
+
+@pytest.fixture
+def serving(environment: dict[str, str]) -> Iterator[Serving]:
+    free_ports(environment)
     running = Serving(environment)
     yield running
     running.close()
@@ -83,7 +91,9 @@ def ready(api: str) -> bool:
         return False
 
 
-def test_it_serves_restarts_what_dies_and_ends_all_at_ctrl_c(serving: Serving, cairn_home: Path) -> None:
+def test_it_serves_restarts_what_dies_and_ends_all_at_ctrl_c(
+    serving: Serving, cairn_home: Path, cairn_process: Cairn, environment: dict[str, str]
+) -> None:
     serving.until(lambda: serving.said("cairn", "ready") == 1)
     assert ready(serving.api), "a worker polls, and the database and Temporal answer"
     key = (cairn_home / "dev-key").read_text().strip()
@@ -95,6 +105,12 @@ def test_it_serves_restarts_what_dies_and_ends_all_at_ctrl_c(serving: Serving, c
     serving.children()["api"].send_signal(signal.SIGKILL)
     serving.until(lambda: serving.said("cairn", "api ended (SIGKILL)") == 1)
     serving.until(lambda: ready(serving.api))
+
+    free_ports(environment)
+    for command in ("serve", "temporal"):
+        second = cairn_process(command)
+        assert second.returncode == 1
+        assert "CAIRN_HOME" in second.stderr and "Traceback" not in second.stderr
 
     children = list(serving.children().values())
     assert len(children) == 3
@@ -114,11 +130,11 @@ def test_nothing_outlives_one_that_is_killed(serving: Serving) -> None:
 
 def test_a_database_that_is_not_there_ends_it_with_the_reason(environment: dict[str, str]) -> None:
     environment["CAIRN_DATABASE_URL"] = f"postgresql+psycopg://cairn@127.0.0.1:{find_free()}/cairn"
-    for name in ("CAIRN_API_PORT", "CAIRN_TEMPORAL_PORT", "CAIRN_TEMPORAL_UI_PORT"):
-        environment[name] = str(find_free())
+    free_ports(environment)
     running = Serving(environment)
     try:
         assert running.process.wait(timeout=60) == 1
     finally:
         running.close()
     assert running.said("setup", "refused")
+    assert not running.said("setup", "Traceback")

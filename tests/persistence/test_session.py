@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from persistence.rows import Executions, add_graph, add_version
-from sqlalchemy import event, select, update
+from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import IntegrityError, StatementError
 from sqlmodel import col
 from temporalio.api.failure.v1 import Failure
@@ -264,3 +264,17 @@ async def test_foreign_keys_hold(database: Database) -> None:
     with pytest.raises(IntegrityError):
         async with database.transaction() as session:
             await add_version(session, GraphRow(id=99, tenant="acme", uuid="u", name="n"))
+
+
+async def test_a_database_that_was_never_migrated_is_told_as_such(database: Database) -> None:
+    """Whoever forgot it would else look for a database that is away."""
+    async with database.transaction() as session:
+        await session.execute(text("DROP TABLE alembic_version"))
+        await session.execute(text("ALTER TABLE graphs RENAME TO before"))
+    with pytest.raises(Unavailable, match="cairn db upgrade") as missed:
+        await database.ping()
+    assert missed.value.code == "database_not_migrated"
+    for statement in ("SELECT 1 FROM graphs", "SELECT nothing_like_it FROM before"):
+        async with database.session() as session:
+            with pytest.raises(Unavailable, match="cairn db upgrade"):
+                await session.execute(text(statement))
