@@ -16,7 +16,8 @@ class FieldError:
     """One error of an input document.
 
     Attributes:
-        pointer: JSON pointer (RFC 6901) of the offending value, ``""`` for the whole document.
+        pointer: JSON pointer (RFC 6901) of the offending value, ``""`` for the whole document; ``/query/…`` names a
+            parameter of the query.
         message: what is wrong, for a person.
     """
 

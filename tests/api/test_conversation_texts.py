@@ -91,9 +91,27 @@ async def test_words_are_found_ranked_and_marked(author: Caller, server: OpenAIS
     assert (await read(author, "/search", **params))["total"] == 2
     assert len((await read(author, "/search", q="harbour", page=2, page_size=1))["results"]) == 1
     assert (await author.http.get(f"{CONVERSATIONS}/search")).status_code == 422
+    for name, wrong in (("from", "5"), ("from", "0001-01-01T00:00:00+14:00"), ("to", "tomorrow")):
+        refused = await author.http.get(f"{CONVERSATIONS}/search", params={"q": "harbour", name: wrong})
+        assert (refused.status_code, refused.json()["code"]) == (422, "invalid_input")
+        assert refused.json()["detail"][0]["loc"] == ["query", name]
     first = (await read(author, f"/{ids[2]}/messages"))["messages"][0]["id"]
     await post(author, f"{CONVERSATIONS}/{ids[2]}/rollback", {"message_id": first})
     assert (await read(author, "/search", q="harbour"))["total"] == 1, "what a rollback went back over is not found"
+
+
+async def test_what_is_said_meanwhile_shifts_no_page_of_a_search(author: Caller, agent: str) -> None:
+    ids = [(await begun(author, agent, title=f"Harbour {number}"))["id"] for number in range(3)]
+    first = await read(author, "/search", q="harbour", page_size=2)
+    for _ in range(3):
+        late = (await begun(author, agent, title="Harbour"))["id"]
+        await post(author, f"{CONVERSATIONS}/{late}/messages", {"content": "harbour harbour"}, 201)
+    await post(author, f"{CONVERSATIONS}/{ids[0]}/messages", {"content": "harbour harbour"}, 201)
+    second = await read(author, "/search", q="harbour", page_size=2, page=2, anchor=first["anchor"])
+    found = [each["conversation_id"] for each in (*first["results"], *second["results"])]
+    assert sorted(found) == sorted(ids) and (first["total"], second["total"]) == (3, 3)
+    assert second["anchor"] == first["anchor"]
+    assert (await read(author, "/search", q="harbour"))["total"] == 6
 
 
 async def test_exports_are_what_the_sdks_take(author: Caller, server: OpenAIServer) -> None:

@@ -108,7 +108,7 @@ async def test_messages_are_listed_and_added(author: Caller, server: OpenAIServe
 
 
 async def test_rolling_back_and_answering_anew(author: Caller, server: OpenAIServer, agent: str) -> None:
-    server.will(text("One."), text("Two."), text("Other."), text("Three."))
+    server.will(text("One."), text("Two."), text("Other."), text("Three."), text("Four."))
     first = await reply(author, agent, "First?", message_id="m-1")
     conversation = first["conversation_id"]
     await reply(author, agent, "Second?", conversation_id=conversation, message_id="m-2")
@@ -133,6 +133,11 @@ async def test_rolling_back_and_answering_anew(author: Caller, server: OpenAISer
     assert runs["total"] == 4 and {each["status"] for each in runs["runs"]} == {"completed"}
     assert runs["runs"][1]["execution_id"] == again["execution_id"] and runs["runs"][1]["checkpoints"]
     assert runs["runs"][0]["usage"]["output_tokens"] == 20 and runs["runs"][0]["ended_at"]
+    await reply(author, agent, "Fourth?", conversation_id=conversation)
+    rest = await read(author, f"/{conversation}/runs", page=2, page_size=2, anchor=runs["anchor"])
+    assert rest["total"] == 4 and [each["execution_id"] for each in rest["runs"]] == [
+        each["execution_id"] for each in runs["runs"][2:]
+    ]
 
 
 async def test_an_answer_is_replayed_as_a_stream(author: Caller, server: OpenAIServer, agent: str) -> None:
@@ -213,7 +218,7 @@ async def test_large_results_are_read_in_parts(author: Caller, server: OpenAISer
     assert (numbers["items"], numbers["total"]) == ([0, 1], 300)
     assert (await read(author, f"/{conversation}/cached-results/{cache}/items"))["total"] == 1
     wrong = await author.http.get(f"{CONVERSATIONS}/{conversation}/cached-results/{cache}/items?path=$[")
-    assert wrong.status_code == 422
+    assert (wrong.status_code, wrong.json()["detail"][0]["loc"]) == (422, ["query", "path"])
     assert (await author.http.get(f"{CONVERSATIONS}/{conversation}/cached-results/none")).status_code == 404
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
@@ -17,9 +16,10 @@ from api.agentflow.schemas.chat import ChatReply
 from api.kit.auth import may
 from api.kit.deps import Agents, Executions, Tokens
 from api.kit.links import makes
-from api.kit.paging import Paged
+from api.kit.paging import Paged, PageNumber, PageSize
 from api.kit.route import SurfaceRoute
 from api.kit.sse import LastEventId, stream, streams
+from api.kit.timestamps import UtcQuery
 from api.kit.unit_of_work import Unit
 from cairn.domain.conversations import ConversationFilter, branching, cached, formats, model
 from cairn.domain.conversations.following import follow
@@ -47,11 +47,11 @@ async def conversation_filter(
 async def asked_for(
     q: Annotated[str, Query(min_length=1, max_length=1000, description="Words; all of them have to stand together.")],
     agent_id: Text = None,
-    since: Annotated[datetime | None, Query(alias="from", description="Written in at this time or later.")] = None,
-    to: Annotated[datetime | None, Query(description="Begun at this time or earlier.")] = None,
+    since: Annotated[UtcQuery | None, Query(alias="from", description="Written in at this time or later.")] = None,
+    to: Annotated[UtcQuery | None, Query(description="Begun at this time or earlier.")] = None,
 ) -> Search:
     """Return what is looked for; all conditions hold at once."""
-    return Search(q, agent_id, schemas.in_utc(since), schemas.in_utc(to))
+    return Search(q, agent_id, since, to)
 
 
 @router.post(
@@ -85,8 +85,8 @@ async def search_conversations(
     conversations: Conversations, asked: Annotated[Search, Depends(asked_for)], paged: Paged
 ) -> schemas.SearchResults:
     """Find conversations by words of their titles and messages, the best first, with the words marked."""
-    found = await search(conversations.session, conversations.scope, asked, paged.page, paged.page_size)
-    return schemas.SearchResults.of(found, paged.page, paged.page_size)
+    where = conversations.session, conversations.scope
+    return schemas.SearchResults.of(await search(*where, asked, paged.page, paged.page_size, paged.anchor))
 
 
 @router.get("/{conversation_id}", response_model=schemas.Conversation, dependencies=[READ])
@@ -114,12 +114,13 @@ async def list_messages(
     conversation_id: str,
     conversations: Conversations,
     runs: ConversationRuns,
-    paged: Paged,
+    page: PageNumber = 1,
+    page_size: PageSize = 20,
     discarded: Annotated[bool, Query(description="Also those that a rollback went back over.")] = False,
     checkpoints: Annotated[bool, Query(description="With the latest checkpoint of each message's turn.")] = False,
 ) -> schemas.MessageList:
     """List what was said, oldest first."""
-    found = await conversations.list_messages(conversation_id, paged.page, paged.page_size, discarded=discarded)
+    found = await conversations.list_messages(conversation_id, page, page_size, discarded=discarded)
     turns = [each.execution_id for each in found.items] if checkpoints else []
     return schemas.MessageList.of(found, await runs.latest_checkpoints(turns))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -23,11 +23,6 @@ from cairn.persistence.paging import Page
 
 Title = Annotated[str, Field(min_length=1, max_length=MAX_TITLE)]
 FROM_DOMAIN = ConfigDict(from_attributes=True)
-
-
-def in_utc(at: datetime | None) -> datetime | None:
-    """Return a time of a query; one without a zone is UTC."""
-    return at.replace(tzinfo=UTC) if at is not None and at.tzinfo is None else at
 
 
 class CreateConversation(Body):
@@ -188,12 +183,13 @@ class SearchResults(BaseModel):
     total: int
     page: int
     page_size: int
+    anchor: int | None = Field(description="Sent with the next page, it leaves out what is said meanwhile.")
 
     @classmethod
-    def of(cls, found: tuple[Iterable[Found], int], page: int, page_size: int) -> SearchResults:
+    def of(cls, page: Page[Found]) -> SearchResults:
         """Make it of what the domain found."""
-        results = [SearchResult.model_validate(each) for each in found[0]]
-        return cls(results=results, total=found[1], page=page, page_size=page_size)
+        results = [SearchResult.model_validate(each) for each in page.items]
+        return cls(results=results, total=page.total, page=page.page, page_size=page.page_size, anchor=page.anchor)
 
 
 class TimelineItem(BaseModel):
@@ -261,12 +257,13 @@ class ConversationRuns(BaseModel):
     total: int
     page: int
     page_size: int
+    anchor: int | None = Field(description="Sent with the next page, it keeps later turns out of the pages.")
 
     @classmethod
     def of(cls, page: Page[Run]) -> ConversationRuns:
         """Make it of what the domain found."""
         runs = [ConversationRun.model_validate(each) for each in page.items]
-        return cls(runs=runs, total=page.total, page=page.page, page_size=page.page_size)
+        return cls(runs=runs, total=page.total, page=page.page, page_size=page.page_size, anchor=page.anchor)
 
 
 class ConversationMarker(BaseModel):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
 from sqlalchemy import ColumnElement, Integer, Select, column, func, literal_column, select, table, text
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from cairn.persistence.paging import Page
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import ConversationRow, MessageRow
+from cairn.persistence.types import utc_now
 
 MATCHES = 3
 """Messages of a conversation that are shown."""
@@ -23,6 +25,8 @@ _NEWEST = 10_000
 
 _MOST = 2000
 """Best ones of them that are looked at."""
+
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 
 _Query: TypeAlias = "Select[*tuple[Any, ...]]"
 _WORD = re.compile(r"\w+")
@@ -58,18 +62,23 @@ class Search:
 
 
 async def search(
-    session: AsyncSession, scope: Scope, asked: Search, page: int, page_size: int
-) -> tuple[Sequence[Found], int]:
-    """Return a page of the conversations that fit, the best first, and how many there are."""
+    session: AsyncSession, scope: Scope, asked: Search, page: int, page_size: int, anchor: int | None = None
+) -> Page[Found]:
+    """Return a page of the conversations that fit, the best first.
+
+    Its anchor is a time, in microseconds since 1970: later messages and conversations are left out of the next pages.
+    """
     words = _WORD.findall(asked.query)
+    reached = (utc_now() - _EPOCH) // _MICROSECOND if anchor is None else anchor
     if not words:
-        return [], 0
+        return Page([], 0, page, page_size, reached)
     on = _PostgreSQL(words) if session.get_bind().dialect.name == "postgresql" else _Sqlite(words)
     found: dict[str, Found] = {}
-    own = [*Repository(session, ConversationRow).owned(scope), *_conditions(asked)]
+    own = [*Repository(session, ConversationRow).owned(scope), *_conditions(asked), *_until(ConversationRow, anchor)]
     for name, title, score, _ in await session.execute(_best(on.titles().where(*own))):
         found[name] = Found(name, title, round(2 * score, 6))  # a title says what a conversation is about
     counted = [*own, *Repository(session, MessageRow).owned(scope), col(MessageRow.discarded).is_(False)]
+    counted += _until(MessageRow, anchor)
     messages: dict[str, list[int]] = {}
     for name, title, score, message in await session.execute(_best(on.messages().where(*counted))):
         known, best = found.get(name) or Found(name, title, 0.0), messages.setdefault(name, [])
@@ -85,13 +94,18 @@ async def search(
         replace(each, matches=[matches[key] for key in wanted[each.conversation_id] if key in matches])
         for each in shown
     ]
-    return whole, len(ranked)
+    return Page(whole, len(ranked), page, page_size, reached)
 
 
 def _best(query: _Query) -> _Query:
     """Return the best of the newest that a query of (conversation, title, score, key) finds, newest first."""
     newest = query.limit(_NEWEST).subquery()
     return select(newest).order_by(newest.c.score.desc(), newest.c.key.desc()).limit(_MOST)
+
+
+def _until(table: type[ConversationRow | MessageRow], anchor: int | None) -> list[ColumnElement[bool]]:
+    # None of the first page: the clock of another process may be ahead of the anchor's.
+    return [] if anchor is None else [col(table.created_at) <= _EPOCH + anchor * _MICROSECOND]
 
 
 def _conditions(asked: Search) -> list[ColumnElement[bool]]:
