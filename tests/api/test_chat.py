@@ -203,6 +203,7 @@ async def test_an_approval_with_other_arguments(author: Caller, server: OpenAISe
     waiting = await reply(author, agent, "How much?", message_id="m-1")
     assert (waiting["finish_reason"], waiting["content"]) == ("approval_required", None)
     assert waiting["waits_for"][0]["approval_id"] == asked["approval_id"]
+    assert waiting["waits_for"][0]["expires_at"] == asked["expires_at"] and asked["expires_at"].endswith("Z")
 
     async def pending() -> object:
         return (await author.http.get(f"/api/v1/approvals/{asked['approval_id']}")).status_code == 200

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from pydantic_core import to_jsonable_python
+
 from cairn.contracts.executions import CLOSED, Answer, Phase
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.nodes.voice import SPEAKING
@@ -369,7 +371,7 @@ def _answer(event: Event) -> Answer | None:
 
 def _asked(wait: Wait) -> JsonObject:
     """Return what a person is asked."""
-    return {**wait.data, "expires_at": wait.deadline.isoformat() if wait.deadline is not None else None}
+    return {**wait.data, "expires_at": to_jsonable_python(wait.deadline)}
 
 
 def _request(wait: Wait) -> JsonObject:
