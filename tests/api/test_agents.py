@@ -100,6 +100,11 @@ async def test_what_is_wrong_is_told_by_its_place_and_nothing_is_made(
     assert (await caller.http.get("/api/v1/workflow/count")).json()["total"] == 1
 
 
+@pytest.mark.parametrize("model", ["openai:gpt-5.2", "azure:gpt-5.2", "openrouter:openai/gpt-5.2", "local"])
+async def test_models_of_all_providers_may_be_named(caller: Caller, model: str) -> None:
+    assert (await make(caller, model=model))["model"] == model
+
+
 async def test_all_unknown_tools_are_named(caller: Caller) -> None:
     refused = (await caller.http.post(AGENTS, json={"name": "n", "tools": ["gone", "echo", "lost"]})).json()
     assert refused["code"] == "invalid_input"

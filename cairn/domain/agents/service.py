@@ -13,11 +13,11 @@ from cairn.domain.agents.model import Agent, AgentName, AgentTool
 from cairn.domain.agents.reading import AgentReader
 from cairn.domain.agents.rows import find_agent, find_subagent
 from cairn.domain.graphs.service import GraphService
+from cairn.domain.llm.policy import PROVIDERS
 from cairn.domain.tools.authored import ToolService, ToolSpec
 from cairn.errors import Conflict, FieldError, InvalidInput, NotFound
 from cairn.persistence.tables import AgentRow
 from cairn.persistence.types import utc_now
-from cairn.providers.llm import ModelConfigError, provider_of
 
 _TOLD_ABOVE = {"name", "description", "status"}
 """Members that the models of the agents above are told of."""
@@ -206,11 +206,10 @@ class AgentService(AgentReader):
         unknown = [(("tools", index), _unknown(tool)) for index, tool in enumerate(config.tools) if tool in missing]
         if unknown:
             raise invalid(unknown)
-        if config.model is not None and config.model != before.model:
-            try:
-                provider_of(config.model)
-            except ModelConfigError as error:
-                raise invalid([(("model",), str(error))]) from None
+        model = config.model
+        if model is not None and model != before.model and model.partition(":")[0] not in PROVIDERS:
+            said = f"Model {model!r} has no known provider. Write provider:model with one of: "
+            raise invalid([(("model",), said + ", ".join(sorted(PROVIDERS)))])
 
     async def _publish(self, row: AgentRow, config: AgentConfig) -> None:
         """Publish a version of the graph, unless the published one does the same."""

@@ -8,6 +8,8 @@ from cairn.providers.llm.catalogue import CLOUDS, find_known
 from cairn.settings import Settings
 
 _PLATFORM = (*CLOUDS, "local", "offline")
+PROVIDERS = (*dict.fromkeys((*_PLATFORM, *BYO_PROVIDERS)),)
+"""Those of the installation, and those that tenants can have keys for."""
 
 
 def choose(config: Config, settings: Settings, use_case: str, named: str | None) -> Choice:
@@ -60,7 +62,7 @@ def _own(config: Config, use_case: str, named: str | None) -> Choice:
 def _split(config: Config, named: str) -> tuple[str, str]:
     """Return provider and name of a model."""
     provider, _, name = named.partition(":")
-    if provider in _PLATFORM or provider in BYO_PROVIDERS:
+    if provider in PROVIDERS:
         return provider, name
     listed = [each.provider for each in config.providers if named in each.models]
     if len(listed) == 1:
