@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from agentflow_agents import AGENT, execution, make
+from chatting import begun
 from graphs import node, sequence
 from installation import until
 from pydantic import SecretStr
@@ -118,12 +119,29 @@ async def test_arguments_that_break_the_schema_run_nothing(caller: Caller) -> No
 
 async def test_the_same_request_runs_once(caller: Caller) -> None:
     agent = await make(caller, tools=["note"])
-    body = {"arguments": {"entry": f"once-{agent['id']}"}, "conversation_id": "conv_1"}
+    conversation = (await begun(caller, agent["id"]))["id"]
+    body = {"arguments": {"entry": f"once-{agent['id']}"}, "conversation_id": conversation}
     headers = {"Idempotency-Key": f"run-{agent['id']}"}
     first, again = [await caller.http.post(f"{tools(agent)}/note/run", json=body, headers=headers) for _ in range(2)]
     assert first.json() == again.json() and again.headers["Idempotent-Replayed"] == "true"
     seen = await caller.get(first.json()["execution_id"])
-    assert seen["metadata"] == {"tool": "note", "conversation_id": "conv_1"}
+    assert seen["metadata"] == {"tool": "note", "conversation_id": conversation}
+    assert (await caller.http.get("/api/v1/executions")).json()["total"] == 1
+
+
+async def test_a_run_for_a_conversation_is_told_with_it(caller: Caller) -> None:
+    agent = await having(caller, **SQUARE, require_approval=True)
+    conversation = (await begun(caller, agent["id"]))["id"]
+    body = {"arguments": {"n": 3}, "conversation_id": conversation}
+    asked = (await caller.http.post(f"{tools(agent)}/square/run", json=body)).json()
+    approval = (await caller.http.get(f"/api/v1/approvals/{asked['approval_id']}")).json()
+    assert approval["conversation_id"] == conversation
+    found = await caller.http.get("/api/v1/cancel/active-calls", params={"conversation_id": conversation})
+    (call,) = found.json()["calls"]
+    assert (call["kind"], call["conversation_id"], call["message_id"]) == ("tool", conversation, None)
+    await caller.http.delete(f"/api/v1/approvals/{asked['approval_id']}")
+    unknown = await caller.http.post(f"{tools(agent)}/square/run", json={**body, "conversation_id": "conv_of_nobody"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "conversation_not_found")
     assert (await caller.http.get("/api/v1/executions")).json()["total"] == 1
 
 

@@ -354,7 +354,9 @@ class RunTool(Body):
     model_config = ConfigDict(json_schema_extra={"examples": [{"arguments": {"expression": "6 * 7"}}]})
 
     arguments: JsonObject = Field(default_factory=dict)
-    conversation_id: config.Reference | None = Field(default=None, description="Kept in the execution's metadata.")
+    conversation_id: config.Reference | None = Field(
+        default=None, description="The conversation that it is for; kept in the execution's metadata."
+    )
 
 
 class ToolRunResult(BaseModel):

@@ -15,6 +15,7 @@ from cairn.contracts.json import Json, JsonObject, digest
 from cairn.domain.agents.compiled import edge, node
 from cairn.domain.agents.model import AgentTool
 from cairn.domain.agents.tools import AgentTools
+from cairn.domain.conversations.rows import find_conversation
 from cairn.domain.executions.ending import until_ended
 from cairn.domain.executions.model import StartExecution, Status
 from cairn.domain.executions.service import ExecutionService
@@ -81,7 +82,7 @@ class ToolRuns:
             resource_id: the id that a crashed try of the same request had taken.
 
         Raises:
-            NotFound: the scope has no such agent, or that has no such tool in use.
+            NotFound: the scope has no such agent or conversation, or the agent has no such tool in use.
             InvalidInput: the arguments break the tool's schema.
             Conflict: the agent is archived.
         """
@@ -95,6 +96,8 @@ class ToolRuns:
             errors = [FieldError(f"/arguments{each.pointer}", each.message) for each in broken]
             raise InvalidInput("The arguments break the tool's schema.", errors=errors, code="invalid_arguments")
         session, scope = self._executions.session, self._executions.principal.scope
+        if conversation is not None:
+            await find_conversation(session, scope, conversation)
         version = await published_version(session, scope, agent)
         definition = definition_of(found)
         version = replace(version, definition=definition, digest=digest(definition))

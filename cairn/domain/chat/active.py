@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select
 from sqlmodel import col
 
 from cairn.contracts.json import JsonObject
-from cairn.domain.conversations.turns import SURFACE
+from cairn.domain.conversations.turns import SURFACE, conversation_of
 from cairn.domain.executions.service import ExecutionService
 from cairn.errors import CairnError, Conflict
 from cairn.persistence.json_filter import member_is
@@ -96,7 +96,7 @@ class ActiveCalls:
             Unavailable: Temporal or the worker does not answer.
         """
         row = await self._executions.require(execution_id)
-        if background and _conversation(row) is not None:
+        if background and _is_turn(row):
             raise Conflict("This is a turn of a conversation, no task.", code="not_a_background_task")
         return (await self._executions.cancel(execution_id, key=key)).status
 
@@ -143,14 +143,13 @@ class ActiveCalls:
 
 
 def _active(row: ExecutionRow, agents: dict[str, int | None]) -> Active:
-    conversation, message = _conversation(row), row.metadata_.get("message_id")
     return Active(
         execution_id=row.id,
         kind=_kind(row, agents),
         status="running" if row.status == "pending" else row.status,
         agent_id=row.workflow_uuid if row.workflow_uuid in agents else None,
-        conversation_id=conversation,
-        message_id=message if conversation is not None and isinstance(message, str) else None,
+        conversation_id=conversation_of(row),
+        message_id=row.metadata_.get("message_id") if _is_turn(row) else None,
         started_at=row.created_at,
     )
 
@@ -158,15 +157,13 @@ def _active(row: ExecutionRow, agents: dict[str, int | None]) -> Active:
 def _kind(row: ExecutionRow, agents: dict[str, int | None]) -> Kind:
     if row.parent_execution_id is not None:
         return "subagent"
-    if _conversation(row) is not None:
+    if _is_turn(row):
         return "subagent" if agents.get(row.workflow_uuid) is not None else "turn"
     return "tool" if row.surface == SURFACE and "tool" in row.metadata_ else "execution"
 
 
-def _conversation(row: ExecutionRow) -> str | None:
-    """Return the conversation of which an execution is a turn."""
-    told = row.metadata_.get("conversation_id")
-    return told if row.surface == SURFACE and isinstance(told, str) and "conversation" in _members(row) else None
+def _is_turn(row: ExecutionRow) -> bool:
+    return conversation_of(row) is not None and "conversation" in _members(row)
 
 
 def _members(row: ExecutionRow) -> JsonObject:

@@ -116,13 +116,19 @@ async def _row_of(session: AsyncSession, scope: Scope, conversation: Conversatio
         return found
 
 
+def conversation_of(execution: ExecutionRow) -> str | None:
+    """Return the id of the conversation that an execution is a turn of, or calls a tool for."""
+    conversation = execution.metadata_.get("conversation_id")
+    return conversation if execution.surface == SURFACE and isinstance(conversation, str) else None
+
+
 async def turn_ended(session: AsyncSession, execution: ExecutionRow) -> None:
     """Have those who follow a conversation see that a turn of it has ended: with an answer if it was completed.
 
     A try that kept the answer may have died before Temporal heard of it, and none after it may have come so far.
     """
-    conversation = execution.metadata_.get("conversation_id")
-    if execution.surface == SURFACE and isinstance(conversation, str):
+    conversation = conversation_of(execution)
+    if conversation is not None:
         scope = Scope(execution.tenant, execution.live)
         own = [*Repository(session, ConversationRow).owned(scope)]
         news = {"revision": ConversationRow.revision + 1, "updated_at": utc_now()}

@@ -11,9 +11,10 @@ from sqlmodel import col
 
 from cairn.contracts.json import JsonObject
 from cairn.contracts.requests import CloseRequest, OpenRequest
+from cairn.domain.conversations.turns import conversation_of
 from cairn.domain.requests.model import is_open, resolve
 from cairn.persistence.repository import Repository, Scope
-from cairn.persistence.tables import ConversationRow, ExecutionRow, MessageRow, RequestRow
+from cairn.persistence.tables import ExecutionRow, RequestRow
 from cairn.persistence.types import utc_now
 
 
@@ -77,28 +78,18 @@ async def _locked(session: AsyncSession, request_id: str) -> RequestRow | None:
     return (await session.execute(query.execution_options(populate_existing=True))).scalar_one_or_none()
 
 
-async def _turn(session: AsyncSession, asked: OpenRequest) -> str:
-    """Return the id of the execution that a caller has started: it may be the turn of which a sub-agent asks."""
+async def _conversation(session: AsyncSession, asked: OpenRequest) -> str | None:
+    """Return the conversation of the execution that a caller has started: a sub-agent may ask within its turn."""
     execution_id, rows = asked.execution_id, Repository(session, ExecutionRow)
     while (row := await rows.get(Scope(asked.tenant, asked.live), col(ExecutionRow.id) == execution_id)) is not None:
         if row.parent_execution_id is None:
-            break
+            return conversation_of(row)
         execution_id = row.parent_execution_id
-    return execution_id
+    return None
 
 
 async def _inserted(session: AsyncSession, asked: OpenRequest, arguments_schema: JsonObject | None) -> RequestRow:
     graph = select(col(ExecutionRow.workflow_uuid)).where(col(ExecutionRow.temporal_id) == asked.temporal_id)
-    scope = Scope(asked.tenant, asked.live)
-    conversation = (
-        select(col(ConversationRow.id))
-        .where(
-            *Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == await _turn(session, asked)
-        )
-        .where(col(ConversationRow.key) == MessageRow.conversation_key, col(MessageRow.role) == "user")
-        .order_by(col(MessageRow.key))
-        .limit(1)
-    )
     row = RequestRow(
         id=asked.request_id,
         tenant=asked.tenant,
@@ -114,7 +105,7 @@ async def _inserted(session: AsyncSession, asked: OpenRequest, arguments_schema:
         tool_id=asked.tool,
         tool_name=asked.tool,
         agent_id=(await session.execute(graph)).scalar_one_or_none(),
-        conversation_id=(await session.execute(conversation)).scalar_one_or_none(),
+        conversation_id=await _conversation(session, asked),
         arguments=asked.arguments,
         schema_=asked.schema_ if asked.kind == "question" else arguments_schema,
         assignees=asked.assignees,
