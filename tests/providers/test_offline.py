@@ -6,6 +6,17 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from calls import RUN_ID, fail, node_call, run
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
 
 from activities.llm import AgentActivities
 from cairn.contracts.executions import Usage
@@ -31,6 +42,25 @@ async def test_it_is_the_default_and_says_what_it_is() -> None:
     assert str(result.value).startswith(FIRST_LINE)
     assert "Asked: Why is the sky blue?" in result.value
     assert "Set CAIRN_DEFAULT_MODEL" in result.value
+
+
+async def test_what_was_answered_before_is_not_answered_again() -> None:
+    told: list[ModelMessage] = [
+        ModelRequest(parts=[UserPromptPart("What is 6 * 7?")]),
+        ModelResponse(parts=[ToolCallPart("calculate", {"expression": "6 * 7"}, "c1")]),
+        ModelRequest(parts=[ToolReturnPart("calculate", 42, "c1")]),
+        ModelResponse(parts=[TextPart("It is 42.")]),
+        ModelRequest(parts=[UserPromptPart("And what is 6 * 8?")]),
+    ]
+    schema = {"type": "object", "properties": {"expression": {"type": "string"}}, "required": ["expression"]}
+    tool_of = ModelRequestParameters(function_tools=[ToolDefinition(name="calculate", parameters_json_schema=schema)])
+    model = (await LanguageModels(Settings()).resolve("offline")).model
+    (call,) = (await model.request(told, None, tool_of)).parts
+    assert isinstance(call, ToolCallPart) and call.args == {"expression": "6 * 8"}
+    told += [ModelResponse(parts=[call]), ModelRequest(parts=[ToolReturnPart("calculate", 48, call.tool_call_id)])]
+    (said,) = (await model.request(told, None, tool_of)).parts
+    assert isinstance(said, TextPart) and "Asked: And what is 6 * 8?" in said.content
+    assert "48" in said.content and "42" not in said.content
 
 
 async def test_it_uses_no_tokens_and_costs_nothing() -> None:

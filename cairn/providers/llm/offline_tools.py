@@ -12,6 +12,7 @@ from pydantic_ai.messages import (
     ModelRequest,
     RetryFeedbackPart,
     SystemPromptPart,
+    TextPart,
     ToolCallPart,
     ToolReturnPart,
     UserPromptPart,
@@ -32,7 +33,7 @@ _SPECIFIC = frozenset({"expression", "formula", "zone"})
 
 @dataclass
 class Conversation:
-    """What an agent has said so far.
+    """What is to be answered: what was asked and found since the last answer.
 
     Attributes:
         system: the system prompt.
@@ -49,10 +50,13 @@ class Conversation:
     @classmethod
     def of(cls, messages: Sequence[ModelMessage]) -> Conversation:
         """Read the messages of an agent's run."""
-        made = cls()
+        made, answered = cls(), False
         for message in messages:
             if not isinstance(message, ModelRequest):
+                answered = isinstance(message.parts[-1], TextPart) if message.parts else False
                 continue
+            if answered and any(isinstance(part, UserPromptPart) for part in message.parts):
+                made = cls(made.system)
             made.system = "\n".join(filter(None, (made.system, message.instructions)))
             for part in message.parts:
                 match part:
