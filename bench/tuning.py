@@ -30,7 +30,9 @@ from pathlib import Path
 import knobs
 import psutil
 from sides import machine
+from sides.aims import show
 from sides.plan import rotated, say
+from sides.results import Spread
 from sides.servers import HERE, START, answers, cluster_on, create_database
 from sides.side import Failed, Side
 from sides.tables import table
@@ -218,15 +220,10 @@ async def _answers(settings: Settings) -> bool:
     return True
 
 
-def shown(ratios: Sequence[float]) -> str:
-    """Show the median, and the smallest and the largest."""
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-
-
 def rows(found: Mapping[str, Turns]) -> str:
     """Return the table of ratios."""
     head = ["", *next(iter(found.values())).ratios()]
-    return table(head, ([name, *map(shown, turns.ratios().values())] for name, turns in found.items()))
+    return table(head, ([name, *map(show, map(Spread.of, turns.ratios().values()))] for name, turns in found.items()))
 
 
 def page(found: Mapping[str, Turns], given: argparse.Namespace, load: float) -> str:
@@ -240,7 +237,7 @@ def page(found: Mapping[str, Turns], given: argparse.Namespace, load: float) -> 
     return f"""# What tunings are worth
 
 `{command}`, {told["date"]}, commit {told["commit"]}, load before it began {load:.1f}{beside}.
-{host}, {_TEMPORAL[given.temporal]}, {given.rounds} rounds.
+{host}, {_TEMPORAL[given.temporal]}, {given.rounds} round{"s" if given.rounds > 1 else ""}.
 
 {lines}
 Ratios to the default of API and worker with one thing set otherwise: median, and the smallest and the largest, of
@@ -264,7 +261,7 @@ async def run(given: argparse.Namespace, folder: Path) -> dict[str, Turns]:
             except (Failed, TimeoutError) as failed:  # the others are measured all the same
                 say(f"{name}: {failed}")
                 continue
-            ratios = ", ".join(f"{of} {shown(each)}" for of, each in found[name].ratios().items())
+            ratios = ", ".join(f"{of} {show(Spread.of(each))}" for of, each in found[name].ratios().items())
             say(f"{name}: {ratios} ({time.perf_counter() - began:.0f} s)")
             if given.page:
                 given.page.write_text(page(found, given, load))

@@ -80,23 +80,28 @@ def of_rounds(rounds: Sequence[Sequence[float]]) -> dict[str, Any]:
 
 
 async def one_by_one(
-    count: int, requests: Mapping[str, Callable[[], Awaitable[Any]]], rest: Callable[[], Awaitable[Any]] | None = None
+    count: int,
+    requests: Mapping[str, Callable[[], Awaitable[Any]]],
+    rest: Callable[[Any], Awaitable[Any]] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return the milliseconds of requests that are made in turns, so many of each over all rounds.
 
     Args:
         count: how many of each.
         requests: by name.
-        rest: waited for before the next request: what the one before has begun shares no core with it.
+        rest: waited for before the next request, with what the one before has answered: what that has begun shares no
+            core with the next.
     """
     found: dict[str, list[list[float]]] = {name: [] for name in requests}
     for _ in range(ROUNDS):
         for rounds in found.values():
             rounds.append([])
         for _, (name, request) in itertools.product(range(count // ROUNDS), requests.items()):
-            found[name][-1].append(await timed(request()) * 1_000)
+            began = time.perf_counter()
+            answer = await request()
+            found[name][-1].append((time.perf_counter() - began) * 1_000)
             if rest is not None:
-                await rest()
+                await rest(answer)
         await asyncio.sleep(APART)
     return {name: of_rounds(rounds) for name, rounds in found.items()}
 
@@ -126,7 +131,6 @@ class Requests:
         self._temporal = temporal
         self.graph = graph
         self._waiting = waiting
-        self._begun: list[str] = []
 
     @classmethod
     @asynccontextmanager
@@ -151,11 +155,13 @@ class Requests:
         """Read something."""
         return (await self._api.get(path, params=query)).raise_for_status().json()
 
-    async def start(self) -> Any:
+    async def execution(self) -> Any:
         """Start an execution."""
-        execution = await self._start(self.graph)
-        self._begun.append(execution["temporal"]["workflow_id"])
-        return execution
+        return await self._start(self.graph)
+
+    async def start(self) -> str:
+        """Start an execution; return the id of its workflow."""
+        return (await self.execution())["temporal"]["workflow_id"]
 
     async def wait_for_a_person(self) -> Any:
         """Start an execution that goes on until somebody answers."""
@@ -165,16 +171,15 @@ class Requests:
         reply = await self._api.post(EXECUTIONS, json={"workflow_id": graph, "input_data": {}})
         return reply.raise_for_status().json()
 
-    async def bare(self) -> None:
-        """Start the workflow by hand that does what the graph does."""
+    async def bare(self) -> str:
+        """Start the workflow by hand that does what the graph does; return its id."""
         id = f"bench-{uuid.uuid4()}"
-        self._begun.append(id)
         await self._temporal.start_workflow(HandWritten.run, Work(steps=1), id=id, task_queue=TASK_QUEUE)
+        return id
 
-    async def ended(self) -> None:
-        """Wait for the end of all that was started."""
-        begun, self._begun = self._begun, []
-        await asyncio.gather(*(self._temporal.get_workflow_handle(id).result() for id in begun))
+    async def ended(self, *ids: str) -> None:
+        """Wait for the end of workflows."""
+        await asyncio.gather(*(self._temporal.get_workflow_handle(id).result() for id in ids))
 
     async def first_event(self, id: str) -> None:
         """Follow an execution until its first event."""
@@ -202,12 +207,11 @@ async def measure(count: int, rows: int) -> dict[str, Any]:
     """Return milliseconds by kind of request."""
     found: dict[str, Any] = {}
     async with Requests.open() as requests:
-        execution = await requests.start()
+        execution = await requests.execution()
         id = execution["id"]
-        await requests.ended()
+        await requests.ended(execution["temporal"]["workflow_id"])
         starts = {names.POST: requests.start, names.BARE: requests.bare}
-        await asyncio.gather(*(request() for request in starts.values() for _ in range(5)))
-        await requests.ended()
+        await requests.ended(*await asyncio.gather(*(request() for request in starts.values() for _ in range(5))))
         found |= await one_by_one(count, starts, requests.ended)
         found |= await one_by_one(count, {"GET one": lambda: requests.get(f"{EXECUTIONS}/{id}")})
         await fill(rows, id)

@@ -284,8 +284,9 @@ async def test_requests_that_are_compared_take_turns_in_rounds(monkeypatch: pyte
 
     made: list[str] = []
 
-    async def ask(name: str) -> None:
+    async def ask(name: str) -> str:
         made.append(name)
+        return f"end of {name}"
 
     monkeypatch.setattr(run_requests, "APART", 0)
     found = await run_requests.one_by_one(9, {"a": lambda: ask("a"), "b": lambda: ask("b")})
@@ -294,8 +295,21 @@ async def test_requests_that_are_compared_take_turns_in_rounds(monkeypatch: pyte
     assert {name: len(each["rounds"]) for name, each in found.items()} == {"a": 3, "b": 3}
 
     made.clear()
-    await run_requests.one_by_one(6, {"a": lambda: ask("a"), "b": lambda: ask("b")}, lambda: ask("rest"))
-    assert made == ["a", "rest", "b", "rest"] * 6
+    await run_requests.one_by_one(6, {"a": lambda: ask("a"), "b": lambda: ask("b")}, ask)
+    assert made == ["a", "end of a", "b", "end of b"] * 6
+
+
+async def test_who_starts_again_and_again_keeps_nothing_of_what_it_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "bench" / "sides"))
+    from sides.run_requests import Requests
+
+    class Temporal:
+        async def start_workflow(self, *_: Any, **__: Any) -> None: ...
+
+    temporal: Any = Temporal()
+    requests = Requests(temporal, temporal, "graph", "waiting")
+    assert len({await requests.bare() for _ in range(3)}) == 3
+    assert not any(each for each in vars(requests).values() if isinstance(each, list | set | dict))
 
 
 def test_what_the_page_asks_of_programs_are_names_that_they_are_given() -> None:
