@@ -20,20 +20,23 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Container, Generator
+from collections.abc import Container, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sides import absent, earlier, http_requests, machine, names, plan, profiling, scale, venvs
+import psutil
+from sides import absent, cells, earlier, http_requests, machine, names, plan, profiling, scale, venvs
 from sides.page import page
-from sides.plan import Found, Plan
+from sides.plan import Found, Plan, say
 from sides.servers import Servers
 from sides.side import Side
 
@@ -54,6 +57,9 @@ PEERS = ("langgraph", "dbos", "restate", "prefect", "conductor")
 TEMPORAL = {"dev": names.DEV, "postgresql": names.POSTGRESQL}
 SLOTS = 1_000
 """Activities that a worker runs at a time where there are many agents: each waits, and needs no processor."""
+
+_FOLDER = "cairn-peers-"
+"""How a folder of data is called, before the process id of its run."""
 
 SMALL_LOAD = 40
 WAITING = 10_000
@@ -124,13 +130,26 @@ class Run:
             servers = Servers(where, slots, temporal, peers, self._given.sides)
             async with servers.open() as sides:
                 measured = Plan(self._found, where)
-                await measured.warm(sides, ("think", "ask") if slots else ("produce",))
                 for part in parts:
                     rows = [*servers.callers] if part == "requests" else [side.name for side in sides]
                     measured.part = part
                     earlier.forget(vars(self._found), part, rows)
+                    self._not_started(part, servers.failed)
+                    if part == parts[0]:
+                        await measured.warm(sides, ("think", "ask") if slots else ("produce",))
                     await self._part(part, measured, sides, servers)
                     self._write(part, rows)
+
+    def _not_started(self, part: str, failed: Mapping[str, str]) -> None:
+        """Write down which rows cannot be measured anew; what an earlier run has found of them stays."""
+        for what, why in failed.items():
+            of = [side for side, on in names.known().items() if on == what and side in (self._given.sides or [side])]
+            rows = of if part != "requests" else [what] if what in TEMPORAL.values() else []
+            note = f"{part}: not started: {'; '.join(rows)}: {why}"
+            others = [each for each in self._found.failed if each["part"] != part or each["side"] not in rows]
+            self._found.failed = [*others, *({"part": part, "side": row, "note": note} for row in rows)]
+            if rows:
+                say(note)
 
     async def _part(self, part: str, measured: Plan, sides: list[Side], servers: Servers) -> None:
         tiny, full = self._given.tiny, self._given.full
@@ -139,8 +158,8 @@ class Run:
         place = profiling.Place(servers.callers, servers.folder, seconds, self._figures.parent)
         match part:
             case "steps":
-                cells = plan.TINY if tiny else plan.FULL if full else plan.QUICK
-                await measured.steps(sides, cells, 1 if tiny else 5 if full else None)
+                loads = cells.TINY if tiny else cells.FULL if full else cells.QUICK
+                await measured.steps(sides, loads, 1 if tiny else 5 if full else None)
                 await profiling.of_steps(measured, looked, place)
             case "stored":
                 sizes = (100, 10_000, 1_000_000) if full else (100, 10_000)
@@ -166,6 +185,8 @@ class Run:
 
     async def _scale(self, measured: Plan, sides: list[Side], servers: Servers) -> None:
         """Measure one worker and two, what executions cause, and, on one Temporal, what the workers do."""
+        if not sides:
+            return
         tiny, (where,) = self._given.tiny, servers.temporal
         measuring = scale.Scale(measured, where, servers.callers[where], servers.folder)
         await measuring.measure(sides, scale.TINY if tiny else scale.LOADS, 1 if tiny else 5 if self._given.full else 3)
@@ -189,8 +210,12 @@ def printed(said: str) -> dict[str, Any]:
 
 @contextmanager
 def folder() -> Generator[Path]:
-    """Make a folder for the data, which PostgreSQL's own user may enter."""
-    with tempfile.TemporaryDirectory(prefix="cairn-peers-", ignore_cleanup_errors=True) as name:
+    """Make a folder for the data, which PostgreSQL's own user may enter; remove those of runs that were killed."""
+    for left in Path(tempfile.gettempdir()).glob(f"{_FOLDER}*"):
+        of = re.fullmatch(rf"{_FOLDER}(\d+)-\w+", left.name)
+        if of and not psutil.pid_exists(int(of[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix=f"{_FOLDER}{os.getpid()}-", ignore_cleanup_errors=True) as name:
         os.chmod(name, 0o755)
         yield Path(name)
 

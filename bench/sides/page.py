@@ -9,7 +9,7 @@ from typing import Any
 
 from sides import absent, cost_page, earlier, names, scale_page
 from sides.aims import LANGGRAPH, NOT_MEASURED, WORKS, Aim, aims, number, show, whole
-from sides.plan import MATRIX, Cell
+from sides.cells import MATRIX, Cell
 from sides.results import Results, Spread
 from sides.tables import table
 
@@ -303,12 +303,13 @@ def _cpu(cpu: dict[str, dict[str, float]]) -> Iterator[str]:
 
 
 def _not_done(figures: dict[str, Any]) -> Iterator[str]:
-    failed = [f"- {each['note']}" for each in figures["failed"]]
+    failed = dict.fromkeys(f"- {each['note']}" for each in figures["failed"])
     lacking = [*absent.rows(figures)]
     if failed or lacking:
         yield "## What was not done\n"
     if failed:
-        yield "A side that fails has no figure for that; what this machine lacks was left out:\n"
+        yield "A side that fails has no figure of that, or keeps the one of an earlier run; what this machine lacks was"
+        yield "left out:\n"
         yield "\n".join(failed) + "\n"
     if lacking:
         yield "Rows that tables lack:\n"

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sides import names
+from sides.cells import LONG, SHORT, Cell
 from sides.cpu import Cpu, memory
-from sides.side import Failed, Side
+from sides.side import Failed, Gone, Side
 from sides.talk import Job
 from sides.work import THINKING
 
@@ -36,9 +37,6 @@ BISECTIONS = 2
 NEARBY = 1.25
 """Factor by which a later search goes up or down from what the first one has found."""
 
-LONG, SHORT = 2_000, 20
-"""Steps of long executions, and of those right before them that tell what a step takes while there are few."""
-
 SHORTS = 3
 POINTS = (10, 1_000, 10_000)
 """Steps that are gone back to."""
@@ -47,66 +45,6 @@ STORED_STEPS = 20
 KEPT = (50, 100, 250, 500)
 SETTLES = 2.0
 """Seconds after which a server has stored what it was told."""
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One load: so many executions at once, each of so many steps, each step of so many characters."""
-
-    steps: int
-    at_once: int
-    size: int = 100
-
-    @property
-    def light(self) -> bool:
-        """Whether every side does it within some seconds; a start counts as four steps."""
-        return self.at_once * (self.steps + 4) <= 480 and self.steps * self.at_once * self.size <= LIGHT
-
-    def rounds(self, side: str) -> int:
-        """Return how often a side does it where time is short: once what takes long, unless an aim looks at it."""
-        aim = self == Cell(LONG, 1) and names.aimed(side) and names.bare(side) != names.BY_HAND
-        return 3 if self.light or aim else 1
-
-    def asks(self, side: str) -> bool:
-        """Whether a side does it where time is short."""
-        return self not in THOUSANDS or names.bare(side) not in names.SLOW
-
-
-LIGHT = 20_000_000
-"""Characters that are written within some seconds."""
-
-THOUSANDS = (Cell(200, 20), Cell(20, 200, 10_000))
-"""Loads that those sides are left out of which take a minute or two for them."""
-
-QUICK = (
-    Cell(1, 1),
-    Cell(20, 1),
-    Cell(200, 1),
-    Cell(LONG, 1),
-    Cell(1, 20),
-    Cell(20, 20),
-    Cell(1, 200),
-    Cell(20, 200),
-    Cell(1, 1, 10_000),
-    Cell(20, 1, 10_000),
-    Cell(1, 20, 10_000),
-    Cell(20, 20, 10_000),
-    Cell(1, 200, 10_000),
-    Cell(1, 1, 1_000_000),
-    Cell(20, 1, 1_000_000),
-    Cell(20, 20, 1_000_000),
-    *THOUSANDS,
-)
-TINY = (Cell(20, 1), Cell(20, 5), Cell(60, 1))
-CHARACTERS = 40_000_000
-"""What one cell writes at most."""
-
-MATRIX = tuple(Cell(*each) for each in itertools.product((1, 20, 200, LONG), (1, 20, 200), (100, 10_000, 1_000_000)))
-FULL = tuple(
-    cell
-    for cell in MATRIX
-    if cell.steps * cell.at_once <= 2 * LONG and cell.steps * cell.at_once * cell.size <= CHARACTERS
-)
 
 
 @dataclass
@@ -176,17 +114,23 @@ class Plan:
         self._folder = folder
 
     def fail(self, side: str, note: str) -> None:
-        """Write down that a side did not do something."""
-        self.found.failed.append({"part": self.part, "side": side, "note": note})
-        say(note)
+        """Write down that a side did not do something, once."""
+        failed = {"part": self.part, "side": side, "note": note}
+        if failed not in self.found.failed:
+            self.found.failed.append(failed)
+            say(note)
+
+    def failed(self, side: Side, what: str, failed: Failed) -> None:
+        """Write down that a side did not do a job, or that it does none of this part any more."""
+        self.fail(side.name, f"{self.part if isinstance(failed, Gone) else what}: {failed}")
 
     async def attempt(self, side: Side, job: Job, at_once: int = 1) -> float | None:
         """Return the seconds of all; None when the side fails, which is written down."""
         try:
             return await side.run(job, at_once)
         except Failed as failed:
-            note = f"{at_once} executions of {job.steps} steps, {job.size} characters, {job.work}: {failed}"
-            self.fail(side.name, note)
+            what = f"{at_once} executions of {job.steps} steps, {job.size} characters, {job.work}"
+            self.failed(side, what, failed)
             return None
 
     async def warm(self, sides: Sequence[Side], works: Sequence[str]) -> None:
@@ -225,7 +169,11 @@ class Plan:
     async def stored(self, sides: Sequence[Side], sizes: Sequence[int], executions: int, rounds: int) -> None:
         """Measure what a step leaves on the disk, round by round of each side: it is the same beside other work."""
         for size, side in itertools.product(sizes, [side for side in sides if side.stores]):
-            grown = await self._stored(side, Job(STORED_STEPS, size), executions, rounds)
+            try:
+                grown = await self._stored(side, Job(STORED_STEPS, size), executions, rounds)
+            except Failed as failed:
+                self.failed(side, f"bytes a step of {size} characters", failed)
+                continue
             if grown:
                 found = [round(sum(each.values())) for each in grown]
                 self.found.stored.setdefault(str(size), {})[side.name] = found
@@ -307,12 +255,19 @@ class Plan:
 
     async def kept(self, sides: Sequence[Side], turns: Sequence[int] = KEPT) -> None:
         """Measure chats: each turn adds a text of a thousand characters to a list in the state."""
-        for side, count in itertools.product(sides, turns):
+        for side in sides:
+            try:
+                await self._kept(side, turns)
+            except Failed as failed:
+                self.failed(side, "chats", failed)
+
+    async def _kept(self, side: Side, turns: Sequence[int]) -> None:
+        for count in turns:
             await asyncio.sleep(SETTLES)
             before = side.stored()
             seconds = await self.attempt(side, Job(count, 1_000, keep=True))
             if seconds is None:
-                break
+                return
             await asyncio.sleep(SETTLES)
             found = {"ms": round(seconds * 1_000 / count, 3), "bytes": round((side.stored() - before) / count)}
             self.found.kept.setdefault(side.name, {})[str(count)] = found
@@ -330,7 +285,7 @@ class Plan:
         try:
             ways = await side.travel(Job(point + 1, 100))
         except Failed as failed:
-            self.fail(side.name, f"going back to step {point}: {failed}")
+            self.failed(side, f"going back to step {point}", failed)
             return
         for way, seconds in ways.items():
             of = self.found.travel.setdefault(f"{side.name}: {way}", {})
@@ -339,25 +294,30 @@ class Plan:
     async def waiting(self, sides: Sequence[Side], executions: int) -> None:
         """Measure what executions cost that wait for a person: bytes on the disk, and memory of all programs."""
         for side in (side for side in sides if "wait" in side.works):
-            await asyncio.sleep(SETTLES)
-            bytes, before = side.stored(), memory(self._folder)
-            took = 0.0
-            for _ in range(executions // BATCH):
-                seconds = await self.attempt(side, Job(1, 100, "wait"), BATCH)
-                if seconds is None:
-                    break
-                took += seconds
-            else:
-                await asyncio.sleep(SETTLES * 5)
-                now = memory(self._folder)
-                grown = {name: round(now[name] - before.get(name, 0), 1) for name in now}
-                self.found.waiting[side.name] = {
-                    "executions": executions,
-                    "bytes": round((side.stored() - bytes) / executions),
-                    "seconds": round(took, 1),
-                    **{name: mb for name, mb in grown.items() if abs(mb) >= 1},
-                }
-                say(f"waiting: {side.name} {self.found.waiting[side.name]}")
+            try:
+                await self._waiting(side, executions)
+            except Failed as failed:
+                self.failed(side, "what executions that wait cost", failed)
+
+    async def _waiting(self, side: Side, executions: int) -> None:
+        await asyncio.sleep(SETTLES)
+        bytes, before = side.stored(), memory(self._folder)
+        took = 0.0
+        for _ in range(executions // BATCH):
+            seconds = await self.attempt(side, Job(1, 100, "wait"), BATCH)
+            if seconds is None:
+                return
+            took += seconds
+        await asyncio.sleep(SETTLES * 5)
+        now = memory(self._folder)
+        grown = {name: round(now[name] - before.get(name, 0), 1) for name in now}
+        self.found.waiting[side.name] = {
+            "executions": executions,
+            "bytes": round((side.stored() - bytes) / executions),
+            "seconds": round(took, 1),
+            **{name: mb for name, mb in grown.items() if abs(mb) >= 1},
+        }
+        say(f"waiting: {side.name} {self.found.waiting[side.name]}")
 
 
 def among(cells: list[dict[str, Any]], load: dict[str, Any]) -> dict[str, Any]:

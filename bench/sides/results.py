@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sides import earlier, names
-from sides.plan import SHORT
+from sides.cells import SHORT
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import traceback
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,7 @@ from cairn.ports import find_free
 from chaos.cluster import Cluster, Postgresql
 from chaos.programs import until
 from sides import names, venvs
-from sides.side import Side
+from sides.side import Side, last_line
 from sides.stored import FolderStore, PostgresqlStore, SqliteStore, Store
 from sides.work import MODEL_URL
 
@@ -69,6 +70,7 @@ class Servers:
         only: names of the sides that are wanted; None for all of them.
         sides: those that can be measured, once it is open.
         callers: environments with which programs reach Cairn, by that on which its Temporal stands.
+        failed: what could not be started, a Temporal or a peer, and why.
     """
 
     folder: Path
@@ -78,26 +80,53 @@ class Servers:
     only: Sequence[str] | None = None
     sides: list[Side] = field(default_factory=list[Side])
     callers: dict[str, dict[str, str]] = field(default_factory=dict[str, dict[str, str]])
+    failed: dict[str, str] = field(default_factory=dict[str, str])
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[list[Side]]:
-        """Start everything, for as long as the block lasts."""
+        """Start everything, for as long as the block lasts; what cannot be started is left out of it."""
         async with self._stack:
             port = find_free()
-            await self._program("model", [sys.executable, str(HERE / "model_server.py"), str(port)], {}, port)
+            await self._program(
+                "model", [sys.executable, str(HERE / "model_server.py"), str(port)], {}, lambda: _listens(port)
+            )
             self._model = f"http://{HOST}:{port}/v1"
             server = await asyncio.to_thread(Postgresql, self.folder, fsync=True)
             self._stack.callback(server.stop)
             for where in self.temporal:
-                await (self._on_postgresql(server) if where == names.POSTGRESQL else self._cairn(where, {}, []))
-            await self._peers(server)
+                on_postgresql = where == names.POSTGRESQL
+                await self._attempt(where, self._on_postgresql(server) if on_postgresql else self._cairn(where, {}, []))
+            for peer, begin in (
+                ("langgraph", self._langgraph),
+                ("dbos", self._dbos),
+                ("restate", self._restate),
+                ("prefect", self._prefect),
+                ("conductor", self._conductor),
+            ):
+                if peer in self.peers:
+                    await self._attempt(peer, begin(server))
             self.sides = [each for each in self.sides if self.only is None or each.name in self.only]
             for side in self.sides:
                 side.others = [each for each in self.sides if each is not side and each.server is not None]
                 await side.open()
                 self._stack.push_async_callback(side.close)
             yield self.sides
+
+    async def _attempt(self, what: str, begin: Awaitable[None]) -> None:
+        """Start what some sides stand on, a Temporal or a peer's server; if it fails, they are left out."""
+        stack = self._stack
+        try:
+            async with AsyncExitStack() as self._stack:  # what has come up by then ends at once
+                await begin
+                stack.push_async_exit(self._stack.pop_all())
+        except Exception as error:  # of programs of others, which fail in their own ways
+            traceback.print_exception(error)
+            self.sides = [side for side in self.sides if names.known()[side.name] != what]
+            self.callers.pop(what, None)
+            self.failed[what] = f"{error}".partition("\n")[0]
+        finally:
+            self._stack = stack
 
     async def _on_postgresql(self, server: Postgresql) -> None:
         cluster = await cluster_on(server, self.folder, self._stack)
@@ -123,8 +152,8 @@ class Servers:
             MODEL_URL: self._model,
         }
         installation = Installation(home, {**own, **slots, **settings})
-        await asyncio.to_thread(installation.start)
         self._stack.callback(installation.stop)
+        await asyncio.to_thread(installation.start)
         environment = {
             **installation.environment,
             "BENCH_URL": installation.url,
@@ -143,28 +172,22 @@ class Servers:
         ):
             self._add(names.on(name, where), [sys.executable, *command], kept, environment, works)
 
-    async def _peers(self, server: Postgresql) -> None:
-        """Start what the peers need, each on a database of its own."""
-        if "langgraph" in self.peers:
-            python = venvs.python("langgraph")
-            for durability in names.DURABILITIES:
-                dsn = create_database(server.dsn, f"langgraph_{durability}")
-                command = [python, "run_langgraph.py", durability, dsn]
-                self._add(names.langgraph(durability), command, [PostgresqlStore(dsn)])
-                file = self.folder / f"langgraph-{durability}.db"
-                command = [python, "run_langgraph.py", durability, str(file)]
-                self._add(names.langgraph(durability, sqlite=True), command, [SqliteStore(file)])
-        if "dbos" in self.peers:
-            dsn = create_database(server.dsn, "dbos")
-            self._add(names.DBOS, [venvs.python("dbos"), "run_dbos.py", dsn], [PostgresqlStore(dsn)])
-        if "restate" in self.peers:
-            await self._restate(self.folder / "restate")
-        if "prefect" in self.peers:
-            await self._prefect(self.folder / "prefect", create_database(server.dsn, "prefect"))
-        if "conductor" in self.peers:
-            await self._conductor(create_database(server.dsn, "conductor"), server)
+    async def _langgraph(self, server: Postgresql) -> None:
+        python = venvs.python("langgraph")
+        for durability in names.DURABILITIES:
+            dsn = create_database(server.dsn, f"langgraph_{durability}")
+            command = [python, "run_langgraph.py", durability, dsn]
+            self._add(names.langgraph(durability), command, [PostgresqlStore(dsn)])
+            file = self.folder / f"langgraph-{durability}.db"
+            command = [python, "run_langgraph.py", durability, str(file)]
+            self._add(names.langgraph(durability, sqlite=True), command, [SqliteStore(file)])
 
-    async def _restate(self, home: Path) -> None:
+    async def _dbos(self, server: Postgresql) -> None:
+        dsn = create_database(server.dsn, "dbos")
+        self._add(names.DBOS, [venvs.python("dbos"), "run_dbos.py", dsn], [PostgresqlStore(dsn)])
+
+    async def _restate(self, _: Postgresql) -> None:
+        home = self.folder / "restate"
         ports = [find_free() for _ in range(3)]
         ingress, admin, node = (f"{HOST}:{port}" for port in ports)
         environment = {
@@ -177,12 +200,14 @@ class Servers:
             "RESTATE_DISABLE_TELEMETRY": "true",
             "RESTATE_LOG_FILTER": "error",
         }
-        await self._program("restate", [venvs.restate_server(), "--no-logo"], environment, ports[1])
-        await until(lambda: asyncio.to_thread(answers, f"http://{admin}/health"), START, "Restate answering")
+        server = await self._program(
+            "restate", [venvs.restate_server(), "--no-logo"], environment, lambda: answers(f"http://{admin}/health")
+        )
         command = [venvs.python("restate"), "run_restate.py", f"http://{ingress}", f"http://{admin}"]
-        self._add(names.RESTATE, command, [])
+        self._add(names.RESTATE, command, []).needs = [server]
 
-    async def _prefect(self, home: Path, dsn: str) -> None:
+    async def _prefect(self, postgresql: Postgresql) -> None:
+        home, dsn = self.folder / "prefect", create_database(postgresql.dsn, "prefect")
         python, port = venvs.python("prefect"), find_free()
         environment = {
             "PREFECT_HOME": str(home),
@@ -195,28 +220,28 @@ class Servers:
             "DO_NOT_TRACK": "1",
         }
         command = [python, "-m", "prefect", "server", "start", "--host", HOST, "--port", str(port)]
-        server = await self._program("prefect", command, environment, port)
+        server = await self._program("prefect", command, environment, lambda: _listens(port))
         stores = [PostgresqlStore(dsn), FolderStore(home / "storage")]
         side = self._add(names.PREFECT, [python, "run_prefect.py"], stores, environment, EVERYTHING - {"wait"})
-        side.server = server.pid  # at rest it takes a third of a core
+        side.server, side.needs = server.pid, [server]  # at rest it takes a third of a core
 
-    async def _conductor(self, dsn: str, server: Postgresql) -> None:
+    async def _conductor(self, postgresql: Postgresql) -> None:
+        dsn = create_database(postgresql.dsn, "conductor")
         python, jar, port = venvs.python("conductor"), venvs.conductor_server(), find_free()
         settings = {
             **CONDUCTOR,
             "server.address": HOST,
             "server.port": str(port),
-            "spring.datasource.url": f"jdbc:{dsn.replace(f'{server.user}@', '')}",
-            "spring.datasource.username": server.user,
+            "spring.datasource.url": f"jdbc:{dsn.replace(f'{postgresql.user}@', '')}",
+            "spring.datasource.username": postgresql.user,
         }
         command = [venvs.java(), "-jar", jar, *(f"--{name}={value}" for name, value in settings.items())]
-        await self._program("conductor", command, {})
         url = f"http://{HOST}:{port}"
-        await until(
-            lambda: asyncio.to_thread(answers, f"{url}/actuator/health"), CONDUCTOR_START, "Conductor answering"
+        server = await self._program(
+            "conductor", command, {}, lambda: answers(f"{url}/actuator/health"), CONDUCTOR_START
         )
         side = [python, "run_conductor.py", f"{url}/api", str(self.slots or CONDUCTOR_SLOTS)]
-        self._add(names.CONDUCTOR, side, [PostgresqlStore(dsn)])
+        self._add(names.CONDUCTOR, side, [PostgresqlStore(dsn)]).needs = [server]
 
     def _add(
         self,
@@ -233,16 +258,27 @@ class Servers:
         return self.sides[-1]
 
     async def _program(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], port: int | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        up: Callable[[], bool] | None = None,
+        within: float = START,
     ) -> subprocess.Popen[bytes]:
-        """Start a program, which ends with the servers, and wait until it listens."""
+        """Start a program, which ends with the servers, and wait until it is up.
+
+        Raises:
+            RuntimeError: it has ended, or is not up in time; the message has the end of its log after the first line.
+        """
         file = self.folder / f"{name}.log"
         process = start(command, {**os.environ, orderly.PARENT_VARIABLE: str(os.getpid()), **environment}, file)
         self._stack.callback(end, process)
-        deadline = time.monotonic() + START
-        while port is not None and not _listens(port):
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError(f"{name} does not come up; its log ends so:\n{file.read_text()[-2_000:]}")
+        deadline = time.monotonic() + within
+        while up is not None and not await asyncio.to_thread(up):
+            ended = process.poll()
+            if ended is not None or time.monotonic() > deadline:
+                why = f"did not come up within {within:.0f} s" if ended is None else f"ended with status {ended}"
+                raise RuntimeError(f"its server {why}: {last_line(file)}\n{file.read_text(errors='replace')[-2_000:]}")
             await asyncio.sleep(0.1)
         return process
 

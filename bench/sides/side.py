@@ -6,13 +6,15 @@ import asyncio
 import json
 import os
 import random
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+import psycopg
 
 from sides.stored import PostgresqlStore, Store
 from sides.talk import Job
@@ -27,9 +29,16 @@ ARRIVES = 0.05
 HALTS = 30.0
 """Seconds after which a server that cannot be halted between two transactions is an error."""
 
+LOOKS = 5.0
+"""Seconds between two looks at whether the servers of a side that does a job are there."""
+
 
 class Failed(RuntimeError):
     """A side did not do a job."""
+
+
+class Gone(Failed):
+    """A side can do no more jobs: a server of its own has ended."""
 
 
 @dataclass
@@ -43,7 +52,7 @@ class Side:
         log: file of its stderr.
         stores: where its executions are stored; none where free space cannot be told apart.
         works: kinds of work that it can do.
-        programs: pids by name of what works for it beside its process.
+        needs: servers of its own; once one of them has ended, it does nothing any more.
         server: pid of what works for this side alone, and also when nothing is asked of it.
         others: sides whose servers stand still while this one is measured.
     """
@@ -54,7 +63,7 @@ class Side:
     log: Path
     stores: Sequence[Store] = ()
     works: frozenset[str] = frozenset({"produce", "think", "ask"})
-    programs: Mapping[str, Sequence[int]] = field(default_factory=dict[str, Sequence[int]])
+    needs: Sequence[subprocess.Popen[bytes]] = ()
     server: int | None = None
     others: Sequence[Side] = ()
     process: asyncio.subprocess.Process | None = None
@@ -104,7 +113,7 @@ class Side:
         """Have its server stand still, between two transactions: with one open, no rewrite leaves out what is dead.
 
         Raises:
-            RuntimeError: it is always in one.
+            Failed: it is always in one.
         """
         deadline = time.monotonic() + HALTS
         while running := [each for each in self._served_by() if each.status() != psutil.STATUS_STOPPED]:
@@ -115,7 +124,7 @@ class Side:
                 return
             self.wake()
             if time.monotonic() > deadline:
-                raise RuntimeError(f"{self.name}: its server has been in a transaction for {HALTS:.0f} s")
+                raise Failed(f"{self.name}: its server has been in a transaction for {HALTS:.0f} s")
             time.sleep(random.uniform(0.01, 0.1))
 
     def wake(self) -> bool:
@@ -138,26 +147,72 @@ class Side:
             await asyncio.sleep(AWAKES)
         process = self.process
         assert process is not None and process.stdin is not None and process.stdout is not None
+        self._served()
         process.stdin.write(json.dumps({**asdict(job), "at_once": at_once}).encode() + b"\n")
         try:
-            line = await asyncio.wait_for(process.stdout.readline(), TIMEOUT)
+            line = await self._answer(process.stdout)
         except TimeoutError:
-            await self.close()  # or its answer would be taken for that to the next job
-            await self.open()
+            await self._anew()
             raise Failed(f"{self.name}: no answer within {TIMEOUT:.0f} s") from None
-        answer = json.loads(line or '{"error": "its process ended"}')
+        if not line:
+            await self._anew()
+            raise Failed(f"{self.name}: its process ended; its log ends so: {last_line(self.log)}")
+        answer = json.loads(line)
         if "error" in answer:
             raise Failed(f"{self.name}: {answer['error']}")
         return answer
 
+    async def _answer(self, stdout: asyncio.StreamReader) -> bytes:
+        """Return the line that it answers, none at its end.
+
+        Raises:
+            TimeoutError: it does not answer in time.
+            Gone: it never will.
+        """
+        deadline = time.monotonic() + TIMEOUT
+        while True:
+            try:
+                return await asyncio.wait_for(stdout.readline(), min(LOOKS, TIMEOUT))
+            except TimeoutError:
+                self._served()
+                if time.monotonic() > deadline:
+                    raise
+
+    async def _anew(self) -> None:
+        """Start its process anew: what the one before still answers would be taken for the answer to the next job."""
+        await self.close()
+        await self.open()
+
+    def _served(self) -> None:
+        for server in self.needs:
+            if server.poll() is not None:
+                raise Gone(f"{self.name}: its server ended with status {server.returncode}")
+
     def stored(self) -> int:
-        """Return the bytes that its stores hold now; 0 where that cannot be told."""
+        """Return the bytes that its stores hold now; 0 where none is known.
+
+        Raises:
+            Failed: that cannot be told.
+        """
         return sum(self.stored_in().values())
 
     def stored_in(self) -> Counter[str]:
-        """Return these bytes by the tables and files that hold them."""
+        """Return these bytes by the tables and files that hold them.
+
+        Raises:
+            Failed: that cannot be told.
+        """
         self.wake()  # tables are made compact, which waits for the end of each transaction on them
         found: Counter[str] = Counter()
-        for store in self.stores:
-            found.update(store.bytes())
+        try:
+            for store in self.stores:
+                found.update(store.bytes())
+        except (RuntimeError, OSError, psycopg.Error, subprocess.SubprocessError) as error:
+            raise Failed(f"{self.name}: what it stores cannot be told: {error}") from error
         return found
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a log, by which a program that has ended says why."""
+    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "nothing")

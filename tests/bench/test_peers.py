@@ -55,7 +55,8 @@ def test_figures_that_are_missing_are_found_out() -> None:
 
 
 async def test_rounds_of_later_sides_stand_beside_those_that_are_known(tmp_path: Path) -> None:
-    from sides.plan import Cell, Found, Plan
+    from sides.cells import Cell
+    from sides.plan import Found, Plan
     from sides.side import Side
 
     class Takes(Side):
@@ -72,7 +73,8 @@ async def test_rounds_of_later_sides_stand_beside_those_that_are_known(tmp_path:
 
 
 async def test_a_long_execution_stands_beside_short_ones_of_its_round(tmp_path: Path) -> None:
-    from sides.plan import LONG, Cell, Found, Plan
+    from sides.cells import LONG, Cell
+    from sides.plan import Found, Plan
     from sides.side import Side
 
     ran: list[tuple[str, int]] = []
@@ -93,7 +95,8 @@ async def test_a_long_execution_stands_beside_short_ones_of_its_round(tmp_path: 
 
 
 async def test_sides_that_are_slow_are_left_out_of_thousands_of_steps(tmp_path: Path) -> None:
-    from sides.plan import QUICK, Cell, Found, Plan
+    from sides.cells import QUICK, Cell
+    from sides.plan import Found, Plan
     from sides.side import Side
 
     class Takes(Side):
