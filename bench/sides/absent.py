@@ -27,7 +27,6 @@ _TITLES = {
 _STRETCH = "a stretch of steps is one activity and has no checkpoint between them"
 _OUTSIDE = "it does not wait in a stretch: what waits costs what it costs a *Cairn step*"
 _REASONS = {
-    "stored": {names.RESTATE: "its free space cannot be told from what is stored, in chats and waiting neither"},
     "load": {names.CODE: "such code neither waits nor asks"},
     "travel": {
         names.SEGMENT: _STRETCH,

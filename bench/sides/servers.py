@@ -25,7 +25,7 @@ from chaos.cluster import Cluster, Postgresql
 from chaos.programs import until
 from sides import names, venvs
 from sides.side import Side, last_line
-from sides.stored import FolderStore, PostgresqlStore, SqliteStore, Store
+from sides.stored import FolderStore, PostgresqlStore, RestateStore, SqliteStore, Store
 from sides.work import MODEL_URL
 
 HERE = Path(__file__).parent
@@ -201,10 +201,14 @@ class Servers:
             "RESTATE_LOG_FILTER": "error",
         }
         server = await self._program(
-            "restate", [venvs.restate_server(), "--no-logo"], environment, lambda: answers(f"http://{admin}/health")
+            "restate",
+            [venvs.restate("restate-server"), "--no-logo"],
+            environment,
+            lambda: answers(f"http://{admin}/health"),
         )
         command = [venvs.python("restate"), "run_restate.py", f"http://{ingress}", f"http://{admin}"]
-        self._add(names.RESTATE, command, []).needs = [server]
+        store = RestateStore(venvs.restate("restatectl"), f"http://{node}")
+        self._add(names.RESTATE, command, [store]).needs = [server]
 
     async def _prefect(self, postgresql: Postgresql) -> None:
         home, dsn = self.folder / "prefect", create_database(postgresql.dsn, "prefect")

@@ -50,7 +50,7 @@ class Side:
         command: of its process.
         environment: of its process, beside the driver's own.
         log: file of its stderr.
-        stores: where its executions are stored; none where free space cannot be told apart.
+        stores: where its executions are stored.
         works: kinds of work that it can do.
         needs: servers of its own; once one of them has ended, it does nothing any more.
         server: pid of what works for this side alone, and also when nothing is asked of it.

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+import subprocess
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import httpx2
 import psycopg
 
 
@@ -109,3 +112,38 @@ class FolderStore:
     def bytes(self) -> Mapping[str, int]:
         """Return the size of its files."""
         return {self.folder.name: sum(file.stat().st_size for file in self.folder.rglob("*") if file.is_file())}
+
+
+_LIVE = re.compile(r'^restate_rocksdb_live_sst_files_size_bytes\{.*\bcf="data-\d+".*\} (\d+)$', re.MULTILINE)
+"""What Restate says of the files of a partition: a column family each, of all that it knows of executions."""
+
+
+@dataclass(frozen=True)
+class RestateStore:
+    """What the partitions of a Restate server hold, in files of RocksDB that are made compact before they are measured.
+
+    Attributes:
+        restatectl: the program that has the server do so.
+        node: the server's URL for it.
+    """
+
+    restatectl: str
+    node: str
+
+    def bytes(self) -> Mapping[str, int]:
+        """Return the size of the files that are in use, after all in memory was written and what is dead left out.
+
+        Raises:
+            CalledProcessError: the server did not do so.
+            RuntimeError: the server does not tell how large they are.
+        """
+        command = [self.restatectl, "storage", "compact", "--address", self.node, "--database", "partition-store"]
+        subprocess.run([*command, "--bottommost-level-compaction", "force"], check=True, capture_output=True)
+        try:
+            metrics = httpx2.get(f"{self.node}/metrics", trust_env=False, timeout=30).raise_for_status().text
+        except httpx2.HTTPError as error:
+            raise RuntimeError(f"the server tells no metrics: {error!r}") from error
+        sizes = _LIVE.findall(metrics)
+        if not sizes:
+            raise RuntimeError("the server's metrics have no sizes of files")
+        return {"partitions": sum(map(int, sizes))}

@@ -31,8 +31,8 @@ def python(name: str) -> str:
     return str(found)
 
 
-def restate_server() -> str:
-    """Install Restate's server from npm, if it is not there as its lock says; return the program."""
+def restate(program: str) -> str:
+    """Install Restate from npm, if it is not there as its lock says; return ``restate-server`` or ``restatectl``."""
     locks, folder = LOCKS / "restate-server", FOLDER / "restate-server"
     lock, stamp = (locks / "package-lock.json").read_text(), folder / ".lock"
     if not (stamp.exists() and stamp.read_text() == lock):
@@ -43,7 +43,7 @@ def restate_server() -> str:
         command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--silent"]
         subprocess.run(command, cwd=folder, check=True)
         stamp.write_text(lock)
-    (found,) = (folder / "node_modules" / "@restatedev").glob("restate-server-*/bin/restate-server")
+    (found,) = (folder / "node_modules" / "@restatedev").glob(f"{program}-*/bin/{program}")
     return str(found)
 
 

@@ -60,7 +60,7 @@ async def test_a_peer_whose_server_does_not_come_up_is_left_out_and_its_programs
     monkeypatch.setattr(servers, "Postgresql", lambda *_, **__: SimpleNamespace(dsn="", user="", stop=lambda: None))
     monkeypatch.setattr(servers, "create_database", lambda *_: "postgresql://nowhere/none")
     monkeypatch.setattr(servers.venvs, "python", lambda _: sys.executable)
-    monkeypatch.setattr(servers.venvs, "restate_server", lambda: "/bin/false")
+    monkeypatch.setattr(servers.venvs, "restate", lambda _: "/bin/false")
     monkeypatch.setattr(servers.Servers, "_conductor", half)
     started = servers.Servers(tmp_path, None, [], ["dbos", "restate", "prefect", "conductor"])
     async with started.open() as sides:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,3 +112,37 @@ def test_who_reads_for_too_long_is_told(dsn: str, monkeypatch: pytest.MonkeyPatc
         writer.execute("SELECT pg_current_xact_id()")
         with pytest.raises(RuntimeError, match=r"a server, idle in transaction since .*: SELECT 1 AS what_is_read"):
             stored.PostgresqlStore(dsn).bytes()
+
+
+def test_partitions_of_restate_are_made_compact_before_they_are_measured(tmp_path: Path) -> None:
+    from sides.side import Failed, Side
+    from sides.stored import RestateStore
+
+    told, program = tmp_path / "told", tmp_path / "restatectl"
+    program.write_text(f'#!/bin/sh\nprintf "%s" "$*" > {told}\n')
+    program.chmod(0o755)
+
+    class Metrics(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            compact = told.exists() and "compact" in told.read_text()
+            sizes = {"data-0": 1_000 if compact else 9_000, "data-12": 500, "default": 77}
+            labels = 'cluster_name="localcluster",node_name="bench",db="{}",cf="{}"'
+            name = "restate_rocksdb_live_sst_files_size_bytes"
+            lines = [f"{name}{{{labels.format('db', each)}}} {size}\n\n" for each, size in sizes.items()]
+            lines += [f"{name}{{{labels.format('log-store', 'data')}}} 4000\n", f"{name[:-10]}ratio 5\n"]
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write("".join(lines if self.path == "/metrics" else []).encode())
+
+        def log_message(self, format: str, *args: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Metrics) as server:
+        threading.Thread(target=server.serve_forever).start()
+        node = f"http://127.0.0.1:{server.server_port}"
+        assert RestateStore(str(program), node).bytes() == {"partitions": 1_500}
+        assert f"--address {node} --database partition-store" in told.read_text()
+        program.write_text("#!/bin/sh\nexit 1\n")
+        for store in (RestateStore(str(program), node), RestateStore("/bin/true", f"{node}/elsewhere")):
+            with pytest.raises(Failed, match="Restate: what it stores cannot be told: "):
+                Side("Restate", [], {}, tmp_path / "log", [store]).stored_in()
+        server.shutdown()
