@@ -11,7 +11,8 @@
 
 Each side is a process of its own, in an environment of its own, that is given jobs. PostgreSQL, Temporal's dev server
 and Temporal on PostgreSQL, which is built with Go when it is not there, are started for it, with data in a temporary
-folder. PostgreSQL writes through to the disk. What this machine lacks is named on the page.
+folder. PostgreSQL writes through to the disk. What this machine lacks, what could not be started and what has died is
+named on the page, and all else is measured; the exit status is 1 when something was not started, or a part broken off.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Container, Generator, Mapping
+import traceback
+from collections.abc import Container, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -67,10 +69,15 @@ WAITING = 10_000
 
 
 class Run:
-    """One run of the command."""
+    """One run of the command.
+
+    Attributes:
+        whole: whether all sides could be started, and no part was broken off.
+    """
 
     def __init__(self, given: argparse.Namespace, figures: Path) -> None:
         """Take what was asked for, and the file that gets the figures."""
+        self.whole = True
         self._given = given
         self._figures = figures
         self._machine = machine.describe([shlex.quote(each) for each in sys.argv[1:]])
@@ -137,19 +144,26 @@ class Run:
                     self._not_started(part, servers.failed)
                     if part == parts[0]:
                         await measured.warm(sides, ("think", "ask") if slots else ("produce",))
-                    await self._part(part, measured, sides, servers)
+                    try:
+                        await self._part(part, measured, sides, servers)
+                    except Exception as error:  # what the other parts find is kept, and what this one has found
+                        traceback.print_exception(error)
+                        self._broken(part, rows, f"broken off: {type(error).__name__}: {error}")
                     self._write(part, rows)
 
     def _not_started(self, part: str, failed: Mapping[str, str]) -> None:
-        """Write down which rows cannot be measured anew; what an earlier run has found of them stays."""
         for what, why in failed.items():
             of = [side for side, on in names.known().items() if on == what and side in (self._given.sides or [side])]
             rows = of if part != "requests" else [what] if what in TEMPORAL.values() else []
-            note = f"{part}: not started: {'; '.join(rows)}: {why}"
-            others = [each for each in self._found.failed if each["part"] != part or each["side"] not in rows]
-            self._found.failed = [*others, *({"part": part, "side": row, "note": note} for row in rows)]
             if rows:
-                say(note)
+                self._broken(part, rows, f"not started: {'; '.join(rows)}: {why}")
+
+    def _broken(self, part: str, rows: Sequence[str], why: str) -> None:
+        """Write down which rows of a part were not measured, or not wholly."""
+        self.whole = False
+        others = [each for each in self._found.failed if each["part"] != part or each["side"] not in rows]
+        self._found.failed = [*others, *({"part": part, "side": row, "note": f"{part}: {why}"} for row in rows)]
+        say(f"{part}: {why}")
 
     async def _part(self, part: str, measured: Plan, sides: list[Side], servers: Servers) -> None:
         tiny, full = self._given.tiny, self._given.full
@@ -248,11 +262,14 @@ def main() -> int:
         given.peers = [name for name in PEERS if name in stands_on]
     figures: Path = given.out / "benchmarks" / "figures.json"
     figures.parent.mkdir(parents=True, exist_ok=True)
+    whole = True
     if not given.page:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # so that the servers end, too
-        asyncio.run(Run(given, figures).measure())
+        run = Run(given, figures)
+        asyncio.run(run.measure())
+        whole = run.whole
     write(figures, given.out)
-    return 0
+    return int(not whole)
 
 
 def stands_on(left_out: Container[str]) -> list[str]:

@@ -85,6 +85,8 @@ async def test_what_was_not_started_is_named_on_the_page_beside_the_figures_of_t
             return 1.0
 
         def stored(self) -> int:
+            if self.name == breaks:
+                raise LookupError("no such worker")
             return 0
 
     class Servers:
@@ -104,8 +106,10 @@ async def test_what_was_not_started_is_named_on_the_page_beside_the_figures_of_t
     given = argparse.Namespace(add=True, temporal=["postgresql"], peers=["dbos", "prefect"], sides=None, beside=False)
     given.__dict__ |= {"tiny": True, "full": False, "parts": ["kept"]}
 
-    failed = {"prefect": "its server ended with status 1: killed", "PostgreSQL": "no disk"}
-    await peers.Run(given, figures).measure()
+    failed, breaks = {"prefect": "its server ended with status 1: killed", "PostgreSQL": "no disk"}, ""
+    run = peers.Run(given, figures)
+    await run.measure()
+    assert not run.whole
     known = json.loads(figures.read_text())
     assert known["kept"]["DBOS"].keys() == {"10", "20"}
     assert known["kept"][STEP] == FIGURES["kept"][STEP]  # of an earlier run
@@ -115,10 +119,19 @@ async def test_what_was_not_started_is_named_on_the_page_beside_the_figures_of_t
     assert "Prefect: it did not" not in told
 
     failed.clear()
-    await peers.Run(given, figures).measure()
+    run = peers.Run(given, figures)
+    await run.measure()
+    assert run.whole
     later = page(json.loads(figures.read_text()))
     assert "not started: Prefect" not in later  # it was
     assert "Temporal by hand, PostgreSQL: no disk" in later  # not measured anew
+
+    breaks = "Prefect"
+    run = peers.Run(given, figures)
+    await run.measure()
+    known = json.loads(figures.read_text())
+    assert not run.whole and known["kept"].keys() == {STEP, "DBOS"}
+    assert "- kept: broken off: LookupError: no such worker\n" in page(known)
 
 
 async def test_a_side_whose_process_ends_fails_and_does_the_next_job(tmp_path: Path) -> None:
