@@ -146,3 +146,7 @@ MAP = {
     "load": 3.5,
 }
 APART = {"long": LONG, "maps": MAP}
+_RUN = {name: FIGURES["machine"][name] for name in ("command", "date", "commit", "load_before")}
+_ROWS = [STEP, SEGMENT, BY_HAND, "LangGraph sync", "DBOS", "Restate", "PostgreSQL"]
+_PARTS = ("steps", "stored", "kept", "travel", "requests", "scale", "load", "waiting", "long", "maps")
+RUNS = {part: [{**_RUN, "rows": _ROWS, "beside": False}] for part in _PARTS}

@@ -25,7 +25,8 @@ class Aim:
     Attributes:
         text: what was aimed at.
         found: what was found.
-        met: whether that is enough; None when it was not measured.
+        met: whether that is enough, by the median; None when it was not measured.
+        run: of which runs that is.
         of: what is shown of an aim that is missed: the unit of the parts.
         parts: what it is made up of, by what is compared.
         pictures: flame graphs of what is compared, by what they show.
@@ -35,6 +36,7 @@ class Aim:
     text: str
     found: str
     met: bool | None
+    run: str = ""
     of: str = ""
     parts: Mapping[str, Parts] = field(default_factory=dict[str, Parts])
     pictures: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -56,7 +58,8 @@ def aims(results: Results) -> Iterator[Aim]:
         yield _agents(results, work, segment, LANGGRAPH, 1.0)
     growth = results.growth(step, 2_000)
     text = "a step of 2,000 takes at most 1.2 times as long as one of 20 (Cairn step)"
-    yield Aim(text, show(growth), growth and growth.middle <= 1.2, pictures=_pictures(results, "", step))
+    met = growth and growth.middle <= 1.2
+    yield Aim(text, show(growth), met, results.run("steps", step), pictures=_pictures(results, "", step))
     yield _request(results, "p50 of POST /executions at most 1.5 times a bare start", names.POST, names.BARE, 1.5)
     text = "p50 of page 5,000 of a list of 100,000 at most twice page 1"
     yield _request(results, text, "list, page 5,000", "list, page 1", 2.0)
@@ -68,21 +71,28 @@ def _rate(results: Results, text: str, least: float, side: str, base: str) -> Ai
     parts = _parts(results.figures["cpu"], side, base)
     pictures = _pictures(results, "", side, base)
     floor = _floor(results, side, base)
-    return Aim(text, show(spread), spread and spread.middle >= least, f"{_CPU} a step", parts, pictures, floor)
+    met, run = spread and spread.middle >= least, results.run("steps", side, base)
+    return Aim(text, show(spread), met, run, f"{_CPU} a step", parts, pictures, floor)
 
 
 def _floor(results: Results, side: str, base: str) -> str:
-    """Say what 20 starts take by hand, and how much faster the side is with more steps for a start."""
-    one, few, many = (results.cell(steps, 20) for steps in (1, 20, 200))
-    start = results.seconds(one, results.on(names.BY_HAND))
-    all_of_base, ahead = results.seconds(few, base), results.ratio(many, side, base) if many else None
-    if start is None or all_of_base is None or ahead is None:
+    """Say what 20 starts take by hand, and how fast the side is beside the base with fewer and more steps a start."""
+    cells = {count: results.cell(count, 20) for count in (1, 20, 200)}
+    start = results.seconds(cells[1], results.on(names.BY_HAND))
+    all_of_base = results.seconds(cells[20], base)
+    ratios = {count: results.ratio(cell, side, base) for count, cell in cells.items() if cell}
+    if start is None or all_of_base is None or not ratios.get(1) or not ratios.get(200):
         return ""
     return (
         f"20 executions at once of one step that does nothing take the workflow by hand {show(start)} s; all 20 steps "
-        f"of 20 executions take {base} {show(all_of_base)} s. With 200 steps each, {side} does {show(ahead)} times "
-        "its steps/s."
+        f"of 20 executions take {base} {show(all_of_base)} s. Steps/s of {side} over those of {base}, 20 executions at "
+        f"once: {', '.join(f'{show(ratio)} with {steps(count)}' for count, ratio in ratios.items())}."
     )
+
+
+def steps(count: int) -> str:
+    """Say how many steps there are."""
+    return f"{count:,} step{'s' if count > 1 else ''}"
 
 
 def _bytes(results: Results, size: int, side: str, base: str) -> Aim:
@@ -91,8 +101,8 @@ def _bytes(results: Results, size: int, side: str, base: str) -> Aim:
     if mine is None or other is None:
         return Aim(text, NOT_MEASURED, None)
     parts = _parts(results.figures.get("stored_in", {}).get(str(size), {}), side, base)
-    found = f"{show(mine, whole)} to {show(other, whole)}"
-    return Aim(text, found, mine.middle < other.middle, "Bytes a step, by table or file", parts)
+    found, run = f"{show(mine, whole)} beside {show(other, whole)}", results.run("stored", side, base)
+    return Aim(text, found, mine.middle < other.middle, run, "Bytes a step, by table or file", parts)
 
 
 def _agents(results: Results, work: str, side: str, base: str, least: float) -> Aim:
@@ -102,9 +112,9 @@ def _agents(results: Results, work: str, side: str, base: str, least: float) -> 
     if mine is None or other is None or ratio is None:
         return Aim(text, NOT_MEASURED, None)
     parts = _parts(results.figures.get("load_cpu", {}).get(work, {}), side, base)
-    found = f"{show(mine, whole)} to {show(other, whole)}: {show(ratio)}"
+    found, run = f"{show(mine, whole)} beside {show(other, whole)}: {show(ratio)}", results.run("load", side, base)
     of = f"{_CPU} a step, with the most that were tried and borne"
-    return Aim(text, found, ratio.middle >= least, of, parts, _pictures(results, work, side, base))
+    return Aim(text, found, ratio.middle >= least, run, of, parts, _pictures(results, work, side, base))
 
 
 def _request(results: Results, text: str, mine: str, base: str, most: float) -> Aim:
@@ -112,7 +122,8 @@ def _request(results: Results, text: str, mine: str, base: str, most: float) -> 
     parts = _parts(results.figures.get("requests_cpu", {}).get(results.where, {}), mine, base)
     seen = results.figures.get("api", {}).get(results.where)
     pictures = {f"{names.CAIRNS_API}, while executions are started": seen["picture"]} if seen else {}
-    return Aim(text, show(ratio), ratio and ratio.middle <= most, f"{_CPU} a request", parts, pictures)
+    met, run = ratio and ratio.middle <= most, results.run("requests", results.where)
+    return Aim(text, show(ratio), met, run, f"{_CPU} a request", parts, pictures)
 
 
 def _parts(found: Mapping[str, Parts], *compared: str) -> Mapping[str, Parts]:
@@ -149,6 +160,7 @@ def show(spread: Spread | None, of: Callable[[float], str] | None = None) -> str
 
 def number(value: float) -> str:
     """Return a figure with three places that count."""
+    value = round(value, 2) + 0.0  # nothing has no sign
     return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 

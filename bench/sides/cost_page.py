@@ -64,12 +64,12 @@ def costs(results: Results, assumed: cost.Assumed | None = None) -> Iterator[str
     if not of:
         return
     yield f"## What {given.executions:,} executions a day cost, on paper\n"
-    yield "No measurement: arithmetic over the figures of this run. Assumed:\n"
+    yield "No measurement: arithmetic over the figures of scale-out above. Assumed:\n"
     signs = ((_SIGNS[each.name], getattr(given, each.name)) for each in fields(given))
     yield _left(table(["", "", ""], ([sign, f"{value:,}", meaning] for (sign, meaning), value in signs)))
     yield "On one worker, an execution of few steps and one of many take. One of n steps takes x(n), on the"
     yield "line through both: x(n) = x(few) + (n - few) · (x(many) - x(few)) ÷ (many - few). ms: of the processor.\n"
-    yield table(["", *of], _line_rows(of, given))
+    yield table(["", *of], [["run", *(results.run("scale", side) for side in of)], *_line_rows(of, given)])
     yield "What follows from that:\n"
     rows = {side: list(cost.Cost(found, given).rows()) for side, found in of.items()}
     first = next(iter(rows.values()))

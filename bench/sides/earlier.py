@@ -23,6 +23,9 @@ OF_PART = {
 _RUN = ("command", "date", "commit", "load_before")
 _SAME = ("cores", "processor", "memory_gb", "python", "versions")
 
+AT_REST = 0.5
+"""Share of the cores that may be busy before a run begins; with more, other work has the machine, too."""
+
 Run = dict[str, Any]
 """What tells one run from another on the same machine, and the rows that it has measured."""
 
@@ -51,6 +54,22 @@ def runs_of(figures: dict[str, Any]) -> Runs:
         return figures["runs"]
     rows = {part: rows_of(figures, part) for part in OF_PART}
     return {part: [run_of(figures["machine"], measured)] for part, measured in rows.items() if measured}
+
+
+def numbered(runs: Runs) -> list[Run]:
+    """Return each run once, in the order of the parts, without its rows."""
+    found: list[Run] = []
+    for run in (run for of_part in runs.values() for run in of_part):
+        same = {name: value for name, value in run.items() if name != "rows"}
+        if same not in found:
+            found.append(same)
+    return found
+
+
+def at_rest(run: Run, cores: int) -> bool:
+    """Say whether a run is known to have begun with the machine to itself."""
+    load = run["load_before"]
+    return not run["beside"] and load is not None and load <= AT_REST * cores
 
 
 def told(runs: Runs, part: str, run: Run) -> None:

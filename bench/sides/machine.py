@@ -58,3 +58,9 @@ def _processor() -> str:
 
 def _output(*command: str) -> str:
     return subprocess.run(command, cwd=venvs.ROOT, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def before(commit: str, another: str) -> bool:
+    """Say whether a commit lacks another one of this repository; not where it is none that git knows."""
+    told = ["git", "merge-base", "--is-ancestor", another, commit]
+    return subprocess.run(told, cwd=venvs.ROOT, capture_output=True, check=False).returncode == 1

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sides import absent, cost_page, earlier, names, scale_page
-from sides.aims import LANGGRAPH, NOT_MEASURED, WORKS, Aim, aims, number, show, whole
-from sides.cells import MATRIX, Cell
+from sides import absent, cost_page, machine, names, scale_page
+from sides.aims import LANGGRAPH, NOT_MEASURED, WORKS, Aim, aims, number, show, steps, whole
+from sides.cells import MATRIX, THOUSANDS, Cell
 from sides.results import Results, Spread
 from sides.tables import table
 
@@ -17,10 +17,11 @@ TEMPLATE = Path(__file__).with_name("page.md")
 _LARGE = 0.05
 """Share of the whole from which on a part is shown by its name."""
 
-_AT_REST = 0.5
-"""Share of the cores that may be busy before a run begins; with more, other work has the machine, too."""
-
 FIGURES = "<!-- figures -->\n\n"
+OF_EARLIER = "<!-- of earlier commits -->"
+ON_UVLOOP = "a51d2d5"
+"""The commit since which the workflow by hand runs on the same event loop as Cairn."""
+
 _STEPS = sum(cell.steps * cell.at_once for cell in MATRIX)
 _CHARACTERS = sum(cell.steps * cell.at_once * cell.size for cell in MATRIX)
 
@@ -34,57 +35,50 @@ def page(figures: dict[str, Any]) -> str:
         "stored": lambda: _stored(results),
         "load": lambda: _load(results),
         "kept": lambda: _kept(results),
-        "travel": lambda: _travel(figures["travel"]),
-        "apart": lambda: _apart(figures["apart"]),
-        "requests": lambda: _requests(figures["requests"]),
-        "api": lambda: scale_page.api(figures["api"]),
-        "waiting": lambda: _waiting(figures["waiting"]),
-        "cpu": lambda: _cpu(figures["cpu"]),
-        "scale": lambda: scale_page.scale(figures["scale"], figures["machine"]["cores"]),
-        "profile": lambda: scale_page.profile(figures["profile"]),
+        "travel": lambda: _travel(results),
+        "apart": lambda: _apart(results),
+        "requests": lambda: _requests(results),
+        "api": lambda: scale_page.api(results),
+        "waiting": lambda: _waiting(results),
+        "cpu": lambda: _cpu(results),
+        "scale": lambda: scale_page.scale(results),
+        "profile": lambda: scale_page.profile(results),
         "caused": lambda: cost_page.costs(results),
     }
     measured = [line for name, lines in parts.items() if figures.get(name) for line in lines()]
-    machine = _machine(figures["machine"], earlier.runs_of(figures))
-    made = [about, *machine, *_aims(results), *measured, setup, *_not_done(figures)]
+    told = setup.replace(OF_EARLIER, _of_earlier(results))
+    made = [about, *_machine(results), *_aims(results), *measured, told, *_not_done(figures)]
     return "\n".join(made).rstrip() + "\n"
 
 
-def _machine(machine: dict[str, Any], of_parts: earlier.Runs) -> Iterator[str]:
-    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    yield table(
-        ["", ""],
-        [
-            *([", ".join(measured), text] for text, measured in _runs(of_parts, machine["cores"]).items()),
-            [
-                "machine",
-                f"{machine['cores']} cores ({machine['processor']}), {machine['memory_gb']} GB, {machine['system']}",
-            ],
-            ["versions", f"Python {machine['python']}, {versions}"],
-        ],
-    ).replace("---:", "---")
+def _machine(results: Results) -> Iterator[str]:
+    of = results.figures["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in of["versions"].items())
+    host = f"{of['cores']} cores ({of['processor']}), {of['memory_gb']} GB, {of['system']}"
+    yield table(["", ""], [["machine", host], ["versions", f"Python {of['python']}, {versions}"]]).replace(
+        "---:", "---"
+    )
+    rows = ([name, *_run(run), ", ".join(results.parts(name))] for name, run in results.runs.items())
+    yield table(["run", "command", "date", "commit", "load before", "measured"], rows).replace("---:", "---")
 
 
-def _runs(of_parts: earlier.Runs, cores: int) -> dict[str, list[str]]:
-    """Return what each run has measured: parts, or some sides of a part."""
-    measured: dict[str, list[str]] = {}
-    for part, runs in of_parts.items():
-        most = max(runs, key=lambda run: len(run["rows"]))
-        for run in runs:
-            load = run["load_before"]
-            before = "load before it began " + ("not recorded" if load is None else str(load))
-            text = f"`{run['command']}`, {run['date']}, commit {run['commit']}, {before}"
-            of = "" if len(runs) == 1 else ": the others" if run is most else f": {'; '.join(run['rows'])}"
-            beside = " (beside other work)" if run["beside"] or (load or 0) > _AT_REST * cores else ""
-            measured.setdefault(text, []).append(f"{part}{of}{beside}")
-    return measured
+def _of_earlier(results: Results) -> str:
+    """Return which parts of which runs have the workflow by hand on a slower event loop."""
+    early = [name for name, run in results.runs.items() if machine.before(run["commit"], ON_UVLOOP)]
+    parts = ((name, results.parts(name, names.BY_HAND)) for name in early)
+    return "; ".join(f"run {name}: {', '.join(of)}" for name, of in parts if of) or "none"
+
+
+def _run(run: dict[str, Any]) -> Iterator[str]:
+    yield from (f"`{run['command']}`", run["date"], run["commit"])
+    yield "not recorded" if run["load_before"] is None else str(run["load_before"])
 
 
 def _aims(results: Results) -> Iterator[str]:
     verdicts = {True: "met", False: "**missed**", None: "not measured"}
     every = list(aims(results))
     yield f"## Aims\n\nTemporal on: {results.where}.\n"
-    yield table(["aim", "found", ""], ([aim.text, aim.found, verdicts[aim.met]] for aim in every))
+    yield table(["aim", "found", "run", ""], ([aim.text, aim.found, aim.run, verdicts[aim.met]] for aim in every))
     missed = [aim for aim in every if aim.met is False and (aim.parts or aim.pictures)]
     if missed:
         yield "### What the missed ones are made up of\n"
@@ -124,9 +118,9 @@ def _steps(results: Results) -> Iterator[str]:
     if busy:
         yield "Steps a second, many executions at once:\n"
         yield _cells(results, busy, results.rate)
-    yield "Ratios of steps a second (above 1: Cairn is faster):\n"
+    yield "Ratios of steps a second (above 1: Cairn is faster), of sides that took turns in one run:\n"
     pairs = [(results.on(names.STEP), results.on(names.BY_HAND))]
-    pairs += [(results.on(names.SEGMENT), base) for base in (LANGGRAPH, names.DBOS)]
+    pairs += [(results.on(names.SEGMENT), base) for base in (LANGGRAPH, names.DBOS, names.RESTATE)]
     yield _cells(
         results,
         cells,
@@ -142,13 +136,18 @@ def _left_out(results: Results) -> Iterator[str]:
     lacking = [cell for cell in MATRIX if (cell.steps, cell.at_once, cell.size) not in there]
     if lacking:
         yield f"{len(MATRIX) - len(lacking)} of the {len(MATRIX)} loads of 1, 20, 200 and 2,000 steps, 1, 20 and 200 at"
-        yield "once, and 100 B, 10 KB and 1 MB were measured. Left out, as steps at executions at once:"
-        by_size = itertools.groupby(sorted(lacking, key=lambda cell: cell.size), key=lambda cell: cell.size)
-        yield "; ".join(f"{characters(size)}: {', '.join(map(_load_of, cells))}" for size, cells in by_size) + "."
+        yield "once, and 100 B, 10 KB and 1 MB were measured, each of at least one side; *not measured* is what the run"
+        yield "of a side did not have. Left out, as steps at executions at once:"
+        yield f"{_by_size(lacking)}."
         yield f"All of them together are {_STEPS:,} steps a round, {_STEPS / 70 / 3_600:.0f} hours for a side that does"
         yield f"70 a second, and write {_CHARACTERS / 1e9:,.0f} GB of texts. `make bench` leaves those out that take"
-        yield "minutes a side, and some of the sides that do fewer than a hundred steps a second; `ARGS=--full` has"
-        yield "five rounds of those up to 4,000 steps and 40 MB.\n"
+        yield f"minutes a side, and of {', '.join(names.SLOW)} also {_by_size(THOUSANDS)}; `ARGS=--full`"
+        yield "has five rounds of all up to 4,000 steps and 40 MB.\n"
+
+
+def _by_size(cells: Sequence[Cell]) -> str:
+    by_size = itertools.groupby(sorted(cells, key=lambda cell: cell.size), key=lambda cell: cell.size)
+    return "; ".join(f"{characters(size)}: {', '.join(map(_load_of, of))}" for size, of in by_size)
 
 
 def _load_of(cell: Cell) -> str:
@@ -156,9 +155,15 @@ def _load_of(cell: Cell) -> str:
 
 
 def _cells(results: Results, cells: Sequence[dict[str, Any]], figure: Any, rows: Sequence[str] | None = None) -> str:
-    head = ["", *(f"{each['at_once']} at once, {each['steps']:,} steps, {characters(each['size'])}" for each in cells)]
-    lines = ([row, *(show(figure(cell, row)) for cell in cells)] for row in rows or results.sides)
-    return table(head, lines)
+    head = ["", *(f"{each['at_once']} at once, {steps(each['steps'])}, {characters(each['size'])}" for each in cells)]
+    lines = (
+        [row, *(show(figure(cell, row)) for cell in cells), _of_pair(results, row)] for row in rows or results.sides
+    )
+    return table([*head, "run"], lines)
+
+
+def _of_pair(results: Results, row: str) -> str:
+    return results.run("steps", *row.split(" ÷ "))
 
 
 def characters(size: int) -> str:
@@ -170,8 +175,11 @@ def _stored(results: Results) -> Iterator[str]:
     stored = results.figures["stored"]
     yield "## Bytes stored a step\n\n![Bytes stored a step](benchmarks/stored.png)\n"
     sizes = sorted(map(int, stored))
-    rows = ([side, *(show(results.bytes(size, side), whole) for size in sizes)] for side in results.sides)
-    yield table(["", *(f"a text of {characters(size)}" for size in sizes)], rows)
+    rows = (
+        [side, *(show(results.bytes(size, side), whole) for size in sizes), results.run("stored", side)]
+        for side in results.sides
+    )
+    yield table(["", *(f"a text of {characters(size)}" for size in sizes), "run"], rows)
 
 
 def _ordered(by_side: dict[str, Any]) -> list[tuple[str, Any]]:
@@ -181,9 +189,12 @@ def _ordered(by_side: dict[str, Any]) -> list[tuple[str, Any]]:
 def _load(results: Results) -> Iterator[str]:
     yield "## Agents at once\n\nTen steps of half a second: 5 s is ideal. The most within 1.5 times the ideal:\n"
     able = [side for side in results.sides if not side.startswith(f"{names.CODE},")]  # such code neither waits nor asks
-    rows = ([side, *(show(results.largest(work, side), whole) for work in WORKS)] for side in able)
-    yield table(["", *WORKS.values()], rows)
-    yield "Time over the ideal by the number at once:\n\n![Agents at once](benchmarks/agents.png)\n"
+    rows = (
+        [side, *(show(results.largest(work, side), whole) for work in WORKS), results.run("load", side)]
+        for side in able
+    )
+    yield table(["", *WORKS.values(), "run"], rows)
+    yield "Time over the ideal by the number at once, of the same runs:\n\n![Agents at once](benchmarks/agents.png)\n"
 
 
 def _kept(results: Results) -> Iterator[str]:
@@ -191,8 +202,11 @@ def _kept(results: Results) -> Iterator[str]:
     turns = sorted({int(each) for of in kept.values() for each in of})
     yield "## Growth of a chat\n\nEach turn adds a text of 1,000 characters to a list in the state."
     yield "Milliseconds and bytes a turn, over all turns of a chat; each chat is one measurement, side after side:\n"
-    rows = [[side, *(_turn(of.get(str(each))) for each in turns), _times(of, turns)] for side, of in _ordered(kept)]
-    yield table(["", *(f"{each} turns" for each in turns), "bytes, last over first"], rows)
+    rows = (
+        [side, *(_turn(of.get(str(each))) for each in turns), _times(of, turns), results.run("kept", side)]
+        for side, of in _ordered(kept)
+    )
+    yield table(["", *(f"{each} turns" for each in turns), "bytes, last over first", "run"], rows)
     yield "![Growth of a chat](benchmarks/chat.png)\n"
 
 
@@ -207,44 +221,56 @@ def _times(found: dict[str, dict[str, float]], turns: Sequence[int]) -> str:
     return f"{last / first:.1f}" if first and last else "not measured"
 
 
-def _travel(travel: dict[str, dict[str, list[float]]]) -> Iterator[str]:
+def _travel(results: Results) -> Iterator[str]:
+    travel = results.figures["travel"]
     points = sorted({int(each) for of in travel.values() for each in of})
     yield "## Going back\n\nSeconds from asking for it until the one step after that point has been done again, and the"
     yield "execution has ended; a roll back ends when it has landed, paused:\n"
-    order = names.ordered(name.rpartition(": ")[0] for name in travel)
-    ways = sorted(travel.items(), key=lambda way: order.index(way[0].rpartition(": ")[0]))
-    rows = ([name, *(show(Spread.of(of.get(str(each), []))) for each in points)] for name, of in ways)
-    yield table(["", *(f"step {each:,}" for each in points)], rows)
+    order = names.ordered(map(_side, travel))
+    ways = sorted(travel.items(), key=lambda way: order.index(_side(way[0])))
+    rows = (
+        [name, *(show(Spread.of(of.get(str(each), []))) for each in points), results.run("travel", _side(name))]
+        for name, of in ways
+    )
+    yield table(["", *(f"step {each:,}" for each in points), "run"], rows)
 
 
-def _waiting(waiting: dict[str, dict[str, float]]) -> Iterator[str]:
-    yield "## Waiting for a person\n\nWhat executions cost that wait, and memory by which programs grew that work for"
-    yield "the side (MB); one measurement, side after side. The last column is none: what bytes for 100,000 would be at"
-    yield "the same cost each.\n"
+def _side(way: str) -> str:
+    return way.rpartition(": ")[0]
+
+
+def _waiting(results: Results) -> Iterator[str]:
+    yield "## Waiting for a person\n\nWhat executions cost that wait, and the memory by which those programs grew that"
+    yield "work for the side (MB); one measurement, side after side. What 100,000 would take was not measured: it is"
+    yield "100,000 times the bytes of each.\n"
     rows: list[list[str]] = []
-    for side, found in _ordered(waiting):
+    for side, found in _ordered(results.figures["waiting"]):
         grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name in names.programs(side))
         each, size = f"{found['bytes']:,}", f"{found['bytes'] * 100_000 / 1e6:,.0f} MB"
         bytes = (each, size) if found["bytes"] else (NOT_MEASURED, NOT_MEASURED)
-        started = found["executions"] / found["seconds"]
-        rows.append([side, f"{found['executions']:,}", f"{started:,.0f}", bytes[0], grown, bytes[1]])
-    yield table(["", "executions", "started a second", "bytes each", "memory", "100,000 extrapolated"], rows)
+        started, run = found["executions"] / found["seconds"], results.run("waiting", side)
+        rows.append([side, f"{found['executions']:,}", f"{started:,.0f}", bytes[0], grown, bytes[1], run])
+    yield table(
+        ["", "executions", "started a second", "bytes each", "memory", "100,000 of them, not measured", "run"], rows
+    )
 
 
-def _apart(found: dict[str, dict[str, Any]]) -> Iterator[str]:
+def _apart(results: Results) -> Iterator[str]:
+    found = results.figures["apart"]
     yield "## Many steps, many items\n"
     yield "Programs of their own, each with an installation of its own on the dev server:\n"
     if "long" in found:
-        yield from _long(found["long"])
+        yield from _long(found["long"], results.run("long"))
     if "maps" in found:
-        yield from _map(found["maps"])
+        yield from _map(found["maps"], results.run("maps"))
 
 
-def _long(of: dict[str, Any]) -> Iterator[str]:
+def _long(of: dict[str, Any], run: str) -> Iterator[str]:
     speed, largest, memory = of["steps_per_second"], of["largest_history"], of["worker_mb"]
     command = f'make bench WHAT=long ARGS="--steps {of["steps"]}"'
     yield f"One execution of {of['steps']:,} steps (`{command}`):\n"
     rows = [
+        ["run", run],
         ["runs", f"{of['runs']:,}"],
         ["steps a second, first tenth", number(speed["first_tenth"])],
         ["steps a second, last tenth", number(speed["last_tenth"])],
@@ -262,12 +288,13 @@ def _long(of: dict[str, Any]) -> Iterator[str]:
     yield table(["", ""], rows)
 
 
-def _map(of: dict[str, Any]) -> Iterator[str]:
+def _map(of: dict[str, Any], run: str) -> Iterator[str]:
     parent, above, chunk, memory = of["parent"], of["map"], of["largest_chunk"], of["worker_mb"]
     command = f'make bench WHAT=maps ARGS="--items {of["items"]} --concurrency {of["concurrency"]}"'
     at_once = f"{of['concurrency']} at a time"
     yield f"A map of {of['items']:,} items, each an execution of its own, {at_once} (`{command}`):\n"
     rows = [
+        ["run", run],
         ["items a second", number(of["items_per_second"])],
         ["history of the parent", f"{parent['events']:,} events, {parent['bytes']:,} B"],
         ["history of the map", f"{above['events']:,} events, {above['bytes']:,} B"],
@@ -278,13 +305,14 @@ def _map(of: dict[str, Any]) -> Iterator[str]:
     yield table(["", ""], rows)
 
 
-def _requests(requests: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
-    for where, of in requests.items():
+def _requests(results: Results) -> Iterator[str]:
+    for where, of in results.figures["requests"].items():
         yield f"## Requests to Cairn, {where}\n\nMilliseconds. A list is of 100,000 executions, which are copies of the"
         yield "row of one, 20 a page. p50 is that of the middle round, with the smallest and the largest where there"
         yield "are several; p99 is that of all rounds together:\n"
-        rows = ([name, show(_p50(found)), f"{found['p99']:.1f}", _rate(found)] for name, found in of.items())
-        yield table(["", "p50", "p99", "a second"], rows)
+        run = results.run("requests", where)
+        rows = ([name, show(_p50(found)), f"{found['p99']:.1f}", _rate(found), run] for name, found in of.items())
+        yield table(["", "p50", "p99", "a second", "run"], rows)
 
 
 def _p50(found: dict[str, Any]) -> Spread | None:
@@ -295,11 +323,15 @@ def _rate(found: dict[str, Any]) -> str:
     return f"{found['per_second']:,.0f}" if "per_second" in found else ""
 
 
-def _cpu(cpu: dict[str, dict[str, float]]) -> Iterator[str]:
+def _cpu(results: Results) -> Iterator[str]:
+    cpu = results.figures["cpu"]
     programs = sorted({name for each in cpu.values() for name in each})
     yield "## Where the time goes\n\nMilliseconds of the processor a step, 20 executions of 20 steps at once:\n"
-    rows = ([side, *(f"{of[name]:.2f}" if name in of else "" for name in programs)] for side, of in _ordered(cpu))
-    yield table(["", *programs], rows)
+    rows = (
+        [side, *(f"{of[name]:.2f}" if name in of else "" for name in programs), results.run("steps", side)]
+        for side, of in _ordered(cpu)
+    )
+    yield table(["", *programs, "run"], rows)
 
 
 def _not_done(figures: dict[str, Any]) -> Iterator[str]:

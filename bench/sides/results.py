@@ -10,6 +10,9 @@ from typing import Any
 from sides import earlier, names
 from sides.cells import SHORT
 
+BUSY = "†"
+"""Marks a run that is not known to have begun with the machine to itself."""
+
 
 @dataclass(frozen=True)
 class Spread:
@@ -33,6 +36,7 @@ class Results:
         figures: as they stand in the JSON.
         sides: names of those that did something.
         where: on what Temporal stands in the main comparison.
+        runs: those that the figures are of, by the names that the page gives them.
     """
 
     def __init__(self, figures: dict[str, Any]) -> None:
@@ -43,10 +47,27 @@ class Results:
         scaled = [name for cell in figures.get("scale", ()) for name in cell["seconds"]]
         on_postgresql = names.on(names.STEP, names.POSTGRESQL) in (*self.sides, *scaled)
         self.where = names.POSTGRESQL if on_postgresql else names.DEV
+        self._runs_of = earlier.runs_of(figures)
+        cores = figures["machine"]["cores"]
+        self.runs = {
+            f"{number}{'' if earlier.at_rest(run, cores) else BUSY}": run
+            for number, run in enumerate(earlier.numbered(self._runs_of), 1)
+        }
 
     def on(self, name: str) -> str:
         """Name a side on the Temporal of the main comparison."""
         return names.on(name, self.where)
+
+    def run(self, part: str, *rows: str) -> str:
+        """Name the runs that rows of a part are of; without rows, all of the part."""
+        of = [run for run in self._runs_of.get(part, ()) if not rows or {*rows} & {*run["rows"]}]
+        return ", ".join(name for name, run in self.runs.items() if any(run.items() <= each.items() for each in of))
+
+    def parts(self, name: str, row: str = "") -> list[str]:
+        """Return what a run has measured, of all rows or of one, whatever its Temporal stands on."""
+        run = self.runs[name]
+        found = ((part, of) for part, runs in self._runs_of.items() for of in runs if run.items() <= of.items())
+        return [part for part, of in found if not row or row in map(names.bare, of["rows"])]
 
     def cell(self, steps: int, at_once: int, size: int = 100) -> dict[str, Any] | None:
         """Return a cell if it was measured."""

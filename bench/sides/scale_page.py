@@ -8,7 +8,7 @@ from typing import Any
 
 from sides import names
 from sides.aims import show
-from sides.results import Spread
+from sides.results import Results, Spread
 from sides.tables import table
 
 FULL = 0.9
@@ -36,23 +36,26 @@ def _spread(values: Sequence[float | None]) -> Spread | None:
     return Spread.of([each for each in values if each])
 
 
-def scale(cells: Sequence[Mapping[str, Any]], cores: int) -> Iterator[str]:
+def scale(results: Results) -> Iterator[str]:
     """Yield the section on one worker and two."""
+    cells, cores = results.figures["scale"], results.figures["machine"]["cores"]
     yield "## Scale-out: one worker and two\n"
     yield "Steps a second, and ratios of neighbours in a round; `by hand`: the workflow written by hand with as many"
     yield f"workers. All programs share the {cores} cores: a second worker can only use what the rest leaves.\n"
     for cell in cells:
         yield f"{_title(cell)}:\n"
-        yield table(["", "1 worker", "2 workers", "2 ÷ 1", "÷ by hand, 1", "÷ by hand, 2"], _scale_rows(cell))
+        rows = ([*row, results.run("scale", row[0])] for row in _scale_rows(cell))
+        yield table(["", "1 worker", "2 workers", "2 ÷ 1", "÷ by hand, 1", "÷ by hand, 2", "run"], rows)
     yield "### Where the bottleneck is\n"
     yield "Cores that each program keeps busy (median of the rounds), and what that says:\n"
     busy = [(_title(cell), side, int(at), _busy(cell, side, at)) for cell in cells for side, at in _measured(cell)]
     for title in dict.fromkeys(title for title, *_ in busy):
-        rows = [row for each, *row in busy if each == title]
-        programs = sorted({name for *_, of in rows for name, share in of.items() if share >= LEAST})
+        of_title = [row for each, *row in busy if each == title]
+        programs = sorted({name for *_, of in of_title for name, share in of.items() if share >= LEAST})
         yield f"{title}:\n"
-        head = ["", "workers", *programs, "all", "bottleneck"]
-        yield table(head, (_busy_row(side, at, of, programs, cores) for side, at, of in rows))
+        head = ["", "workers", *programs, "all", "bottleneck", "run"]
+        rows = ([*_busy_row(*row, programs, cores), results.run("scale", row[0])] for row in of_title)
+        yield table(head, rows)
 
 
 def _title(cell: Mapping[str, Any]) -> str:
@@ -103,23 +106,26 @@ def bottleneck(busy: Mapping[str, float], workers: int, cores: int) -> str:
     return f"no processor: it waits for disk, locks or timers; most takes {most}" if busy else "not measured"
 
 
-def profile(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def profile(results: Results) -> Iterator[str]:
     """Yield the section on what workers do."""
+    profiles = results.figures["profile"]
     yield "## What a worker does\n"
     yield "One worker under 40 executions at once of 20 empty steps. Its threads, by the processor's time:\n"
-    yield from _seen(profiles)
+    yield from _seen(profiles, [results.run("scale", side) for side in profiles])
 
 
-def api(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+def api(results: Results) -> Iterator[str]:
     """Yield the section on what the API does."""
+    profiles = results.figures["api"]
     yield "## What the API does\n"
     yield "One API, asked by one client to start executions, one after the other. Its threads, by the processor's"
     yield "time:\n"
-    yield from _seen({f"Temporal on: {where}": of for where, of in profiles.items()})
+    runs = [results.run("requests", where) for where in profiles]
+    yield from _seen({f"Temporal on: {where}": of for where, of in profiles.items()}, runs)
 
 
-def _seen(profiles: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    yield table(["", *profiles], _share_rows(profiles, "threads", 0.005))
+def _seen(profiles: Mapping[str, Mapping[str, Any]], runs: Sequence[str]) -> Iterator[str]:
+    yield table(["", *profiles], [["run", *runs], *_share_rows(profiles, "threads", 0.005)])
     yield "What holds the interpreter's lock (GIL), 100 samples a second by py-spy. A sample counts for the"
     yield "innermost function that is not Python's own; compiled code counts for what calls it:\n"
     held = ["the lock is held", *(f"{of['held']:.1%} of the time" for of in profiles.values())]

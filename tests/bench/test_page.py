@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from measured import APART, BY_HAND, FIGURES, LATER, SEGMENT, STEP
+from measured import APART, BY_HAND, FIGURES, LATER, RUNS, SEGMENT, STEP
 
 ROOT = Path(__file__).parents[2]
 
@@ -44,12 +44,12 @@ def test_an_aim_is_of_neighbours_in_a_round_and_shows_how_far_they_are_apart() -
 
     made = page(FIGURES)
 
-    assert "| 80 (50 to 90) to 100 (50 to 100): 0.90 (0.80 to 1.00) | **missed** |" in made
-    assert "| 70 (60 to 80) to 350 (300 to 500): 0.20 (0.16 to 0.20) | **missed** |" in made
-    assert "(Cairn step) | 1.00 (0.80 to 1.50) | met |" in made
-    assert "at most 1.5 times a bare start | 3.00 (2.00 to 4.00) | **missed** |" in made
-    assert "at most twice page 1 | 1.50 | met |" in made  # one round
-    assert "| POST /executions | 30.0 (20.0 to 60.0) | 90.0 |  |" in made
+    assert "| 80 (50 to 90) beside 100 (50 to 100): 0.90 (0.80 to 1.00) | 1 | **missed** |" in made
+    assert "| 70 (60 to 80) beside 350 (300 to 500): 0.20 (0.16 to 0.20) | 1 | **missed** |" in made
+    assert "(Cairn step) | 1.00 (0.80 to 1.50) | 1 | met |" in made
+    assert "at most 1.5 times a bare start | 3.00 (2.00 to 4.00) | 1 | **missed** |" in made
+    assert "at most twice page 1 | 1.50 | 1 | met |" in made  # one round
+    assert "| POST /executions | 30.0 (20.0 to 60.0) | 90.0 |  | 1 |" in made
 
 
 def test_a_missed_aim_links_the_flame_graphs_of_what_it_compares() -> None:
@@ -74,7 +74,7 @@ def test_what_is_missed_by_the_start_alone_is_said_with_what_a_start_takes() -> 
     from sides.page import page
 
     langgraph, (few, *others) = "LangGraph sync", FIGURES["steps"]
-    one = {**few, "steps": 1, "seconds": {BY_HAND: [0.6, 0.7, 0.8]}}
+    one = {**few, "steps": 1, "seconds": {BY_HAND: [0.6, 0.7, 0.8], SEGMENT: [0.9], langgraph: [0.09]}}
     many = {**few, "steps": 200, "seconds": {SEGMENT: [2.0], langgraph: [6.0]}}
     slower = {**few, "seconds": {**few["seconds"], langgraph: [0.3, 0.3, 0.3]}}
     made = page({**FIGURES, "steps": [slower, one, many, *others]})
@@ -82,8 +82,9 @@ def test_what_is_missed_by_the_start_alone_is_said_with_what_a_start_takes() -> 
     assert verdict(made, "steps/s of Cairn segment above LangGraph sync") == "**missed**"
     assert (
         "20 executions at once of one step that does nothing take the workflow by hand 0.70 (0.60 to 0.80) s; all 20 "
-        "steps of 20 executions take LangGraph sync 0.30 (0.30 to 0.30) s. With 200 steps each, Cairn segment, "
-        "PostgreSQL does 3.00 times its steps/s."
+        "steps of 20 executions take LangGraph sync 0.30 (0.30 to 0.30) s. Steps/s of Cairn segment, PostgreSQL over "
+        "those of LangGraph sync, 20 executions at once: 0.10 with 1 step, 0.67 (0.60 to 0.75) with 20 steps, 3.00 "
+        "with 200 steps."
     ) in made
     assert "take the workflow by hand" not in page(FIGURES)
 
@@ -116,16 +117,51 @@ def test_rows_that_a_table_lacks_are_named_with_the_reason() -> None:
     assert "Prefect (a flow that pauses" in wait and "Restate" not in wait
 
 
-def test_a_run_that_began_while_the_machine_was_busy_was_beside_other_work() -> None:
+def test_a_run_that_is_not_known_to_have_begun_at_rest_is_marked_at_each_of_its_rows() -> None:
     from sides.page import page
 
-    def made(load: float | None) -> str:
-        machine = {**FIGURES["machine"], "load_before": load}
-        return next(line for line in page({**FIGURES, "machine": machine}).splitlines() if "commit 0000000" in line)
+    def made(load: float | None, **told: bool) -> str:
+        figures = {**FIGURES, "machine": {**FIGURES["machine"], "load_before": load}}
+        run = {name: figures["machine"][name] for name in ("command", "date", "commit", "load_before")}
+        return page({**figures, "runs": {"kept": [{**run, "rows": [STEP], "beside": False, **told}]}})
 
-    assert "beside other work" not in made(1.0)  # half of two cores
-    assert "steps (beside other work)" in made(1.1)
-    assert "load before it began not recorded" in made(None)
+    at_rest = made(1.0)  # half of two cores
+    assert "| 1 | `make bench WHAT=peers` | 2026-01-01 | 0000000 | 1.0 | kept |" in at_rest
+    assert f"| {STEP} | 1.00 ms, 100 B | 1.00 ms, 250 B | 2.5 | 1 |" in at_rest
+    for busy, load in ((made(1.1), "1.1"), (made(None), "not recorded"), (made(0.0, beside=True), "0.0")):
+        assert f"| 1† | `make bench WHAT=peers` | 2026-01-01 | 0000000 | {load} | kept |" in busy
+        assert f"| {STEP} | 1.00 ms, 100 B | 1.00 ms, 250 B | 2.5 | 1† |" in busy
+
+
+def test_each_row_of_figures_says_of_which_run_it_is() -> None:
+    from sides.page import page
+
+    measured = page({**FIGURES, "apart": APART, "runs": RUNS}).partition("## Steps\n")[2].partition("\n## How each")[0]
+    tables = [[*map(str.strip, each.splitlines())] for each in measured.split("\n\n") if each.startswith("| ")]
+    of_packages, assumed, formulas = (
+        "| package |",
+        "|  |  |  |",
+        "|  | formula |",
+    )  # beside those of threads; no figures
+    told = [rows for rows in tables if not rows[0].startswith((of_packages, assumed, formulas))]
+    assert len(told) > 12
+    for head, _, *rows in told:
+        if head.endswith("| run |"):
+            known = [row for row in rows if STEP in row or ("PostgreSQL" not in row and "LangGraph" not in row)]
+            assert known and all(row.endswith(("| 1 |", "|  |")) for row in known)
+            assert any(row.endswith("| 1 |") for row in known)
+        else:
+            assert rows[0].startswith("| run | 1 |")
+
+
+def test_runs_in_which_the_workflow_by_hand_was_slower_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sides.page import ON_UVLOOP, TEMPLATE, page
+
+    assert f"commit {ON_UVLOOP}" in TEMPLATE.read_text().replace("\n ", "")
+    monkeypatch.setattr("sides.machine.before", lambda commit, another: commit == "0000000" and another == ON_UVLOOP)
+    assert "flatters Cairn (run 1: steps, scale, load)" in page(FIGURES)
+    monkeypatch.setattr("sides.machine.before", lambda *_: False)
+    assert "flatters Cairn (none)" in page(FIGURES)
 
 
 def test_the_page_says_what_the_missed_aims_are_made_up_of() -> None:
@@ -216,7 +252,7 @@ def test_bytes_are_those_of_the_middle_round_and_less_than_none_are_no_figure() 
 
     assert f"| {SEGMENT} | 300 (50 to 310) |" in made
     assert f"| {STEP} | not measured |" in made
-    assert "| 300 (50 to 310) to 900 | met |" in made
+    assert "| 300 (50 to 310) beside 900 | 1 | met |" in made
 
 
 def test_figures_of_an_earlier_run_lack_later_parts() -> None:
@@ -252,10 +288,10 @@ def test_parts_of_several_runs_stand_on_one_page() -> None:
     for part in ("load", "scale"):
         told(runs, part, run_of(LATER, rows_of(FIGURES, part)))
     made = page({**FIGURES, "runs": runs})
-    (first,) = (line for line in made.splitlines() if "commit 0000000" in line)
-    (second,) = (line for line in made.splitlines() if "commit 1111111" in line)
-    assert first.startswith("| steps, stored, kept, travel, requests, waiting | `make bench WHAT=peers`, 2026-01-01")
-    assert second.startswith("| scale, load | `make bench WHAT=peers ARGS=later`")
+    first = (
+        "| 1 | `make bench WHAT=peers` | 2026-01-01 | 0000000 | 0.1 | steps, stored, kept, travel, requests, waiting |"
+    )
+    assert f"{first}\n| 2 | `make bench WHAT=peers ARGS=later` | 2026-01-01 | 1111111 | 0.2 | scale, load |\n" in made
     with pytest.raises(Differs, match="cores, versions"):
         found_before(FIGURES, {**LATER, "cores": 4, "versions": {}})
 
@@ -269,9 +305,11 @@ def test_rows_of_several_runs_stand_in_one_part() -> None:
     told(runs, "steps", run_of(LATER, [SEGMENT, "DBOS"]))
     made = page({**FIGURES, "runs": runs})
 
-    (first,) = (line for line in made.splitlines() if "commit 0000000" in line)
-    assert first.startswith("| steps: the others, stored: the others, kept, ")
-    assert f"| steps: {SEGMENT}; DBOS, stored: DBOS (beside other work) | `make bench WHAT=peers ARGS=later`" in made
+    assert "| 0000000 | 0.1 | steps, stored, kept, travel, requests, scale, load, waiting |" in made
+    assert "| 2 | `make bench WHAT=peers ARGS=later` | 2026-01-01 | 1111111 | 0.2 | steps |" in made
+    assert "| 3† | `make bench WHAT=peers ARGS=later` | 2026-01-01 | 1111111 | 0.2 | stored |" in made
+    assert "| DBOS | 200 | 3† |" in made and f"| {SEGMENT} | 300 (50 to 310) | 1 |" in made
+    assert "| 300 (50 to 310) beside 200 | 1, 3† | **missed** |" in made
     # Neighbours of the same rounds, and sides that did not take turns.
     assert verdict(made, "steps/s of Cairn step ≥ 0.95") == "met"
     assert verdict(made, "steps/s of Cairn segment above DBOS") == "**missed**"
