@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import math
 import random
@@ -72,7 +73,7 @@ class Storm:
         self.fell: Counter[tuple[str, int | None]] = Counter()
         self._random = random.Random(f"{seed}/storm")
         self._hurt: set[str] = set()
-        self._ended = False
+        self._ended = asyncio.Event()
         self.missing: dict[str, str] = {}
         self.faults = [*self._of_programs(), *self._of_links(), *self._of_clocks(), *self._of_the_disk()]
 
@@ -80,7 +81,7 @@ class Storm:
     def rages(self) -> bool:
         """Whether it goes on."""
         now = time.monotonic()
-        return now < self.over or (now < self.over + self.settle / 2 and not self._ended and not self.enough())
+        return now < self.over or (now < self.over + self.settle / 2 and not self._ended.is_set() and not self.enough())
 
     @property
     def is_long_over(self) -> bool:
@@ -103,7 +104,8 @@ class Storm:
                     tasks.create_task(self._strike(fault, min(length, left)))
                 await asyncio.sleep(max(0.0, min(pause, left)))
                 self._lift()
-            self._ended, self.over = True, time.monotonic()
+            self.over = time.monotonic()
+            self._ended.set()
         self.site.outside.rages = False
         await self.site.up()
 
@@ -162,7 +164,8 @@ class Storm:
         try:
             await _do(fault.begin)
             self.done[fault.target, fault.deed] += 1
-            await asyncio.sleep(length)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), length)
         finally:
             await _do(fault.end)
             self._hurt.discard(fault.target)

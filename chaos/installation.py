@@ -92,8 +92,13 @@ class Installation:
     @property
     def programs(self) -> list[Program]:
         """All programs."""
+        return [*self.servers, *self.apis, *self.workers]
+
+    @property
+    def servers(self) -> list[Program]:
+        """Those that APIs and workers need."""
         databases = [self.postgresql.program] if self.postgresql is not None else []
-        return [*databases, self.temporal, *self.apis, *self.workers]
+        return [*databases, self.temporal]
 
     def _link(self, source: str, target: str, port: int) -> int:
         link = Link(f"{source} - {target}", port)
@@ -128,7 +133,7 @@ class Installation:
         """Start everything and make a key; with ``own_disk`` PostgreSQL gets a disk that can be filled."""
         await self.outside.open()
         self._stack.push_async_callback(self.outside.close)
-        self._stack.push_async_callback(stop_all, self.programs)
+        self._stack.push_async_callback(stop_all, self.servers)
         for link in self.links:
             await link.open()
             self._stack.push_async_callback(link.close)
@@ -145,6 +150,8 @@ class Installation:
             self.temporal.start()
         await until(self._connects, START, "Temporal answering")
         self.key = await prepare(self.settings) or ""
+        # They end before all else does: who cannot reach Temporal any more is long in ending in order.
+        self._stack.push_async_callback(self._stop_ours)
         await self.up()
 
     async def _connects(self) -> bool:
@@ -174,6 +181,10 @@ class Installation:
     def memory(self) -> dict[str, int]:
         """Return how many bytes each API and each worker holds."""
         return {program.name: program.memory() for program in (*self.apis, *self.workers)}
+
+    async def _stop_ours(self) -> None:
+        """End APIs and workers, all at once."""
+        await asyncio.gather(*(program.stop() for program in (*self.apis, *self.workers)))
 
     async def close(self) -> None:
         """End everything."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from chaos.installation import Installation
 from chaos.observe import Observer
 from chaos.outside import Outside
 from chaos.programs import Prepare
-from chaos.records import Story
+from chaos.records import Asked, Story
 from chaos.talker import AGENT, Talker, make_agent
 
 
@@ -30,6 +31,7 @@ class Plan:
         cluster: Temporal on PostgreSQL instead of a dev server; Cairn's database is there, too.
         bug: makes Cairn wrong, in each of its processes before it begins.
         least: requests of each client that have to be answered before the storm may end.
+        seen: tells by what clients have asked so far whether the storm may end.
         settle: seconds after the storm in which everything has to come to rest; each reading is waited for no longer.
         graphs: names of those whose executions clients start; none: all.
         own_disk: PostgreSQL on a disk that can be filled; see ``chaos.postgresql.have_own_mounts``.
@@ -43,6 +45,7 @@ class Plan:
     own_disk: bool = False
     bug: Prepare | None = None
     least: int = 0
+    seen: Callable[[Iterable[Asked]], bool] = lambda _: True
     settle: float = 150.0
     graphs: tuple[str, ...] = ()
 
@@ -71,7 +74,10 @@ async def run(plan: Plan, folder: Path) -> Outcome:
         names = [f"talker-{n}" for n in range(1, plan.clients // 4 + 1)]
         talkers = [Talker(name, site, storm, {AGENT: agent}, plan.seed) for name in names]
         clients = [*actors, *talkers]
-        storm.enough = lambda: all(client.answered >= plan.least for client in clients)
+        storm.enough = lambda: (
+            all(client.answered >= plan.least for client in clients)
+            and plan.seen(asked for client in clients for asked in client.asked)
+        )
         await asyncio.gather(storm.run(), *(client.run() for client in clients))
         settled = time.monotonic() - storm.over
         talks = [talk for talker in talkers for talk in talker.talks]

@@ -9,11 +9,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx2
 import pytest
 
 from chaos import clocks
+from chaos.faults import Fault, Storm
 from chaos.links import Link
 from chaos.outside import TOOL, Outside
 from chaos.records import SAID
@@ -96,3 +98,22 @@ async def test_the_world_outside_errs_by_its_seed_until_it_is_told_to_stop() -> 
                 assert [call["function"]["name"] for call in calls or ()] == called
     finally:
         await outside.close()
+
+
+async def test_what_goes_wrong_ends_with_the_storm() -> None:
+    async def up() -> None:
+        assert not hurt.is_set()
+
+    site = SimpleNamespace(programs=[], links=[], clocks={}, postgresql=None, outside=Outside(seed=1), up=up)
+    storm = Storm(site, seed=1, seconds=0, settle=7200)
+    hurt, struck = asyncio.Event(), asyncio.Event()
+
+    def strike() -> None:
+        hurt.set()
+        struck.set()
+
+    storm.faults = [Fault("all", "hurt", 1.0, 1e6, strike, hurt.clear)]
+    storm.enough = struck.is_set
+    async with asyncio.timeout(60):
+        await storm.run()
+    assert storm.done["all", "hurt"] == 1
