@@ -63,10 +63,10 @@ audit: .tools/ready ## what is known of vulnerabilities of the dependencies, and
 	@$(UV) pip sync --quiet --python .tools/audit/bin/python --require-hashes requirements-audit.lock
 	@.ci/audit
 
-fuzz: setup ## feed WHAT=validator, expressions, templates or projection with anything, for SECONDS=60 (WHAT=all: each for 5 seconds, as in CI)
+fuzz: setup ## feed WHAT=validator, expressions, templates, projection or payloads with anything, for SECONDS=60 (WHAT=all: each for 5 seconds, as in CI)
 ifeq ($(WHAT),all)
 	@$(ATHERIS) || { echo "atheris cannot be had here: nothing is fuzzed." >&2; exit 0; }; \
-	for each in validator expressions templates projection; do \
+	for each in validator expressions templates projection payloads; do \
 	    $(BIN)/python -m fuzz $$each -runs=3000 -max_total_time=5 -timeout=20 -verbosity=0 -artifact_prefix=.tools/ || exit; \
 	    echo "$$each: nothing found"; \
 	done

@@ -1,4 +1,4 @@
-"""Feeds the validator, expressions, templates or the projection with what coverage leads to: ``make fuzz WHAT=…``.
+"""Feeds the validator, expressions, templates or histories with what coverage leads to: ``make fuzz WHAT=…``.
 
 The same as the property tests look for, but for as long as one likes: nothing but documented refusals may be raised.
 """

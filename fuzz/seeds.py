@@ -60,6 +60,15 @@ def projection() -> Iterator[bytes]:
             yield bytes([number, 0, len(history.events) // 2, damage, 3, *[0, _PIECE] * pieces])
 
 
+def payloads() -> Iterator[bytes]:
+    """Yield stored histories with a payload that is whole, that is cut, that is bent."""
+    for number in range(len(HISTORIES)):
+        for which in range(0, 40, 3):
+            yield bytes([number, 0, which, 255, 0])
+            yield bytes([number, 0, which, 128, 0])
+            yield bytes([number, 0, which, 0, 1 + which, which])
+
+
 def _members() -> Iterator[tuple[str, Any]]:
     waiting: list[Any] = [json.loads(seed) for seed in validator()]
     while waiting:
@@ -73,4 +82,4 @@ def _members() -> Iterator[tuple[str, Any]]:
                 pass
 
 
-BY_NAME = {each.__name__: each for each in (validator, expressions, templates, projection)}
+BY_NAME = {each.__name__: each for each in (validator, expressions, templates, projection, payloads)}

@@ -14,7 +14,7 @@ from cairn.graph.templates import TemplateError, compile_text
 from cairn.graph.validate import ValidationContext, validate
 from cairn.temporal.checkpoints import Projection
 from cairn.temporal.damage import HistoryDamaged
-from fuzz.histories import DAMAGE, HARMLESS, HISTORIES, told
+from fuzz.histories import DAMAGE, HARMLESS, HISTORIES, bent, told, with_payload
 
 SCOPE: dict[str, Any] = {
     "input": {"a": 1, "b": [1, 2, {"c": "x"}], "t": "text"},
@@ -49,8 +49,8 @@ def templates(data: bytes) -> None:
 def projection(data: bytes) -> None:
     """Read a stored history in pieces, and damaged.
 
-    Work may bring anything, and of some events nobody knows that they are missing. What stands twice or out of turn, or
-    before the graph is known, is refused, and nothing else is.
+    Tools and code may bring anything, and of some events nobody knows that they are missing. What stands twice or out
+    of turn, or before the graph is known, is refused, and so are results of foreign forms; nothing else is.
     """
     if not data:
         return
@@ -63,11 +63,33 @@ def projection(data: bytes) -> None:
         for piece in pieces:
             found.feed(piece)
         found.settle()
+        assert len({each.id for each in found.checkpoints}) == len(found.checkpoints)
     except HistoryDamaged:
         assert any(what % len(DAMAGE) >= HARMLESS for what in script[::2])
     else:
         assert in_order
-    assert len({each.id for each in found.checkpoints}) == len(found.checkpoints)
 
 
-BY_NAME = {each.__name__: each for each in (validator, expressions, templates, projection)}
+def payloads(data: bytes) -> None:
+    """Read a stored history with one payload that was cut, or is bent: it is read, or refused."""
+    if len(data) < 5:
+        return
+    number, which, much, (how, *end) = data[0], int.from_bytes(data[1:3]), data[3], data[4:]
+
+    def made(payload: bytes) -> bytes:
+        if how == 0:
+            return payload[: len(payload) * much // 255] + bytes(end)
+        return json.dumps(
+            bent(json.loads(payload or "null"), int.from_bytes(bytes([much, *end[:1]])), how - 1)
+        ).encode()
+
+    found = Projection()
+    with contextlib.suppress(HistoryDamaged):
+        found.feed(with_payload(HISTORIES[number % len(HISTORIES)], which, made))
+        found.settle()
+        found.ended_unseen()
+        for each in found.checkpoints:
+            found.state_at(each)
+
+
+BY_NAME = {each.__name__: each for each in (validator, expressions, templates, projection, payloads)}

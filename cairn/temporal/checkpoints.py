@@ -18,7 +18,7 @@ from cairn.graph.compiled import GraphNode, GraphNotExecutable, compile_graph
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, ExecutionState, Run
 from cairn.temporal.checkpoint import Checkpoint, LeftRun, Snapshot, checkpoint_id
-from cairn.temporal.damage import follows, needs_graph
+from cairn.temporal.damage import follows, needs_graph, readable
 from cairn.temporal.ended import Done, Ended, done_of, done_without_event, in_order, key_of, name_of, outcome, watched
 from cairn.temporal.events import (
     ChildCompleted,
@@ -46,7 +46,7 @@ START = "start"
 class Projection:
     """The fold over one run's history. Feed it events in order, as often as there are new ones, then ``settle``.
 
-    Both raise ``HistoryDamaged``. Where other events are missing, it is the fold over those that are there.
+    All raises ``HistoryDamaged`` alone. Where other events are missing, it is the fold over those that are there.
 
     Attributes:
         engine: as the workflow has it.
@@ -75,11 +75,8 @@ class Projection:
         self.run_id = run_id
         self.continued_run_id: str | None = None
         self.previous: Projection | None = None
-        self.line_revision = 0
-        self.events_before = 0
-        self.steps = 0
+        self.line_revision = self.events_before = self.last_event_id = self.steps = self._steps_before = 0
         self.updates: set[str] = set()
-        self.last_event_id = 0
         self.original_run_id = ""
         self.resets: list[WasReset] = []
         self.closed: Closed | None = None
@@ -87,7 +84,6 @@ class Projection:
         self.attempts: dict[int, int] = {}
         self.done: list[Done] = []
         self._capture = capture
-        self._steps_before = 0
         self._keys: dict[int, str] = {}
         self._made: list[Checkpoint] = []
         self._unseen: list[Ended] = []
@@ -151,8 +147,8 @@ class Projection:
         return brief
 
     def _numbered(self) -> list[Checkpoint]:
-        own, before = self._own(), self._steps_before
-        return [replace(c, step=c.step + before) for c in own] if before else own
+        before = self._steps_before
+        return [replace(c, step=c.step + before) for c in self._own()] if before else self._own()
 
     def _own(self) -> list[Checkpoint]:
         made = [c if c.point is not None else replace(c, point=self._closing(c.event_id)) for c in self._made]
@@ -169,6 +165,7 @@ class Projection:
         end = self._cut_off or self.closed.id
         return end if event_id < end else None
 
+    @readable()
     def state_at(self, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint: the one to capture, or one that no workflow task has seen yet."""
         if self.snapshot is None and self._unseen and self.engine.started:
@@ -204,6 +201,7 @@ class Projection:
         """Return the node whose work has the key."""
         return self.engine.graph.nodes.get(key.rsplit("#", 2)[0]) if key and self.engine.started else None
 
+    @readable()
     def feed(self, events: Iterable[Event]) -> None:
         """Take the next events of the history."""
         for event in events:
@@ -214,6 +212,7 @@ class Projection:
             self._take(event)
             self.last_event_id = event.id
 
+    @readable()
     def settle(self) -> None:
         """Carry out the last workflow task. Temporal writes a task and its commands at once: nothing can be missing."""
         task, self._task = self._task, None
@@ -367,6 +366,7 @@ class Projection:
             replace(done_of(event, work, self.engine.lineage or "", result, failure), whole=whole), state
         )
 
+    @readable()
     def ended_unseen(self) -> list[Done]:
         """Return the work that ended and that no workflow task has seen yet."""
         if not self._unseen or not self.engine.started:

@@ -15,6 +15,7 @@ from cairn.graph.call_work import CALL
 from cairn.graph.engine import Engine
 from cairn.graph.state import Child, InFlight, Run
 from cairn.graph.state import Done as Finished
+from cairn.temporal.damage import fits
 from cairn.temporal.events import ChildCompleted, ChildFailed, TaskCompleted, WorkCompleted, WorkFailed
 from workflows.failures import child_failure, child_result, held, is_cancelled, is_parked, node_failure
 
@@ -66,10 +67,14 @@ def outcome(event: Ended, work: InFlight, rules: int) -> tuple[NodeResult | None
         event: its end.
         work: as it was under way.
         rules: of the engine.
+
+    Raises:
+        HistoryDamaged: what it brought is not of its form.
     """
     run = work.run
     match event:
         case WorkCompleted():
+            fits(run, event.result)
             return event.result, None
         case ChildCompleted() if isinstance(run, Child):
             return child_result(run, event.result), None
@@ -157,7 +162,12 @@ def in_order(events: Iterable[Ended], engine: Engine, key: Callable[[Ended], str
 
 
 def name_of(work: InFlight, result: NodeResult) -> tuple[str | None, str]:
-    """Return the name and the node of the checkpoint that a completion makes; no name when it makes none."""
+    """Return the name and the node of the checkpoint that a completion makes; no name when it makes none.
+
+    Raises:
+        HistoryDamaged: what the work brought is not of its form.
+    """
+    fits(work.run, result)
     if isinstance(work.run, Run) and work.run.activity == RUN_SEGMENT.name:
         return result.value["checkpoint"], result.value["node_id"]
     if work.loop == CALL and isinstance(work.run, Run) and work.run.activity == SPEAK.name:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, NotRequired, TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from pydantic import BaseModel, Field, ValidationError
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.converter import DataConverter
 from temporalio.exceptions import CancelledError, RetryState, TerminatedError, TimeoutError, TimeoutType
+from typing_extensions import TypedDict
 
 from cairn.contracts.children import MAP_WORKFLOW_TYPE, MapResult
 from cairn.contracts.executions import (
@@ -40,6 +42,7 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import LAND, Landing
+from cairn.temporal.damage import HistoryDamaged
 from cairn.temporal.events import (
     ChildCompleted,
     ChildFailed,
@@ -77,6 +80,20 @@ SIGNALS: dict[str, type[Answer | OutsideEvent | ParentCommand]] = {
     SIGNAL_EVENT: OutsideEvent,
     SIGNAL_PARENT: ParentCommand,
 }
+
+
+class _Stamp(TypedDict):
+    seconds: Annotated[int, Field(ge=0, lt=1 << 37)]
+    nanos: NotRequired[Annotated[int, Field(ge=0, lt=10**9)]]
+
+
+class _Done(BaseModel):
+    """What Temporal's SDK writes down of a local activity that ended."""
+
+    activity_type: str | None = None
+    complete_time: _Stamp | None = None
+
+
 _LOCAL_ACTIVITY = "core_local_activity"
 _NEWS = {
     EventType.EVENT_TYPE_TIMER_FIRED,
@@ -94,9 +111,17 @@ async def read(events: Iterable[HistoryEvent], converter: DataConverter) -> list
     """Return the engine's events of a part of a history, in order.
 
     Raises:
-        StorageError: a payload that left history cannot be read (see :mod:`cairn.temporal.blobs`).
+        BlobError: a payload that left history cannot be read (see :mod:`cairn.temporal.blobs`).
+        HistoryDamaged: a payload is not what its event holds.
     """
-    return [event for raw in events if (event := await _read(raw, converter)) is not None]
+    found: list[Event] = []
+    for raw in events:
+        try:
+            event = await _read(raw, converter)
+        except (ValidationError, KeyError) as error:  # other JSON or none; an encoding that nobody knows
+            raise HistoryDamaged(f"What event {raw.event_id} holds cannot be read.") from error
+        found += [event] if event is not None else []
+    return found
 
 
 async def _read(raw: HistoryEvent, converter: DataConverter) -> Event | None:
@@ -153,10 +178,10 @@ def _task_failed(raw: HistoryEvent, at: datetime) -> WasReset | TaskCutOff | Non
 async def _landed(raw: HistoryEvent, at: datetime, converter: DataConverter) -> Landed | None:
     marker = raw.marker_recorded_event_attributes
     if marker.marker_name == _LOCAL_ACTIVITY and not marker.HasField("failure"):
-        data: list[Any] = await converter.decode(marker.details["data"].payloads) if "data" in marker.details else []
-        if data and data[0].get("activity_type") == LAND.name and "result" in marker.details:
+        done = await _one(converter, marker.details["data"], _Done) if "data" in marker.details else _Done()
+        if done.activity_type == LAND.name and "result" in marker.details:
             landing = await _one(converter, marker.details["result"], Landing)
-            ended = data[0].get("complete_time")
+            ended = done.complete_time
             return Landed(raw.event_id, at, landing, _clock(Timestamp(**ended)) if ended else None)
     return None
 

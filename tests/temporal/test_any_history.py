@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
 
+from cairn.contracts.calls import SPEAK
+from cairn.contracts.json import Json, JsonObject
+from cairn.contracts.nodes import RUN_SEGMENT
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.damage import HistoryDamaged
-from cairn.temporal.events import Commanded, Event, Landed, WorkCompleted, WorkFailed
+from cairn.temporal.damage import SHAPED, HistoryDamaged
+from cairn.temporal.events import Commanded, Event, Landed, Started, WorkCompleted, WorkFailed
 from cairn.temporal.history import read
 
 FOLDER = Path(__file__).parents[1] / "histories"
@@ -39,6 +42,12 @@ def events_of(name: str) -> list[Event]:
         return loop.run_until_complete(read(history.events, pydantic_data_converter))
     finally:
         loop.close()
+
+
+@functools.cache
+def activity_of(name: str, scheduled_id: int) -> str:
+    history = WorkflowHistory.from_json("execution", (FOLDER / f"{name}.json").read_text())
+    return history.events[scheduled_id - 1].activity_task_scheduled_event_attributes.activity_type.name
 
 
 def projected(events: list[Event]) -> Projection:
@@ -86,6 +95,72 @@ def test_work_may_bring_any_result(name: str, data: st.DataObject) -> None:
     value = data.draw(json_values)
     events[at] = dataclasses.replace(event, result=event.result.model_copy(update={"value": value}))
     assert projected(events[: at + 1]).last_event_id == projected(list(events_of(name))[: at + 1]).last_event_id
+
+
+@pytest.mark.parametrize("activity", SHAPED)
+@pytest.mark.parametrize("value", [None, True, -1, "text", [], [1, [{}]]], ids=repr)
+def test_a_result_of_a_foreign_form_is_refused(activity: str, value: Json) -> None:
+    refused = 0
+    for name in NAMES:
+        events = events_of(name)
+        for at, event in enumerate(events):
+            if isinstance(event, WorkCompleted) and activity_of(name, event.scheduled_id) == activity:
+                other = dataclasses.replace(event, result=event.result.model_copy(update={"value": value}))
+                with pytest.raises(HistoryDamaged, match="brought has not the form"):
+                    _ = projected([*events[:at], other, *events[at + 1 :]]).checkpoints
+                refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("member", ["calls", "history", "text", "transitions", "done", "checkpoint", "node_id"])
+def test_a_result_that_lacks_a_part_is_refused(member: str) -> None:
+    refused = 0
+    for name in NAMES:
+        events = events_of(name)
+        for at, event in enumerate(events):
+            value = event.result.value if isinstance(event, WorkCompleted) else None
+            if (
+                isinstance(event, WorkCompleted)
+                and activity_of(name, event.scheduled_id) in (SPEAK.name, RUN_SEGMENT.name)
+                and member in value
+            ):
+                rest = {key: each for key, each in value.items() if key != member}
+                other = dataclasses.replace(event, result=event.result.model_copy(update={"value": rest}))
+                with pytest.raises(HistoryDamaged):
+                    _ = projected([*events[:at], other, *events[at + 1 :]]).checkpoints
+                refused += 1
+    assert refused
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b'{"value": "\\ud800"}', b'{"usage": 1}'], ids=repr)
+def test_a_result_that_cannot_be_read_is_refused(data: bytes) -> None:
+    name = next(each for each in NAMES if any(isinstance(event, WorkCompleted) for event in events_of(each)))
+    history = WorkflowHistory.from_json("execution", (FOLDER / f"{name}.json").read_text())
+    done = next(each for each in history.events if each.HasField("activity_task_completed_event_attributes"))
+    done.activity_task_completed_event_attributes.result.payloads[0].data = data
+    with pytest.raises(HistoryDamaged, match=f"event {done.event_id} "):
+        asyncio.run(read(history.events, pydantic_data_converter))
+
+
+def test_an_encoding_that_nobody_knows_is_refused() -> None:
+    history = WorkflowHistory.from_json("execution", (FOLDER / f"{NAMES[0]}.json").read_text())
+    started = history.events[0].workflow_execution_started_event_attributes
+    started.input.payloads[0].metadata["encoding"] = b"json/other"
+    with pytest.raises(HistoryDamaged, match="event 1 "):
+        asyncio.run(read(history.events, pydantic_data_converter))
+
+
+@pytest.mark.parametrize("carried", [{}, {"state": {}}, {"state": None}], ids=repr)
+def test_a_run_that_goes_on_from_nothing_is_refused(carried: JsonObject) -> None:
+    refused = 0
+    for name in NAMES:
+        first, *events = events_of(name)
+        if isinstance(first, Started) and first.start.carry is not None:
+            start = first.start.model_copy(update={"carry": carried})
+            with pytest.raises(HistoryDamaged):
+                projected([dataclasses.replace(first, start=start), *events])
+            refused += 1
+    assert refused
 
 
 @FUZZ
