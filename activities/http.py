@@ -6,8 +6,7 @@ import contextlib
 import hashlib
 import json
 import re
-from collections.abc import Mapping
-from typing import NoReturn
+from collections.abc import Collection, Mapping
 from urllib.parse import urlencode
 
 import httpx2
@@ -18,9 +17,11 @@ from activities.failures import node_error
 from activities.guard import guard, heartbeating
 from cairn.contracts.json import Json, JsonObject, parse
 from cairn.contracts.nodes import HTTP_REQUEST, NodeCall, NodeResult
-from cairn.domain.credentials import CredentialHeaders, concealed
+from cairn.domain.credentials import CredentialHeaders
 from cairn.errors import CairnError, Unavailable
+from cairn.observability.redaction import hidden
 from cairn.providers.http import AddressRefused, open_client, retry_after
+from cairn.providers.request_secrets import in_headers, in_request
 from cairn.settings import Settings
 
 REPLY_LIMIT = 10 * 1024 * 1024
@@ -55,31 +56,37 @@ class HttpActivities:
                 others, ``address_refused``, ``invalid_request``, ``invalid_reply``, ``credential_not_found``.
         """
         guard(call)
+        secrets = in_request(str(call.data["url"]), call.data.get("headers") or {})
         async with heartbeating():
             try:
-                return NodeResult(value=await self._exchange(call))
+                return NodeResult(value=await self._exchange(call, secrets))
             except CairnError as error:
                 raise node_error(error.code, error.message, retryable=isinstance(error, Unavailable)) from error
             except AddressRefused as error:
                 raise node_error("address_refused", str(error), retryable=False) from error
             except httpx2.HTTPError as error:
-                _raise(call, error)
+                # Not from the error: what it says would stand in history as the cause.
+                raise _failure(call, error, secrets) from None
 
-    async def _exchange(self, call: NodeCall) -> JsonObject:
+    async def _exchange(self, call: NodeCall, secrets: set[str]) -> JsonObject:
+        """Send the request; what the credential adds to the secrets is added to them."""
         timeout = httpx2.Timeout(call.timeout or _TIMEOUT, connect=_CONNECT_TIMEOUT)
         secret = await self._credentials.of(call.tenant, call.live, call.data.get("credential_uuid"))
+        secrets |= in_headers(secret)
         # One client a call: executions share neither cookies nor connections.
         async with open_client(allow_private=self._allow_private, timeout=timeout) as client:
-            response = await client.send(_request(client, call, secret), stream=True)
+            response = await client.send(_request(client, call, secret, secrets), stream=True)
             try:
                 content = await _read(response, call)
             finally:
                 await response.aclose()
-        _check_status(response, content, call, secret)
+        _check_status(response, content, call, secrets)
         return {"status": response.status_code, "headers": dict(response.headers), "body": _body(response, content)}
 
 
-def _request(client: httpx2.AsyncClient, call: NodeCall, secret: Mapping[str, str]) -> httpx2.Request:
+def _request(
+    client: httpx2.AsyncClient, call: NodeCall, secret: Mapping[str, str], secrets: Collection[str]
+) -> httpx2.Request:
     data = call.data
     method = str(data.get("method") or "GET").upper()
     try:
@@ -92,9 +99,10 @@ def _request(client: httpx2.AsyncClient, call: NodeCall, secret: Mapping[str, st
         content = _encode(data.get("body"), headers) if data.get("has_body") else None
         request = client.build_request(method, str(data["url"]), headers=headers, content=content)
     except (httpx2.InvalidURL, ValueError, TypeError) as error:
-        raise node_error("invalid_request", f"No request can be made: {error}", retryable=False) from error
+        message = f"No request can be made: {hidden(str(error), secrets)}"
+        raise node_error("invalid_request", message, retryable=False) from None
     if request.url.scheme not in ("http", "https") or not request.url.host or (request.url.port or 0) > 65535:
-        message = f"{str(request.url)!r} is no http or https URL"
+        message = f"{hidden(str(request.url), secrets)!r} is no http or https URL"
         raise node_error("invalid_request", message, retryable=False)
     return request
 
@@ -130,14 +138,14 @@ async def _read(response: httpx2.Response, call: NodeCall) -> bytes:
     return bytes(content)
 
 
-def _check_status(response: httpx2.Response, content: bytes, call: NodeCall, secret: Mapping[str, str]) -> None:
+def _check_status(response: httpx2.Response, content: bytes, call: NodeCall, secrets: Collection[str]) -> None:
     status = response.status_code
     if status in (call.data.get("expect") or range(200, 300)):
         return
     location = response.headers.get("location")
-    hint = f" to {concealed(location, secret)}, which is not followed" if location and 300 <= status < 400 else ""
+    hint = f" to {hidden(location, secrets)}, which is not followed" if location and 300 <= status < 400 else ""
     # The whole of it first: a secret that the excerpt cuts in two would not be known.
-    said = concealed(content.decode(errors="replace"), secret)
+    said = hidden(content.decode(errors="replace"), secrets)
     raise node_error(
         "rate_limited" if status == 429 else "http_status",
         f"{_target(call)} replied with status {status}{hint}",
@@ -163,14 +171,12 @@ def _target(call: NodeCall) -> str:
     return f"{str(call.data.get('method') or 'GET').upper()} {url.scheme}://{url.netloc.decode()}{url.path}"
 
 
-def _raise(call: NodeCall, error: httpx2.HTTPError) -> NoReturn:
-    cause = f"{type(error).__name__}: {error}"
-    failure: ApplicationError
+def _failure(call: NodeCall, error: httpx2.HTTPError, secrets: Collection[str]) -> ApplicationError:
+    said = hidden(str(error), secrets)
+    cause = f"{type(error).__name__}: {said}"
     if isinstance(error, httpx2.TimeoutException):
-        failure = node_error("timeout", f"{_target(call)} did not answer in time", retryable=True, cause=cause)
-    elif isinstance(error, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol):
-        failure = node_error("invalid_request", f"No request can be made: {error}", retryable=False, cause=cause)
-    else:
-        message = f"{_target(call)} cannot be reached, or broke off"
-        failure = node_error("connection_error", message, retryable=True, cause=cause)
-    raise failure from error
+        return node_error("timeout", f"{_target(call)} did not answer in time", retryable=True, cause=cause)
+    if isinstance(error, httpx2.LocalProtocolError | httpx2.UnsupportedProtocol):
+        return node_error("invalid_request", f"No request can be made: {said}", retryable=False, cause=cause)
+    message = f"{_target(call)} cannot be reached, or broke off"
+    return node_error("connection_error", message, retryable=True, cause=cause)

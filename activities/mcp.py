@@ -39,8 +39,7 @@ class McpActivities:
             except McpConfigError as error:
                 raise node_error("mcp_config", str(error), retryable=False) from error
             except McpFailure as error:
-                cause = None if error.__cause__ is None else str(error.__cause__)
-                raise node_error(error.code, error.message, retryable=error.retryable, cause=cause) from error
+                raise node_error(error.code, error.message, retryable=error.retryable) from error
 
     async def _call(self, call: NodeCall) -> NodeResult:
         # The file is read anew, so that a server can be added while workers run.

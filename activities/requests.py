@@ -21,10 +21,12 @@ from cairn.domain.requests import workflow_side
 from cairn.domain.requests.link import make_token
 from cairn.domain.tools.authored import Toolbox
 from cairn.observability import get_logger
+from cairn.observability.redaction import hidden
 from cairn.persistence.session import Database
 from cairn.persistence.tables import RequestRow
 from cairn.persistence.types import utc_now
 from cairn.providers.http import AddressRefused, open_client
+from cairn.providers.request_secrets import in_request
 from cairn.settings import Settings
 from cairn.temporal.executions import ExecutionClient
 
@@ -98,7 +100,7 @@ class RequestActivities:
             passing, failure = True, f"{type(error).__name__}: {error}"
         except (AddressRefused, httpx2.InvalidURL) as error:
             failure = str(error)
-        failure = failure and failure[:_MESSAGE_LIMIT]
+        failure = failure and hidden(failure, in_request(url, {}))[:_MESSAGE_LIMIT]
         async with self.database.transaction() as session:
             await workflow_side.note_notification(session, row.id, None if failure else utc_now(), failure)
         if failure and passing and activity.info().attempt < _NOTIFY_TRIES:

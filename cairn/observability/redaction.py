@@ -20,9 +20,13 @@ _SHAPES = (
     # Links that answer a request without a key.
     (re.compile(r"\b((?:appr|qst)_[0-9a-f]+\.\d+\.)[\w-]{20,}"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(bearer|basic) +[\w.~+/=-]{6,}", re.I), rf"\1 {HIDDEN}"),
-    (re.compile(r"([?&](?:signature|token|key|api_?key|access_token)=)[^&\s\"'\\]+", re.I), rf"\1{HIDDEN}"),
-    # Passwords in URLs.
+    (
+        re.compile(r"([?&][\w.%-]*(?:auth|credential|key|passw\w*|pwd|secret|sig|signature|token)=)[^&\s\"'\\]+", re.I),
+        rf"\1{HIDDEN}",
+    ),
+    # Passwords in URLs; a name alone is a token there, where HTTP is spoken.
     (re.compile(r"(://[^/\s:@\"'\\]*:)[^@/\s\"'\\]+@"), rf"\1{HIDDEN}@"),
+    (re.compile(r"(\bhttps?://)[^/\s:@\"'\\?#]+@", re.I), rf"\1{HIDDEN}@"),
 )
 # Secrets that libraries read for themselves: models, Temporal, object stores, PostgreSQL, the collector of traces.
 _ENVIRONMENT = (

@@ -108,6 +108,26 @@ def test_links_and_passwords_in_urls_are_hidden(log: io.StringIO) -> None:
         assert plain in said
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://ann:secret-1@host/x?page=1",
+        "https://secret-1@host/x?page=1",
+        "https://ann:@host/x?client_secret=secret-1&page=1",
+        "https://host/x?page=1&X-Amz-Signature=secret-1",
+        "https://host/x?page=1&subscription-key=secret-1#x",
+        "https://host/x?page=1&Password=secret-1",
+        "https://host/x?page=1&sig=secret-1",
+        "https://host/x?page=1&auth=secret-1",
+    ],
+)
+def test_so_are_other_names_of_secrets_in_urls(log: io.StringIO, url: str) -> None:
+    logging.getLogger("a.library").info("asked %s", url)
+    said = log.getvalue()
+    assert "secret-1" not in said
+    assert "host/x?" in said and "page=1" in said
+
+
 def test_what_is_written_into_the_database_is_not_told(log: io.StringIO) -> None:
     logging.getLogger("aiosqlite").debug("executing %s", "UPDATE executions SET output='of a tenant'")
     assert "of a tenant" not in log.getvalue()

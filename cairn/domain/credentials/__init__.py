@@ -1,6 +1,6 @@
 """Credentials: secrets that nodes and tools send along to outside services, named by uuid and never shown again."""
 
-from cairn.domain.credentials.headers import CredentialHeaders, concealed
+from cairn.domain.credentials.headers import CredentialHeaders
 from cairn.domain.credentials.model import Credential, CredentialKind, Secret
 from cairn.domain.credentials.sealing import Sealer, TextSealer
 from cairn.domain.credentials.service import CredentialService
@@ -13,5 +13,4 @@ __all__ = [
     "Sealer",
     "Secret",
     "TextSealer",
-    "concealed",
 ]

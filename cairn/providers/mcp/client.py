@@ -7,7 +7,7 @@ import importlib
 import os
 import shutil
 import sys
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Collection, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 import httpx2
 
 from cairn.contracts.json import Json, JsonObject, parse
+from cairn.observability.redaction import hidden
 from cairn.providers.http import open_client
 from cairn.providers.mcp.servers import McpConfigError, Server, StdioServer
 
@@ -69,7 +70,7 @@ async def call_tool(server: Server, tool: str, arguments: JsonObject, *, seconds
         async with asyncio.timeout(seconds), _connected(server, seconds, replies) as client:
             result = await _call(client, tool, arguments, idempotency_key)
     except Exception as error:
-        raise _failure(error, replies) from error
+        raise _failure(error, replies, server.secrets) from None  # what it says would stand in history as the cause
     return _value(result)
 
 
@@ -81,7 +82,7 @@ async def describe_tool(server: Server, tool: str, *, seconds: float) -> tuple[s
         async with asyncio.timeout(seconds), _connected(server, seconds, replies) as client:
             found = await _require_tool(client, tool)
     except Exception as error:
-        raise _failure(error, replies) from error
+        raise _failure(error, replies, server.secrets) from None  # what it says would stand in history as the cause
     return found.description or "", found.input_schema
 
 
@@ -174,8 +175,17 @@ def _text(result: CallToolResult) -> str:
     return "\n".join(block.text for block in result.content if block.type == "text")
 
 
-def _failure(error: Exception, replies: list[int]) -> Exception:
-    """Return what to raise for an error of a session; task groups wrap errors in groups."""
+def _failure(error: Exception, replies: list[int], secrets: Collection[str]) -> McpFailure | McpConfigError:
+    """Return what to raise for an error of a session, without the server's secrets."""
+    failure = _kind_of(error, replies)
+    said = hidden(str(failure), secrets)
+    if isinstance(failure, McpConfigError):
+        return McpConfigError(said)
+    return McpFailure(failure.code, said, retryable=failure.retryable)
+
+
+def _kind_of(error: Exception, replies: list[int]) -> McpFailure | McpConfigError:
+    """Return the failure that an error of a session is; task groups wrap errors in groups."""
     from mcp import MCPError
     from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT
 

@@ -10,8 +10,11 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from cairn.errors import plain_message
+from cairn.providers.request_secrets import in_headers, in_request, is_secret
 from cairn.settings import Settings
 
+_SHORTEST = 8
+"""Characters of a secret among variables and arguments: shorter ones are words such as ``info``."""
 _VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
@@ -41,6 +44,14 @@ class StdioServer(BaseModel):
     env: dict[str, str] = Field(default_factory=dict)
     cwd: str | None = None
 
+    @property
+    def secrets(self) -> set[str]:
+        """What nobody but the program should know: variables, and arguments that are named as secrets are."""
+        pairs = zip(["", *self.args], self.args, strict=False)
+        given = {each for before, each in pairs if before.startswith("-") and is_secret(before)}
+        named = {value for name, _, value in (each.partition("=") for each in self.args) if is_secret(name)}
+        return {each for each in (*self.env.values(), *given, *named) if len(each) >= _SHORTEST}
+
 
 class HttpServer(BaseModel):
     """A server that speaks streamable HTTP.
@@ -55,6 +66,11 @@ class HttpServer(BaseModel):
     type: Literal["http"] = "http"
     url: str = Field(pattern=r"^https?://[^/]+")
     headers: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def secrets(self) -> set[str]:
+        """What nobody but the server should know: its headers, and what its URL has."""
+        return in_headers(self.headers) | in_request(self.url, {})
 
 
 Server: TypeAlias = StdioServer | HttpServer

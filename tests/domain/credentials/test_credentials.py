@@ -9,11 +9,13 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import select, update
 
-from cairn.domain.credentials import CredentialService, Sealer, concealed
+from cairn.domain.credentials import CredentialService, Sealer
 from cairn.errors import CairnError, Conflict, InvalidInput, NotFound, Unavailable
+from cairn.observability.redaction import hidden
 from cairn.persistence.repository import Scope
 from cairn.persistence.session import Database
 from cairn.persistence.tables import CredentialRow
+from cairn.providers.request_secrets import in_headers
 from cairn.settings import Settings
 
 ACME = Scope("acme", True)
@@ -159,5 +161,5 @@ async def test_a_new_kind_needs_a_new_secret(database: Database) -> None:
 @pytest.mark.parametrize("said", ["a/b+ü", r"a/b+\u00fc", r"a\/b+\u00fc"])
 def test_a_secret_is_concealed_however_a_server_writes_it(said: str) -> None:
     encoded = base64.b64encode("ann:a/b+ü".encode()).decode()
-    told = concealed(f'ann: "{said}", {encoded}', {"Authorization": f"Basic {encoded}"})
+    told = hidden(f'ann: "{said}", {encoded}', in_headers({"Authorization": f"Basic {encoded}"}))
     assert told == 'ann: "…", …'

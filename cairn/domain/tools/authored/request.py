@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import httpx2
 
 from cairn.contracts.json import Json, JsonObject, parse
-from cairn.domain.credentials import CredentialHeaders, concealed
+from cairn.domain.credentials import CredentialHeaders
 from cairn.domain.tools.authored.definition import HttpApiConfig, PresetParameter
 from cairn.domain.tools.tool import ToolContext, ToolError
 from cairn.errors import CairnError, Unavailable
 from cairn.graph.templates import TemplateError, compile_text
+from cairn.observability.redaction import hidden
 from cairn.providers.http import AddressRefused, open_client
+from cairn.providers.request_secrets import in_headers, in_request
 from cairn.settings import Settings
 
 REPLY_LIMIT = 1024 * 1024
@@ -33,7 +35,7 @@ class HttpRequests:
         self._credentials = credentials
 
     async def send(self, config: HttpApiConfig, arguments: JsonObject, context: JsonObject, call: ToolContext) -> Json:
-        """Send a request and return ``{status, body}``, without what a server repeats of the credential in the body.
+        """Send a request and return ``{status, body}``, without what a server repeats of secrets in the body.
 
         Redirects are not followed.
 
@@ -49,12 +51,14 @@ class HttpRequests:
             raise ToolError(error.message, retryable=isinstance(error, Unavailable), code=error.code) from error
         except AddressRefused as error:
             raise ToolError(str(error), retryable=False, code="address_refused") from error
+        # What the errors of the library say may have secrets in it, and would stand in history as their cause.
         except httpx2.InvalidURL as error:
-            raise ToolError(f"The tool's URL is none: {error}", retryable=False, code="invalid_request") from error
-        except httpx2.TimeoutException as error:
-            raise ToolError("The server did not answer in time.", code="timeout") from error
-        except httpx2.HTTPError as error:
-            raise ToolError("The server cannot be reached, or broke off.", code="connection_error") from error
+            said = hidden(str(error), in_request(config.url, {}))
+            raise ToolError(f"The tool's URL is none: {said}", retryable=False, code="invalid_request") from None
+        except httpx2.TimeoutException:
+            raise ToolError("The server did not answer in time.", code="timeout") from None
+        except httpx2.HTTPError:
+            raise ToolError("The server cannot be reached, or broke off.", code="connection_error") from None
 
     async def _exchange(
         self, config: HttpApiConfig, given: JsonObject, secret: Mapping[str, str], call: ToolContext
@@ -74,7 +78,10 @@ class HttpRequests:
                 content = await _read(response)
             finally:
                 await response.aclose()
-        return {"status": response.status_code, "body": _body(content, secret)}
+        return {
+            "status": response.status_code,
+            "body": _body(content, in_headers(secret) | in_request(config.url, config.headers or {})),
+        }
 
 
 def _plain(config: HttpApiConfig) -> dict[str, str]:
@@ -90,9 +97,9 @@ async def _read(response: httpx2.Response) -> bytes:
     return bytes(content)
 
 
-def _body(content: bytes, secret: Mapping[str, str]) -> Json:
-    if secret:  # the model, the history and the conversation need not know it
-        content = concealed(content.decode(errors="replace"), secret).encode()
+def _body(content: bytes, secrets: Collection[str]) -> Json:
+    if secrets:  # the model, the history and the conversation need not know them
+        content = hidden(content.decode(errors="replace"), secrets).encode()
     with contextlib.suppress(ValueError):
         return parse(content)
     return content.decode(errors="replace")
