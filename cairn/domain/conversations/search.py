@@ -69,9 +69,9 @@ async def search(
     Its anchor is a time, in microseconds since 1970: later messages and conversations are left out of the next pages.
     """
     words = _WORD.findall(asked.query)
-    reached = (utc_now() - _EPOCH) // _MICROSECOND if anchor is None else anchor
     if not words:
-        return Page([], 0, page, page_size, reached)
+        return Page([], 0, page, page_size, anchor)
+    reached = (utc_now() - _EPOCH) // _MICROSECOND if anchor is None else anchor
     on = _PostgreSQL(words) if session.get_bind().dialect.name == "postgresql" else _Sqlite(words)
     found: dict[str, Found] = {}
     own = [*Repository(session, ConversationRow).owned(scope), *_conditions(asked), *_until(ConversationRow, anchor)]
@@ -94,7 +94,7 @@ async def search(
         replace(each, matches=[matches[key] for key in wanted[each.conversation_id] if key in matches])
         for each in shown
     ]
-    return Page(whole, len(ranked), page, page_size, reached)
+    return Page(whole, len(ranked), page, page_size, reached if ranked else anchor)
 
 
 def _best(query: _Query) -> _Query:
