@@ -87,8 +87,9 @@ async def test_words_are_found_ranked_and_marked(author: Caller, server: OpenAIS
         assert (await read(author, "/search", q=nothing))["total"] == 0, nothing
     assert (await read(author, "/search", q="harbour", agent_id="other"))["total"] == 0
     assert (await read(author, "/search", q="harbour", to="2020-01-01T00:00:00Z"))["total"] == 0
-    params = {"q": "harbour", "from": "2020-01-01T00:00:00"}
-    assert (await read(author, "/search", **params))["total"] == 2
+    for since in ("2020-01-01T00:00:00", "2020-01-01t00:00:00z", "2020-01-01"):
+        params = {"q": "harbour", "from": since}
+        assert (await read(author, "/search", **params))["total"] == 2
     assert len((await read(author, "/search", q="harbour", page=2, page_size=1))["results"]) == 1
     assert (await author.http.get(f"{CONVERSATIONS}/search")).status_code == 422
     for name, wrong in (("from", "5"), ("from", "0001-01-01T00:00:00+14:00"), ("to", "tomorrow")):
