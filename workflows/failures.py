@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from temporalio.exceptions import (
     ApplicationError,
@@ -21,6 +22,12 @@ from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import OVER_BUDGET, PARKED, NodeResult
 from cairn.errors import CairnError
 from cairn.graph.state import Child, Run
+
+
+def end_taken(child: asyncio.Task[Any]) -> None:
+    """Take how a child ended that perhaps nobody waits for any more: else asyncio logs it as an error."""
+    if not child.cancelled():
+        child.exception()
 
 
 def is_parked(cause: BaseException | None) -> bool:

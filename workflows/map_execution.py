@@ -50,7 +50,7 @@ from cairn.contracts.executions import (
 )
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.nodes import NodeCall, NodeResult
-from workflows.failures import failure_details, is_cancelled, is_parked
+from workflows.failures import end_taken, failure_details, is_cancelled, is_parked
 from workflows.search_attributes import execution_attributes
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
@@ -208,6 +208,7 @@ class MapExecution:
                 search_attributes=execution_attributes(start.execution if isinstance(start, MapInput) else start),
                 static_summary=summary,
             )
+            handle.add_done_callback(end_taken)
             teller = asyncio.create_task(self._tell(child.temporal_id))
             return await self._ended(handle) or await self._watched(child, summary)
         except WorkflowAlreadyStartedError:  # before a reset of this map
@@ -236,7 +237,6 @@ class MapExecution:
         if handle.done():
             result: ExecutionResult | MapResult = handle.result()
             return result if isinstance(result, MapResult) else _single(result.output, result.usage)
-        handle.add_done_callback(lambda ended: None if ended.cancelled() else ended.exception() and None)
         return None
 
     async def _watched(self, child: WatchedChild, summary: str) -> MapResult:

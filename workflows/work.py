@@ -30,7 +30,7 @@ from cairn.graph.engine import Engine
 from cairn.graph.state import Child, Notice, Run, Wait, Work
 from workflows.calls import CallTeller, record_call
 from workflows.clock import TaskClock
-from workflows.failures import child_failure, child_result, held, is_cancelled, is_parked, node_failure
+from workflows.failures import child_failure, child_result, end_taken, held, is_cancelled, is_parked, node_failure
 from workflows.search_attributes import execution_attributes
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=15)
@@ -285,7 +285,7 @@ class WorkRunner:
                 search_attributes=execution_attributes(start),
                 static_summary=child.summary,
             )
-            handle.add_done_callback(_taken)
+            handle.add_done_callback(end_taken)
             self._acknowledged.add(child.key)
             self._wake()
             result = await asyncio.shield(handle)
@@ -387,9 +387,3 @@ class WorkRunner:
             previous=next((seed.map_id for seed in child.seeds if seed.map_id is not None), None),
             name=child.summary,
         )
-
-
-def _taken(handle: asyncio.Task[Any]) -> None:
-    """Take how a child ended that perhaps nobody waits for any more: else asyncio logs it as an error."""
-    if not handle.cancelled():
-        handle.exception()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 
 from workflows.map_execution import shares
 from workflows.registry import WORKFLOWS
@@ -34,6 +36,30 @@ async def test_it_replays(file: Path) -> None:
         workflow_runner=UnsandboxedWorkflowRunner(),
     )
     await replayer.replay_workflow(history(file))
+
+
+class Collecting(UnsandboxedWorkflowRunner):
+    """Collects garbage after each step: an error that nobody has looked at is told when its task goes."""
+
+    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
+        instance = super().create_instance(det)
+        take = instance.activate
+
+        def activate(act: Any) -> Any:
+            done = take(act)
+            gc.collect()
+            return done
+
+        vars(instance)["activate"] = activate
+        return instance
+
+
+@pytest.mark.parametrize("file", STORED, ids=lambda file: file.stem)
+async def test_how_each_child_ended_is_looked_at(file: Path, caplog: pytest.LogCaptureFixture) -> None:
+    runner = Collecting()
+    replayer = Replayer(workflows=WORKFLOWS, data_converter=pydantic_data_converter, workflow_runner=runner)
+    await replayer.replay_workflow(history(file))
+    assert [each.getMessage() for each in caplog.records if "never retrieved" in each.getMessage()] == []
 
 
 @pytest.mark.parametrize(
