@@ -76,8 +76,17 @@ def die_with_parent() -> None:
     Does nothing in a process that no supervisor started, and on systems other than Linux. It holds over an exec.
     """
     parent = os.environ.pop(PARENT_VARIABLE, None)
-    if parent is None or not sys.platform.startswith("linux"):
+    if parent is not None:
+        die_with(int(parent), signal.SIGTERM)
+
+
+def die_with(parent: int, number: int) -> None:
+    """Ask the kernel to send this process a signal when its parent, of this id, dies; Linux alone does.
+
+    It holds over an exec, and not over a change of the user.
+    """
+    if not sys.platform.startswith("linux"):
         return
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != int(parent):  # it died before the line above
-        os._exit(128 + signal.SIGTERM)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, number, 0, 0, 0)
+    if os.getppid() != parent:  # it died before the line above
+        os._exit(128 + number)

@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +24,6 @@ from typing import TypeVar
 import psutil
 
 from cairn import orderly
-from cairn.orderly import PARENT_VARIABLE
 from cairn.settings import Settings
 
 T = TypeVar("T")
@@ -214,8 +214,8 @@ def _be(arguments: list[str], variables: dict[str, str], log: str, prepare: Prep
     os.dup2(output, 2)
     os.close(output)
     os.environ.clear()
-    # The process that this one was forked from ends with the one that started it, however that ends.
-    os.environ.update(variables, **{PARENT_VARIABLE: str(os.getppid())})
+    os.environ.update(variables)
+    _die_with_starter()
     sys.argv = ["cairn", *arguments]
     if prepare is not None:
         prepare()
@@ -224,13 +224,23 @@ def _be(arguments: list[str], variables: dict[str, str], log: str, prepare: Prep
     main()
 
 
+def _die_with_starter() -> None:
+    """End with the process that started this one, however that ends: at once, and though this one is frozen.
+
+    The process that this one was forked from ends when nobody holds its pipe any more, and each child is given it.
+    """
+    held: int = forkserver._forkserver._forkserver_alive_fd  # pyright: ignore - there is no other way to let go of it
+    os.close(held)
+    orderly.die_with(os.getppid(), signal.SIGKILL)
+
+
 def become(command: list[str], user: int | None = None) -> None:
     """Become another program, that ends with the one that started this; of another user, if told."""
     if user is not None and user != os.geteuid():
         os.setgroups([])
         os.setgid(pwd.getpwuid(user).pw_gid)
         os.setuid(user)
-    orderly.die_with_parent()
+        orderly.die_with(os.getppid(), signal.SIGKILL)
     os.execv(command[0], command)
 
 
