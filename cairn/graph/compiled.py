@@ -61,9 +61,9 @@ class GraphNode:
     ways: tuple[Way, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """A graph ready to run.
+    """A graph ready to run. It is equal to itself alone, so that what follows from it is kept by it.
 
     Attributes:
         joins: the join at which the branches of each parallel meet.

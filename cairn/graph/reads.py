@@ -6,6 +6,7 @@ Without this each item of a list would carry the whole list: what a map stores w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import cast
 
 from cairn.contracts.json import Json, JsonObject
@@ -22,6 +23,7 @@ ALL: Path = ()
 """The path of the input itself."""
 
 
+@lru_cache(maxsize=128)
 def read_of_input(graph: Graph) -> frozenset[Path]:
     """Return the paths inside the input whose values the graph may read, none the beginning of another.
 

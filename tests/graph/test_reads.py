@@ -102,3 +102,8 @@ def test_an_item_cannot_go_on_by_a_version_that_reads_more(engine: int, item: Js
         check_migration(state, compile_graph(before), after)
     assert refused.value.code == "input_not_given"
     assert check_migration(state, compile_graph(after), sequence(tool(value="input.a.b + input.c.d"))).nodes
+
+
+def test_it_is_found_out_once_a_graph() -> None:
+    graph = compile_graph(sequence(tool(q="input.wanted")))
+    assert read_of_input(graph) is read_of_input(graph)
