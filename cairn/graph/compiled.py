@@ -164,7 +164,12 @@ def _node(node_id: str, node_type: str, data: JsonObject, ways: tuple[Way, ...],
     kind = KINDS.get(node_type)
     if kind is None:
         raise GraphNotExecutable(f"node {node_id!r} is of kind {node_type!r}, which this version of Cairn cannot run")
-    parsed = kind.Data.model_validate(data)
+    try:
+        parsed = kind.Data.model_validate(data)
+    except ValidationError as error:  # it was stored when what is wrong was a member of its author's own
+        wrong = error.errors()[0]
+        path = ".".join(map(str, ("data", *wrong["loc"])))
+        raise GraphNotExecutable(f"node {node_id!r} is not valid: {path}: {plain_message(wrong)}") from error
     checkpoint = parsed.checkpoint
     if checkpoint is None and kind.checkpointed and not (segmented and kind.without_effect(parsed)):
         checkpoint = parsed.name

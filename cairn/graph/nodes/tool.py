@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import cast
 
-from pydantic import Field
+from pydantic import Field, StrictBool
 
 from cairn.contracts.json import JsonObject
 from cairn.contracts.nodes import RUN_TOOL
@@ -30,7 +30,7 @@ class ToolData(NodeData):
     require_approval: bool = False
     approval_timeout: float | None = Field(default=None, gt=0, le=10 * 366 * 86400)
     approvers: list[Name] = Field(default_factory=list)
-    repeatable: bool = False
+    repeatable: StrictBool = False
 
 
 class Tool(NodeKind[ToolData]):
