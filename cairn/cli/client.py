@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import uuid
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -25,6 +26,8 @@ _QUIET = 60.0
 """Seconds that a stream may be silent; the API sends a comment every 15."""
 _PATIENCE = 60.0
 """Seconds that a broken stream may take to come back."""
+_BUSY = 15.0
+"""Seconds that a command is sent again for."""
 _PAUSE = 0.5
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -63,6 +66,21 @@ class ApiClient:
     def send(self, method: str, path: str, body: JsonObject) -> Any:
         """Send a JSON body and return that of the reply."""
         return self._call(method, path, body=body)
+
+    def command(self, path: str, body: JsonObject) -> Any:
+        """Send what is to be done once, again while the API says that it will soon be able to; return the reply's body.
+
+        An execution that goes on in a new run takes no command for a moment, as one whose worker is being replaced.
+        """
+        headers, end = {"Idempotency-Key": uuid.uuid4().hex}, time.monotonic() + _BUSY
+        while True:
+            try:
+                return self._call("POST", path, body=body, headers=headers)
+            except CairnError as error:
+                pause = error.retry_after
+                if pause is None or time.monotonic() + pause > end:
+                    raise
+            time.sleep(pause)
 
     def events(self, execution_id: str) -> Iterator[JsonObject]:
         """Yield the execution's events, those of the past first, until it has ended; takes up a stream that breaks.
@@ -103,17 +121,23 @@ class ApiClient:
                 raise error_of(reply)
             yield httpx2.EventSource(reply)
 
-    def _call(self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Json = None) -> Any:
-        reply = self._reply(method, path, query=query, body=body)
+    def _call(self, method: str, path: str, **sent: Any) -> Any:
+        reply = self._reply(method, path, **sent)
         return reply.json() if reply.content else None  # a 204 has no body
 
     def _reply(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None = None, body: Json = None
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Json = None,
+        headers: Mapping[str, str] | None = None,
     ) -> httpx2.Response:
         import httpx2
 
         try:
-            reply = self._http.request(method, path, params=query, json=body)
+            reply = self._http.request(method, path, params=query, json=body, headers=headers)
         except httpx2.TransportError as error:
             raise self._unreachable(error) from error
         if not reply.is_success:
@@ -195,7 +219,8 @@ def error_of(reply: httpx2.Response) -> CairnError:
     message = detail if isinstance(detail, str) else f"The API answered {reply.status_code} {reply.reason_phrase}."
     wrong = cast("list[JsonObject]", listed if isinstance(listed, list) else [])
     fields = [_field_error(each) for each in wrong]
-    return CairnError(message, code=str(said.get("code") or f"http_{reply.status_code}"), errors=fields)
+    code, later = str(said.get("code") or f"http_{reply.status_code}"), reply.headers.get("Retry-After", "")
+    return CairnError(message, code=code, errors=fields, retry_after=float(later) if later.isdecimal() else None)
 
 
 def _field_error(said: JsonObject) -> FieldError:

@@ -206,7 +206,7 @@ def finish(client: ApiClient, execution_id: str, now: JsonObject, follow: bool, 
 
 def _command(execution: str, name: str, body: JsonObject, follow: bool, as_json: bool) -> None:
     with open_client() as client:
-        client.send("POST", execution_path(execution, name), body)
+        client.command(execution_path(execution, name), body)
         finish(client, execution, client.get(execution_path(execution)), follow, as_json)
 
 
