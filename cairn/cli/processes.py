@@ -18,21 +18,18 @@ _NOT_STARTED = 3
 
 def worker(as_json: AsJson = False) -> None:
     """Run a worker: it drives executions and does their activities."""
-    import worker as program
     from cairn.settings import get_settings
 
     choose_format(as_json)
     exit_on_sigterm()
     require_usable(get_settings())
+    import worker as program  # takes seconds
+
     raise SystemExit(program.main())
 
 
 def api(as_json: AsJson = False) -> None:
     """Run the HTTP API."""
-    import uvicorn
-
-    from api.kit.connections import give_up_after
-    from cairn.observability import configure_logging, configure_tracing
     from cairn.ports import require_free
     from cairn.settings import get_settings
 
@@ -41,6 +38,11 @@ def api(as_json: AsJson = False) -> None:
     settings = get_settings()
     require_usable(settings, mcp)
     require_free(settings.api_host, settings.api_port, "CAIRN_API_PORT")
+    import uvicorn
+
+    from api.kit.connections import give_up_after
+    from cairn.observability import configure_logging, configure_tracing
+
     configure_logging(settings, "api")
     configure_tracing(settings, "api")
     config = uvicorn.Config(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import signal
 import socket
 import stat
 import subprocess
@@ -20,7 +22,8 @@ import typer.main
 from cairn import __version__
 from cairn.cli.app import app
 from cairn.ports import find_free
-from cairn.temporal.server import DevServer
+from cairn.settings import Settings
+from cairn.temporal.server import DevServer, claim_database
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Cairn
@@ -69,6 +72,13 @@ def test_the_version_is_told(cairn: Cairn) -> None:
 class TestWrongSettings:
     """They are told by name, and nothing is started."""
 
+    @pytest.fixture(autouse=True)
+    def handler(self) -> Iterator[None]:
+        """Put the handler back that programs that serve set before all else."""
+        before = signal.getsignal(signal.SIGTERM)
+        yield
+        signal.signal(signal.SIGTERM, before)
+
     @pytest.mark.parametrize(
         ("command", "variable", "value", "said"),
         [
@@ -85,7 +95,7 @@ class TestWrongSettings:
     )
     def test_they_are_told(
         self,
-        cairn_process: Cairn,
+        cairn: Cairn,
         environment: dict[str, str],
         command: tuple[str, ...],
         variable: str,
@@ -93,7 +103,7 @@ class TestWrongSettings:
         said: str,
     ) -> None:
         environment[variable] = value
-        result = cairn_process(*command)
+        result = cairn(*command)
         assert (result.returncode, result.stdout) == (1, "")
         assert result.stderr.startswith("Error: Not every setting can be used.\n")
         assert said in result.stderr
@@ -200,6 +210,41 @@ class TestTakenPorts:
         assert environment[setting] in result.stderr
         assert setting in result.stderr
         assert "Traceback" not in result.stderr
+
+
+class TestTwoServersOnOneFolder:
+    """They would take the database from each other: the second is refused, and the claim dies with the first."""
+
+    @pytest.fixture
+    def first(self, environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+        """Run a program that has become another one after it claimed the database, as `cairn temporal` does."""
+        script = (
+            "import os, sys\n"
+            "from cairn.settings import get_settings\n"
+            "from cairn.temporal.server import claim_database\n"
+            "claim_database(get_settings())\n"
+            "os.execvp('sh', ['sh', '-c', 'echo claimed; exec cat'])\n"
+        )
+        command = [sys.executable, "-c", script]
+        with subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout and process.stdout.readline() == "claimed\n"
+            yield process
+            process.kill()
+
+    @pytest.mark.parametrize("command", ["serve", "temporal"])
+    def test_the_second_is_told_what_to_do(
+        self, cairn: Cairn, environment: dict[str, str], first: subprocess.Popen[str], command: str
+    ) -> None:
+        for name in ("CAIRN_API_PORT", "CAIRN_TEMPORAL_PORT", "CAIRN_TEMPORAL_UI_PORT"):
+            environment[name] = str(find_free())
+        result = cairn(command)
+        assert result.returncode == 1
+        assert "Another Temporal dev server" in result.stderr and "CAIRN_HOME" in result.stderr
+        first.kill()
+        first.wait()
+        os.close(claim_database(Settings(home=Path(environment["CAIRN_HOME"]))))
 
 
 class TestDoctor:
