@@ -57,6 +57,9 @@ HEARTBEAT_TIMEOUT = timedelta(seconds=15)
 UNLIMITED = timedelta(days=365)
 PATIENT = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(minutes=1))
 
+BY_ID = "cancel-items-by-id"
+"""Patch: before it, maps cancel the run of an item that they have started, which a reset may have replaced."""
+
 
 class _ItemFailed(Exception):
     """The map fails with its first item that does."""
@@ -77,7 +80,7 @@ class MapExecution:
         self._stopping = False
         self._resets = 0
         self._failed: tuple[NodeFailure, int] | None = None
-        self._seeds = {seed.index: seed.state for seed in start.seeds}
+        self._seeds = {seed.index: seed for seed in start.seeds}
         workflow.register_random_seed_callback(self._on_reset)
 
     @workflow.run
@@ -229,7 +232,10 @@ class MapExecution:
         try:
             await workflow.wait([handle, reset], return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
-            handle.cancel()
+            if workflow.patched(BY_ID):
+                await self._cancel(handle.id)
+            else:
+                handle.cancel()
             await workflow.wait([handle])
             raise
         finally:
@@ -283,13 +289,14 @@ class MapExecution:
     def _item_input(self, index: int) -> ExecutionInput:
         start, number = self._start, self._start.first + index
         execution, item = start.execution, start.items[index]
-        parent = execution.parent
+        parent, seed = execution.parent, self._seeds.get(number)
         return execution.model_copy(
             update={
                 "execution_id": item_id(self._id, number, start.lineage),
+                "graph": (seed and seed.graph) or execution.graph,
                 "input": item if start.by_item else execution.input,
                 "item": item,
-                "seed": self._seeds.get(number),
+                "seed": seed and seed.state,
                 "parent": parent and parent.model_copy(update={"index": number, "map_id": self._id}),
             }
         )

@@ -227,6 +227,7 @@ class ChildSeed(BaseModel):
         state: the child's engine state (``Engine.dump``) at the checkpoint that is replayed.
         map_id: Temporal id of the map that had the item: its other finished items are kept.
         input: of a sub-agent: what it was told, by which its call is known when the model calls in another order.
+        graph: what ran at the checkpoint, should the child have moved to another version than its parent starts.
     """
 
     node_id: str
@@ -235,6 +236,7 @@ class ChildSeed(BaseModel):
     state: JsonObject
     map_id: str | None = None
     input: Json = None
+    graph: GraphRef | None = None
 
 
 class Resume(Command):

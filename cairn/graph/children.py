@@ -34,17 +34,18 @@ def make_child(state: ExecutionState, node: GraphNode, run: Run, line: Line) -> 
         return _refused(run, "graph_not_found", f"names {name!r}, which was not published when the execution began")
     key = next_key(state, node.id, run.visit)
     is_map = node.kind.child == "map"
+    seeds = take_seeds(state, node.id, run.visit)
     return Child(
         key=key,
         node_id=node.id,
         visit=run.visit,
         summary=node.name,
         temporal_id=child_id(is_map, line, key),
-        graph=ref,
+        graph=ref if is_map else version_of(seeds, ref),
         data=run.data,
         given=_input_of_items(state, node.data, ref) if isinstance(node.data, MapData) else {},
         map=is_map,
-        seeds=take_seeds(state, node.id, run.visit),
+        seeds=seeds,
         deadline=later(line.now, node.timeout) if node.timeout is not None and state.engine > 3 else None,
         agents=list(state.agents),
     )
@@ -84,6 +85,11 @@ def take_seeds(state: ExecutionState, node_id: str, visit: int, index: int | Non
     ]
     state.seeds = [seed for seed in state.seeds if seed not in meant]
     return meant
+
+
+def version_of(seeds: list[ChildSeed], ref: GraphRef) -> GraphRef:
+    """Return the version that a child runs: where it goes on from a checkpoint, the one that it ran there."""
+    return (seeds[0].graph if seeds else None) or ref
 
 
 def _refused(run: Run, code: str, why: str) -> NodeFailure:

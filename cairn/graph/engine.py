@@ -105,7 +105,7 @@ class Engine:
             self._restore(start.carry)
         elif start.seed is not None:
             self.state = ExecutionState.load(start.seed["state"])
-            self.state.execution, self.state.pins = execution, start.pins or self.state.pins
+            self.state.execution, self.state.pins = execution, {**start.pins, **self.state.pins}
             self._parked = list(self.state.in_flight)
             self.state.spent.since = None  # its time begins now
         else:

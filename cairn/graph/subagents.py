@@ -6,7 +6,7 @@ from typing import NamedTuple, cast
 
 from cairn.contracts.executions import ChildSeed
 from cairn.contracts.json import Json, JsonObject
-from cairn.graph.children import MAX_DEPTH, child_id
+from cairn.graph.children import MAX_DEPTH, child_id, version_of
 from cairn.graph.compiled import GraphNode
 from cairn.graph.keys import next_key
 from cairn.graph.nodes.agent import AgentData, SubAgent
@@ -62,15 +62,16 @@ def begin(state: ExecutionState, node: GraphNode, owner: str, index: int, subage
     key = next_key(state, node.id, loop.token.visit)
     told, again = _input(loop, call), [_input(loop, each) for each in loop.calls[index + 1 :] if each.tool == call.tool]
     number, loop.subagents = loop.subagents, loop.subagents + 1
+    seeds = _seeds(state, _Called(node.id, loop.token.visit, number, ref.workflow_id, told, told in again))
     child = Child(
         key=key,
         node_id=node.id,
         visit=loop.token.visit,
         summary=f"{node.name}: {call.tool}",
         temporal_id=child_id(False, line, key),
-        graph=ref,
+        graph=version_of(seeds, ref),
         data={"workflow_id": name, "input": told},
-        seeds=_seeds(state, _Called(node.id, loop.token.visit, number, ref.workflow_id, told, told in again)),
+        seeds=seeds,
         index=number,
         agents=[*above, ref.workflow_id],
     )

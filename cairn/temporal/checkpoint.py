@@ -6,9 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 
-from cairn.contracts.executions import ExecutionInput, execution_tag
+from cairn.contracts.executions import ExecutionInput, GraphRef, execution_tag
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.compiled import Graph
+from cairn.graph.engine import Engine
+from cairn.graph.state import ExecutionState
 from cairn.temporal.events import Event, WasReset
 
 
@@ -51,6 +53,7 @@ class Snapshot:
     Attributes:
         engine: all of it, as another execution can go on from it (``ExecutionInput.seed``).
         graph: the graph that ran.
+        ref: which version that was; the execution may have moved to another one since.
     """
 
     input: Json
@@ -58,6 +61,12 @@ class Snapshot:
     outputs: JsonObject
     engine: JsonObject
     graph: Graph
+    ref: GraphRef
+
+    @staticmethod
+    def of(state: ExecutionState, engine: Engine) -> Snapshot:
+        """Return what an execution knows in a state, by the version that its engine runs."""
+        return Snapshot(state.input, state.values, state.outputs, {"state": state.dump()}, engine.graph, engine.ref)
 
 
 @dataclass(frozen=True, slots=True)

@@ -379,7 +379,7 @@ class Projection:
         for event in self._in_order(seen):
             self._end_work(state, event)
         segments.go_through(self.engine.graph, state)
-        return Snapshot(state.input, state.values, state.outputs, {"state": state.dump()}, self.engine.graph)
+        return Snapshot.of(state, self.engine)
 
     def _checkpoint_of_unseen(self, event: WorkCompleted) -> Checkpoint | None:
         unseen = [made for other in self._unseen if (made := self._checkpoint(other)) is not None]

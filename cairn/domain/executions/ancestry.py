@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlmodel import col
 
 from cairn import errors
-from cairn.contracts.executions import ChildSeed, Phase
+from cairn.contracts.executions import ChildSeed, GraphRef, Phase
 from cairn.contracts.json import JsonObject
 from cairn.domain.executions.service import ExecutionService
 from cairn.graph.state import Child
@@ -58,13 +58,14 @@ async def with_ancestors(executions: ExecutionService, row: ExecutionRow) -> lis
     return found
 
 
-async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObject) -> Target:
+async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObject, graph: GraphRef) -> Target:
     """Return what is to be reset so that a child goes on from a state of its own.
 
     Args:
         executions: of the caller.
         row: the child.
         state: the engine's state that it is to go on from.
+        graph: what it ran there.
 
     Raises:
         Conflict: its parent's present line has not started it, or not by itself.
@@ -84,6 +85,7 @@ async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObje
             state=state,
             map_id=row.parent_map_id,
             input=row.input_data if row.parent_map_id is None else None,
+            graph=graph,
         )
         if await is_awaited(executions, parent, now):
             return Target(parent, now, checkpoint, [seed])
@@ -92,7 +94,7 @@ async def above(executions: ExecutionService, row: ExecutionRow, state: JsonObje
             raise errors.Conflict("The parent's state cannot be read", code="not_resettable")
         known: JsonObject = snapshot.engine["state"]
         state = {**snapshot.engine, "state": {**known, "seeds": [*known["seeds"], seed.model_dump()]}}
-        row = parent
+        row, graph = parent, snapshot.ref
 
 
 async def _before(

@@ -39,9 +39,9 @@ async def fork(
     projection = await executions.temporal.project(now)
     checkpoint = named_checkpoint(projection, command.checkpoint_id, command.checkpoint_name)
     snapshot = await executions.temporal.state_at(now, checkpoint)
-    ref = projection.engine.ref
     if snapshot is None:
         raise errors.Conflict("The state at the checkpoint cannot be read", code="not_forkable")
+    ref = snapshot.ref
     check_patches(snapshot, command.input_patch, command.state_patch)
     seed = patched(snapshot, command.input_patch, command.state_patch)
     chosen = command.execution_id

@@ -95,7 +95,7 @@ class ResetService:
         if snapshot is None:
             raise errors.Conflict("The state at the checkpoint cannot be read", code="not_resettable")
         seed = patched(snapshot, command.input_patch, command.state_patch)
-        target = await above(self.executions, row, seed)
+        target = await above(self.executions, row, seed, snapshot.ref)
         projection = await self.executions.temporal.project(target.now)
         _allow(target.now, projection, replace(command, expected_revision=None), target.checkpoint)
         changes: JsonObject = {
