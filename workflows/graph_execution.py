@@ -296,24 +296,25 @@ class GraphExecution:
             self._cancelled = self._cancel_asked = self._cancel_due = False
         self._resetting = False
         self._clock.landed()
+        before = self._shown()
         self._engine.landed(landing)
+        anew = landing.reset and self._engine.state.engine > 8
         if first and start.carry is not None:
-            self._published = self._shown()
-            self._work.rejoin()
+            self._published = before if anew else self._shown()
+            self._work.rejoin(after_reset=anew)
         elif landing.reset:
             self._work.watch_children(after_reset=True)
+        if anew:  # the line that ended may have told children of a resume that this one does not know
+            self._published = (Phase.RUNNING, *self._published[1:])
 
     def _go_on(self, start: ExecutionInput) -> None:
         """Continue in a new run, with a history that is short again."""
         engine = self._engine
         engine.state.notices += self._work.untold()
-        workflow.continue_as_new(
-            start.model_copy(
-                update={"carry": engine.dump(), "seed": None, "graph": engine.ref, "pins": engine.state.pins}
-            ),
-            # With Worker Versioning a run stays with the version that began it; a new run may begin with the newest.
-            initial_versioning_behavior=workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE,
-        )
+        carry = {"carry": engine.dump(), "seed": None, "graph": engine.ref, "pins": engine.state.pins}
+        # With Worker Versioning a run stays with the version that began it; a new run may begin with the newest.
+        newest = workflow.ContinueAsNewVersioningBehavior.AUTO_UPGRADE
+        workflow.continue_as_new(start.model_copy(update=carry), initial_versioning_behavior=newest)
 
     async def _request_cancel(self) -> None:
         """Go on with a cancellation that was accepted: in this task or, once that was announced, in one before."""

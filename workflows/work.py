@@ -73,14 +73,14 @@ class WorkRunner:
                     self._children[work.key] = work
                     self.tasks[work.key] = asyncio.create_task(self._child(work))
 
-    def rejoin(self) -> None:
+    def rejoin(self, after_reset: bool = False) -> None:
         """Take up the waits and children that an earlier run of the execution began."""
         for work in self.engine.carried():
             if isinstance(work, Wait | Child):
                 self._keep_time(work)
             if isinstance(work, Child):
                 self._acknowledged.add(work.key)
-        self.watch_children()
+        self.watch_children(after_reset)
 
     def watch_children(self, after_reset: bool = False) -> None:
         """Wait for open children in a way that a reset cannot break: Temporal may lose the end of one over a reset."""
@@ -318,6 +318,7 @@ class WorkRunner:
             timeout=None,
             retry=self.engine.graph.nodes[child.node_id].data.retry,
         )
+        again = False
         try:
             result: NodeResult = await workflow.execute_activity(
                 run.activity,
@@ -333,12 +334,16 @@ class WorkRunner:
             self._children.pop(child.key, None)
             self.engine.complete(child.key, result)
         except ActivityError as error:
+            # A reset dispatched it: when this run has landed before, that has not begun to watch anew.
+            again = is_parked(error.cause) and self.engine.lineage is not None and self.engine.state.engine > 8
             if not is_parked(error.cause) and not is_cancelled(error.cause):
                 self._children.pop(child.key, None)
                 self.engine.child_failed(child.key, child_failure(child, error.cause))
         finally:
             self.tasks.pop(name, None)
             self._wake()
+        if again:
+            self.watch_children(after_reset=True)
 
     async def _cancel_child(self, child: Child) -> None:
         await workflow.wait_condition(lambda: child.key in self._acknowledged)

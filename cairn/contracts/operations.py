@@ -16,7 +16,7 @@ SEARCH_SURFACE = "CairnSurface"
 SEARCH_REVISION = "CairnRevision"
 MEMO_DETAIL = "cairn_detail"
 
-ENGINE = 8
+ENGINE = 9
 """The rules that new executions keep to: 2 runs an agent's tool calls as work of their own; 3 goes on working over the
 soft limit of a run, and counts what failed children have used; 4 heeds the timeouts of children and of waits for a
 time, gives an agent's turn what is left of ``max_cost``, counts what models used before their node failed, lets a
@@ -24,7 +24,9 @@ delayed start take two seconds where its author says none, and is asked once in 
 pauses when the monthly budget is used up, where others fail the node; 6 asks people before the call of a tool node,
 heeds timeouts and approvers of single tools, tells tools whether a person has approved, and runs tools that may be
 called again inside of segments; 7 gives the items of a map what they read of the input, not all of it; 8 begins nothing
-more once a cancellation is accepted, and asks Temporal for it when that stands in history."""
+more once a cancellation is accepted, and asks Temporal for it when that stands in history; 9 tells its children of the
+pause in which every reset lands, goes on waiting for them whatever resets follow, shows the reset of a run that
+continues another one, and keeps what a sibling's segment has brought."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"

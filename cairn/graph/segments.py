@@ -6,6 +6,7 @@ state. The workflow then steps through the stretch itself and takes the results 
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
@@ -61,10 +62,29 @@ def take(state: ExecutionState, token: Token, result: NodeResult) -> None:
 
 
 def go_through(graph: Graph, state: ExecutionState) -> None:
-    """Step through what segments have brought, as far as it leads: what a reset to a segment's end finds."""
-    while state.segment and state.ready and state.failure is None:
+    """Step through what segments have brought, as far as it leads: what a reset to a segment's end finds.
+
+    What stands ready beside them stays where it is: its work is not begun at the time of a checkpoint.
+    """
+    beside = [token for token in state.ready if _coming(state, token) not in state.segment]
+    while state.segment and state.failure is None:
+        own = (each for each in state.ready if not any(each is other for other in beside))
+        token = next((each for each in own if _leads_on(graph, state, each)), None)
+        if token is None:
+            return
+        state.ready = deque([token, *(each for each in state.ready if each is not token)])
         if step.step_once(graph, state, step.Line(_NO_TIME), []) is not None:
             return
+
+
+def _leads_on(graph: Graph, state: ExecutionState, token: Token) -> bool:
+    node = graph.nodes[token.node_id]
+    return _coming(state, token) in state.segment or (node.kind.type in _PASSED and node.checkpoint is None)
+
+
+def _coming(state: ExecutionState, token: Token) -> str:
+    """Return the visit of its node that a token is about to make."""
+    return f"{token.node_id}#{state.visits.get(token.node_id, 0) + 1}"
 
 
 class Segment:

@@ -82,8 +82,7 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
     if work is None:
         return
     if work.run.kind == "run" and work.run.activity == RUN_SEGMENT.name:
-        segments.take(state, work.token, result)
-        return
+        return segments.take(state, work.token, result)
     used(state, result.usage)
     node = graph.nodes[work.run.node_id]
     try:
@@ -125,6 +124,9 @@ def redo(graph: Graph, state: ExecutionState, key: str, line: Line) -> Work | No
     if work is None:
         return None
     kept = state.done.get(f"{work.run.node_id}#{work.run.visit}") if work.loop is None else None
+    if kept is not None and state.engine > 8 and isinstance(work.run, Run) and work.run.activity == RUN_SEGMENT.name:
+        state.ready.append(work.token)  # it steps through what is kept of the segment, and on from there
+        return None
     works = isinstance(work.run, Run) and work.run.activity != MARK_CHECKPOINT.name
     if kept is not None and works and kept.digest == digest(work.run.data):
         del state.done[f"{work.run.node_id}#{work.run.visit}"]
