@@ -166,8 +166,13 @@ class ExecutionClient:
         return await self.projections.of(description)
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
-        """Return the state at a checkpoint of the run: the fold of its results in history."""
-        run, _ = await self._captured(description.temporal_id, checkpoint.run_id, checkpoint.id)
+        """Return the state at a checkpoint of the run: the fold of its results in history; None when that is gone."""
+        try:
+            run, _ = await self._captured(description.temporal_id, checkpoint.run_id, checkpoint.id)
+        except RPCError as error:
+            if not is_unknown(error):
+                raise
+            return None
         return run.state_at(checkpoint)
 
     async def continues(self, description: Description, run_id: str) -> bool:
@@ -177,10 +182,19 @@ class ExecutionClient:
         return run_id in [projection.run_id for projection in (await self.project(description)).runs]
 
     async def aftermath(self, description: Description, checkpoint: Checkpoint) -> Aftermath:
-        """Return all that happened in the line as described after a checkpoint of it."""
+        """Return all that happened in the line as described after a checkpoint of it.
+
+        Raises:
+            Conflict: Temporal's retention has removed the run of the checkpoint.
+        """
         runs = [projection.run_id for projection in (await self.project(description)).runs]
         after = runs[runs.index(checkpoint.run_id) :]
-        captured = [await self._captured(description.temporal_id, run_id, checkpoint.id) for run_id in after]
+        try:
+            captured = [await self._captured(description.temporal_id, run_id, checkpoint.id) for run_id in after]
+        except RPCError as error:
+            if not is_unknown(error):
+                raise
+            raise errors.Conflict("Temporal has removed the checkpoint's history", code="not_resettable") from error
         point = checkpoint.event_id if checkpoint.point is None else checkpoint.point
         later = [child for child in captured[0][1] if child.id > point]
         children = [child.temporal_id for child in later + [child for _, found in captured[1:] for child in found]]

@@ -29,8 +29,13 @@ async def stop_orphans(executions: ExecutionClient, request: ResetRequest, beat:
     while run_id is not None:
         beat()
         after = request.reset_event_id if run_id == holder else 0
-        started = await executions.reader.children_after(request.temporal_id, run_id, after) + started
-        run_id = None if run_id == holder else await executions.reader.continued_from(request.temporal_id, run_id)
+        try:
+            started = await executions.reader.children_after(request.temporal_id, run_id, after) + started
+            run_id = None if run_id == holder else await executions.reader.continued_from(request.temporal_id, run_id)
+        except RPCError as error:
+            if not is_unknown(error):
+                raise
+            break  # retention has removed it
     for temporal_id in started:
         beat()
         await cancel(executions, temporal_id)

@@ -78,12 +78,32 @@ class HistoryReader:
 
     async def base_of(self, temporal_id: str, run_id: str) -> str | None:
         """Return the run that was reset to make this one, None when no reset made it."""
+        reset = await self._reset_in(temporal_id, run_id)
+        return reset.workflow_task_failed_event_attributes.base_run_id if reset is not None else None
+
+    async def reset_at(self, temporal_id: str, run_id: str) -> datetime | None:
+        """Return when the latest reset was made that a run goes back to, also in those that it continues; else None.
+
+        Nothing is decoded. None also where retention has removed what would tell it.
+        """
+        run: str | None = run_id
+        try:
+            while run is not None:
+                if (reset := await self._reset_in(temporal_id, run)) is not None:
+                    return reset.event_time.ToDatetime(tzinfo=UTC)
+                run = await self.continued_from(temporal_id, run)
+        except RPCError as error:
+            if not is_unknown(error):
+                raise
+        return None
+
+    async def _reset_in(self, temporal_id: str, run_id: str) -> HistoryEvent | None:
         cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
         async for page in self._reverse(temporal_id, run_id):
             for event in page:
                 failed = event.workflow_task_failed_event_attributes
                 if event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause:
-                    return failed.base_run_id
+                    return event
         return None
 
     async def children_after(self, temporal_id: str, run_id: str, event_id: int) -> list[str]:
@@ -118,15 +138,22 @@ class HistoryReader:
         return (await self.began(temporal_id, run_id)).continued_run_id
 
     async def newest(self, temporal_id: str, run_id: str) -> str:
-        """Return the last of the runs that a run goes on in (continue-as-new), also when a reset has ended it since."""
+        """Return the last of the runs that a run goes on in (continue-as-new), also when a reset has ended it since.
+
+        Where retention has removed one, it is the last that is known.
+        """
         while True:
             handle = self.client.get_workflow_handle(temporal_id, run_id=run_id)
             closing = handle.fetch_history_events(
                 event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, rpc_timeout=RPC_TIMEOUT
             )
             following = ""
-            async for event in answered_all(closing):
-                following = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+            try:
+                async for event in answered_all(closing):
+                    following = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+            except RPCError as error:
+                if not is_unknown(error):
+                    raise
             if not following:
                 return run_id
             run_id = following

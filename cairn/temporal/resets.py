@@ -16,7 +16,7 @@ from temporalio.exceptions import ActivityError, WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn import errors
-from cairn.contracts.executions import UPDATE_PATCH, UPDATE_RESUME, DoneWork, Patch, Resume
+from cairn.contracts.executions import CLOSED, UPDATE_PATCH, UPDATE_RESUME, DoneWork, Patch, Resume
 from cairn.contracts.operations import RESET_WORKFLOW_TYPE, reset_workflow_id
 from cairn.contracts.resets import ResetOutcome, ResetRequest
 from cairn.temporal import versions
@@ -196,7 +196,7 @@ class ResetClient:
             beat: called while waiting.
 
         Raises:
-            Conflict: another reset came while this one landed.
+            Conflict: another reset came while this one landed, or the execution was ended.
         """
         now = await self._landed(request, run_id, beat)
         if now.run_id != run_id:  # it was resumed, and goes on in another run already
@@ -237,4 +237,6 @@ class ResetClient:
                 raise errors.Conflict("Another reset of the execution came first", code="superseded")
             if (await self.executions.project(now)).landed_after_reset:
                 return now
+            if now.phase in CLOSED:
+                raise errors.Conflict("The execution was ended before it had landed", code="execution_closed")
             await asyncio.sleep(0.02 if await versions.served(self.executions, now) else 0.5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import aliased
@@ -23,6 +23,7 @@ EVERY = timedelta(seconds=10)
 
 _BATCH = 100
 _OPEN = ("pending", "running", "paused")
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Orphans:
@@ -59,9 +60,10 @@ class Orphans:
         )
         async with self.database.session() as session:
             found = (await session.execute(query.limit(_BATCH))).all()
-        ended = {parent_id: await self._ended(parent_id) for parent_id in {parent_id for _, _, parent_id in found}}
+        ends = {parent_id: await self._end(parent_id) for parent_id in {parent_id for _, _, parent_id in found}}
         for temporal_id, map_id, parent_id in found:
-            if ended[parent_id]:
+            end = ends[parent_id]
+            if end is not None and not await self._opened_since(temporal_id, end):
                 await self._cancel(*[id for id in (map_id, temporal_id) if id is not None])
 
     async def _stop_maps(self) -> None:
@@ -70,7 +72,7 @@ class Orphans:
         listed = self.temporal.client.list_workflows(query, limit=10 * _BATCH, rpc_timeout=RPC_TIMEOUT)
         parents = {run.id: run.parent_id async for run in answered_all(listed) if run.parent_id is not None}
         for temporal_id, parent_id in parents.items():
-            if parent_id not in parents and await self._ended(parent_id):
+            if parent_id not in parents and await self._end(parent_id) is not None:
                 await self._cancel(temporal_id)
 
     async def _stop_items(self) -> None:
@@ -80,17 +82,29 @@ class Orphans:
         async with self.database.session() as session:
             maps = [found for found in (await session.execute(query)).scalars() if found is not None]
         for found in maps:
-            if await self._ended(found):
-                await self._cancel(*await self._items(found))
+            if (end := await self._end(found)) is not None:
+                await self._cancel(*[id for id in await self._items(found) if not await self._opened_since(id, end)])
 
     async def _items(self, map_id: str) -> Sequence[str]:
         query = select(col(ExecutionRow.temporal_id)).where(col(ExecutionRow.parent_map_id) == map_id)
         async with self.database.session() as session:
             return (await session.execute(query.where(col(ExecutionRow.status).in_(_OPEN)))).scalars().all()
 
-    async def _ended(self, temporal_id: str) -> bool:
+    async def _end(self, temporal_id: str) -> datetime | None:
+        """Return when a workflow ended, long ago if Temporal has forgotten it; None while it is open."""
         now = await self.temporal.describe(temporal_id)
-        return now is None or now.phase in CLOSED
+        return _LONG_AGO if now is None else now.closed_at
+
+    async def _opened_since(self, temporal_id: str, end: datetime) -> bool:
+        """Whether a reset opened an execution after the end of what had started it: somebody wants it by itself."""
+        if temporal_id in self._asked:
+            return False
+        now = await self.temporal.describe(temporal_id)
+        reset = await self.temporal.reader.reset_at(temporal_id, now.run_id) if now is not None else None
+        opened = reset is not None and reset > end
+        if opened:
+            self._asked.add(temporal_id)
+        return opened
 
     async def _cancel(self, *temporal_ids: str) -> None:
         """Ask once in a spell: an execution that was reset meanwhile does not heed it, and is none of ours any more."""

@@ -45,7 +45,8 @@ class Rollbacks:
         if asked.made:
             run_id = await self.executions.reader.newest(request.temporal_id, request.base_run_id)
             base = await self.executions.describe(request.temporal_id, run_id)
-            return RollbackPlan(steps=(await self._ended(request, base)).steps)
+            # None: retention has removed it.
+            return RollbackPlan(steps=(await self._ended(request, base)).steps) if base is not None else RollbackPlan()
         now = await self._current(request)
         found = await self._discarded(request, now)
         if not found.compensates:
