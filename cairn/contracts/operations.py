@@ -26,7 +26,8 @@ heeds timeouts and approvers of single tools, tells tools whether a person has a
 called again inside of segments; 7 gives the items of a map what they read of the input, not all of it; 8 begins nothing
 more once a cancellation is accepted, and asks Temporal for it when that stands in history; 9 tells its children of the
 pause in which every reset lands, goes on waiting for them whatever resets follow, shows the reset of a run that
-continues another one, and keeps what a sibling's segment has brought."""
+continues another one, keeps what a sibling's segment has brought, and has a child that is replayed call the versions
+that it knew."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"

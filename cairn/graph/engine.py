@@ -105,7 +105,9 @@ class Engine:
             self._restore(start.carry)
         elif start.seed is not None:
             self.state = ExecutionState.load(start.seed["state"])
-            self.state.execution, self.state.pins = execution, {**start.pins, **self.state.pins}
+            known = self.state.pins  # those of the version that it goes on by, where its parent has moved to another
+            self.state.execution = execution
+            self.state.pins = {**start.pins, **known} if self.state.engine > 8 else start.pins or known
             self._parked = list(self.state.in_flight)
             self.state.spent.since = None  # its time begins now
         else:

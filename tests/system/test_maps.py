@@ -140,7 +140,7 @@ async def test_an_empty_list_gives_an_empty_one(cairn: Cairn) -> None:
     assert (await (await start_map(cairn, NOTE, [])).result()).items == []
 
 
-@pytest.mark.history("maps/cancelled")
+@pytest.mark.history("maps/cancelled_by_id")
 async def test_cancelling_a_map_cancels_its_items(cairn: Cairn, world) -> None:
     handle = await start_map(cairn, WAIT, ["a", "b", "c"], chunk=2, concurrency=2)
     await until(lambda: sum(world.waiting.values()) == 2)

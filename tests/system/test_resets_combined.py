@@ -116,6 +116,7 @@ async def test_a_child_that_had_moved_to_another_version_is_replayed_by_it(cairn
 # Children.
 
 
+@pytest.mark.history("child_paused_by_reset")
 async def test_a_rollback_to_what_was_reached_in_a_pause_pauses_the_children(cairn: Cairn, world) -> None:
     below = await cairn.publish(sequence(waiting("deep"), noting("x")))
     execution = await cairn.run(branches([waiting("gate")], [node("sub", "subgraph", workflow_id=below)]))
@@ -134,6 +135,7 @@ async def test_a_rollback_to_what_was_reached_in_a_pause_pauses_the_children(cai
     await cairn.reach(execution.id, "completed")
 
 
+@pytest.mark.history("child_heard_after_resets")
 async def test_the_end_of_a_child_is_heard_after_two_resets(cairn: Cairn, world) -> None:
     below = await cairn.publish(sequence(waiting("deep"), noting("x")))
     gates = [waiting("g1"), waiting("g2"), waiting("g3")]
@@ -315,6 +317,7 @@ class TestOverRuns:
         await settled(cairn, execution.id, "step")
         return await cairn.get(execution.id)
 
+    @pytest.mark.history("child_of_earlier_run")
     async def test_a_child_of_an_earlier_run_is_heard_after_a_reset(self, cairn: Cairn, world) -> None:
         below = await cairn.publish(sequence(waiting("deep"), noting("x")))
         execution = await self.begun(cairn, world, node("sub", "subgraph", workflow_id=below))

@@ -52,6 +52,7 @@ async def test_a_fork_at_the_end_of_a_segment_leaves_other_branches_where_they_s
         await command(cairn, "cancel", other.id)
 
 
+@pytest.mark.history("segment_kept_beside")
 async def test_what_a_segment_brought_beside_the_checkpoint_is_kept(cairn: Cairn, server: OpenAIServer, world) -> None:
     execution = await begun(cairn, world, server, waiting("after"))
     world.gate("gate").set()
