@@ -1,6 +1,6 @@
 """Tests side by side (``make test`` gives pytest ``-n auto``): which go together, and in which order.
 
-Tests wait for much of their time: for processes, servers and timers. So there are two pytests a processor. What goes
+Tests mostly wait: for processes, servers and timers, some with deadlines. So there is one pytest a processor. What goes
 together shares what is dear to start: a file, the whole of ``crash``, of ``docs``, and of a file each database's tests,
 for a pytest has one lasting installation at a time.
 """
@@ -59,7 +59,7 @@ def place_of(test: str) -> tuple[int, bool]:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Return how many run side by side."""
-    return min(2 * (os.cpu_count() or 1), AT_MOST)
+    return max(2, min(os.cpu_count() or 1, AT_MOST))
 
 
 @pytest.hookimpl(trylast=True)

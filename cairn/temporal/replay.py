@@ -121,7 +121,8 @@ async def _misread(client: Client, history: WorkflowHistory) -> str | None:
         projection.feed(await read(history.events, client.data_converter))
         projection.settle()
     except Exception as error:
-        return f"its checkpoints cannot be read: {type(error).__name__}: {error}"
+        cause = error.__cause__ or error
+        return f"its checkpoints cannot be read: {type(cause).__name__}: {cause}"
     ended, phase = projection.closed, projection.engine.phase
     if ended is not None and ended.phase is Phase.COMPLETED and phase is not Phase.COMPLETED:
         return f"it has completed, but its checkpoints are read as those of one that is {phase.value}"

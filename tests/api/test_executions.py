@@ -188,7 +188,7 @@ async def test_pages_follow_each_other(caller: Caller, world) -> None:
 
 
 async def test_commands_pause_resume_and_cancel(caller: Caller, world) -> None:
-    execution = await caller.start(sequence(waiting("a"), noting("b")))
+    execution = await caller.start(sequence(waiting("a"), waiting("b")))
     path = f"/api/v1/executions/{execution['id']}"
 
     async def command(name: str, **body) -> tuple[int, str, int]:
@@ -202,6 +202,7 @@ async def test_commands_pause_resume_and_cancel(caller: Caller, world) -> None:
     stale = await caller.http.post(f"{path}/resume", json={"expected_revision": 0})
     assert stale.status_code == 409
     assert (await command("resume", expected_revision=1))[:2] == (200, "running")
+    world.gate("b").set()
     await caller.reach(execution["id"], "completed")
     assert (await command("pause"))[0] == 409
     second = await caller.start(sequence(waiting("c")))
