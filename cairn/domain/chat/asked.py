@@ -46,4 +46,6 @@ async def until_asked(
                 asked[event.call_id] = {"type": event.type, **event.content}
             elif event.type in ("approval_resolved", "question_answered"):
                 asked.pop(event.call_id, None)
+            elif event.type == "restart" and event.parent_call_id is None:
+                asked.clear()  # a reset: what is asked then is told anew
             yield event

@@ -88,20 +88,23 @@ class ChatService:
 
         Raises:
             NotFound: no such conversation, or it has no such message, or its agent is gone.
-            Conflict: a turn is under way (``turn_running``), or no person's message stands there (``no_user_message``).
+            Conflict: a turn is under way (``turn_running``), no person's message stands there (``no_user_message``), or
+                the conversation is archived (``conversation_archived``).
             CairnError: the model cannot be asked, or the budget is used up, as of ``begin``.
         """
         row = await self._conversations.lock(conversation)
         if begun is not None:
             execution = await self._executions.require(begun)
             return _turn(execution, execution.workflow_uuid, row, str(execution.metadata_["message_id"]))
+        self._conversations.refuse_archived(row)
         said = await self._asked(row, message)
         agent = await find_agent(self._executions.session, self._executions.principal.scope, row.agent_id)
         await self._conversations.refuse_running(row)
         choice = await self._configs.choose("chat", model or agent.model)
+        before = await self._executions.find(said.execution_id) if said.execution_id is not None else None
         number = await discard_after(self._conversations, row, said)
         await self._conversations.mark(row, "rollback", said.key, {"discarded": number, "replayed": True})
-        ask = Ask(said.content, said.id)
+        ask = Ask(said.content, said.id, metadata=before.metadata_ if before is not None else {})
         execution = await self.run(agent, row.id, ask, choice.model if model else None)
         said.execution_id = execution.id
         await touch(self._executions.session, row)
@@ -117,7 +120,9 @@ class ChatService:
         said = [each for each in earlier if each.role == "user"]
         if not said:
             raise Conflict("No person's message stands there.", code="no_user_message")
-        return said[-1]
+        # While the agent wrote others may have been added.
+        its = [each for each in said if each.execution_id is not None and each.execution_id == found.execution_id]
+        return (its or said)[-1]
 
     async def start(self, turn: Turn) -> None:
         """Have the turn taken, once however often it is asked.
@@ -206,8 +211,7 @@ class ChatService:
                 conversation = await self._conversations.create(agent.uuid, user, id=(None, *self._names(ask))[-1])
             except IntegrityError as error:
                 raise Conflict("Another message begins this thread.", code="turn_running", retry_after=1) from error
-        elif conversation.status == "archived":
-            raise Conflict("The conversation is archived.", code="conversation_archived")
+        self._conversations.refuse_archived(conversation)
         await self._conversations.refuse_running(conversation)
         if conversation.agent_id != agent.uuid:
             told: JsonObject = {"from": conversation.agent_id, "to": agent.uuid}
@@ -254,15 +258,16 @@ class _Gathering:
     def take(self, event: ChatEvent | Asked) -> None:
         if isinstance(event, Asked):
             self.reply.waits_for, self.reply.finish_reason = event.requests, event.requests[0]["type"]
-            self.complete = True
+            self._end()
             return
         if event.subagent is not None:
             return
         content: Any = event.content
         match event.type:
+            case "start" | "restart":
+                self._void(event.call_id)
             case "tool_start":
                 self._tools[event.call_id] = {"id": event.call_id, **content}
-                self.reply.tool_calls.append(self._tools[event.call_id])
             case "tool_end":
                 self._tools[event.call_id] |= content
             case "usage" if event.parent_call_id is None:
@@ -271,9 +276,19 @@ class _Gathering:
                 raise turn_failure(content)
             case "end":
                 self.reply.content, self.reply.finish_reason = content["content"], content["finish_reason"]
-                self.complete = True
+                self._end()
             case _:
                 pass
+
+    def _void(self, asker: str) -> None:
+        """Forget the calls that a request to the model has asked for, and all after them: a reset has it made anew."""
+        known = [*self._tools]
+        place = next((n for n, each in enumerate(known) if each.rpartition(".")[0] == asker), len(known))
+        for each in known[place:]:
+            del self._tools[each]
+
+    def _end(self) -> None:
+        self.reply.tool_calls, self.complete = [*self._tools.values()], True
 
 
 def _turn(execution: ExecutionRow, agent_id: str, conversation: ConversationRow, message_id: str) -> Turn:

@@ -25,12 +25,12 @@ from cairn.domain.conversations.model import (
     title_of,
 )
 from cairn.domain.conversations.rows import counting, find_conversation, message_named, messages_of, touch
+from cairn.domain.executions.tokens import notify
 from cairn.domain.names import checked_name
 from cairn.errors import Conflict, FieldError, InvalidInput
 from cairn.persistence.paging import Page
 from cairn.persistence.repository import Repository, Scope
 from cairn.persistence.tables import ConversationBlockRow, ConversationRow, ExecutionRow, MarkerRow, MessageRow
-from cairn.persistence.types import utc_now
 
 OPEN = ("pending", "running", "paused")
 
@@ -127,8 +127,7 @@ class ConversationService:
             row.status = changes.status
         if changes.metadata is not None:
             row.metadata_ = _small(changes.metadata)
-        row.revision, row.updated_at = row.revision + 1, utc_now()
-        await self.session.flush()
+        await touch(self.session, row)
         return Conversation.of(row)
 
     async def entitle(self, row: ConversationRow, title: str, *, generated: bool) -> None:
@@ -154,6 +153,7 @@ class ConversationService:
             await self.session.execute(delete(table).where(col(table.conversation_key) == row.key))
         await self.session.delete(row)
         await self.session.flush()
+        await notify(self.session, {row.id})
 
     async def list_messages(self, conversation: str, page: int, page_size: int, *, discarded: bool) -> Page[Message]:
         """Return a page of messages, oldest first; with ``discarded`` also those that a rollback went back over."""
@@ -167,6 +167,15 @@ class ConversationService:
     async def all_messages(self, row: ConversationRow) -> Sequence[MessageRow]:
         """Return the messages of a conversation that count, oldest first."""
         return await messages_of(self.session, self.scope, row)
+
+    def refuse_archived(self, row: ConversationRow) -> None:
+        """Refuse turns of a conversation that is archived.
+
+        Raises:
+            Conflict: it is (``conversation_archived``).
+        """
+        if row.status == "archived":
+            raise Conflict("The conversation is archived.", code="conversation_archived")
 
     async def say(self, row: ConversationRow, message: NewMessage, execution_id: str | None = None) -> MessageRow:
         """Add a person's message to a conversation, whose row is locked.

@@ -69,7 +69,7 @@ class Summaries:
             Conflict: nothing was said in it (``conversation_empty``).
         """
         rows = await self._conversations.all_messages(await self._conversations.find(conversation))
-        texts = [_shown(each) for each in rows if each.content]
+        texts = [_shown(each) for each in rows if each.content and each.finished]
         if not texts:
             raise Conflict("Nothing was said in the conversation.", code="conversation_empty")
         return "\n\n".join(texts)[:_LONGEST]
@@ -98,11 +98,12 @@ class Summaries:
         after = marker.message_key or 0 if marker is not None else 0
         open_ = [each for each in rows if (each.key or 0) > after]
         doomed = open_[: max(len(open_) - keep_last, 0)]
-        if not doomed:
+        texts = [_shown(each) for each in doomed if each.finished]  # models know nothing of what was cut short
+        if not texts:
             raise Conflict("There is nothing to compress.", code="nothing_to_compress")
-        rest = [each.content for each in open_[len(doomed) :]]
+        rest = [each.content for each in open_[len(doomed) :] if each.finished]
         before = marker.data["summary"] if marker is not None else None
-        return ToCompress(row.id, [_shown(each) for each in doomed], before, doomed[-1].key or 0, rest)
+        return ToCompress(row.id, texts, before, doomed[-1].key or 0, rest)
 
     async def summary(self, what: ToCompress, instructions: str | None, key: str | None = None) -> str:
         """Return the summary; the caller has committed, as a model may be asked.

@@ -56,7 +56,8 @@ async def timeline(
     query = service.messages.select(service.scope, *own, col(MessageRow.key) > after).order_by(col(MessageRow.key))
     found = list((await service.session.execute(query.limit(limit + 1))).scalars())
     rows, more = found[:limit], len(found) > limit
-    before = await service.messages.get(service.scope, *own, col(MessageRow.key) == after)
+    # Of a message that the page before has shown, though a rollback may have gone back over it since.
+    before = await service.messages.get(service.scope, own[0], col(MessageRow.key) == after)
     since = before.created_at if before is not None else _BEGIN
     until = rows[-1].created_at if more else None
     happened = [

@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Collection, Sequence
 
 from pydantic_ai.messages import ModelMessage
-from sqlalchemy import update
+from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlmodel import col
 
+from cairn.contracts.executions import CLOSED
 from cairn.contracts.json import Json
 from cairn.contracts.nodes import ConversationTurn
 from cairn.domain.conversations.model import text_of
@@ -68,6 +69,10 @@ class TurnMessages:
     ) -> None:
         """Keep what was said in a turn so far; it is the turn's message, and replaces what was kept of it before.
 
+        What comes after the turn's end is of a try that was cancelled, or left by a reset, and is not kept. An
+        execution that is not the one that answers the person's message (a fork of it, or one of before the message was
+        answered anew) keeps a message that counts not.
+
         Args:
             scope: whose conversation.
             turn: the turn.
@@ -83,13 +88,24 @@ class TurnMessages:
         """
         async with self._database.transaction() as session:
             conversation = await find_conversation(session, scope, turn.id, lock=True)
-            row = await _row_of(session, scope, conversation, execution_id)
+            if await _has_ended(session, scope, execution_id):
+                return
+            row = await _row_of(session, scope, conversation, turn.message_id, execution_id)
             row.said, row.finished = kept(messages, subagents), finished
             row.content = (text_of(answer) if finished else text_in(messages)).replace("\0", "")
             await touch(session, conversation)
 
 
-async def _row_of(session: AsyncSession, scope: Scope, conversation: ConversationRow, execution_id: str) -> MessageRow:
+async def _has_ended(session: AsyncSession, scope: Scope, execution_id: str) -> bool:
+    # Whoever writes down the end waits for the conversation's row, which is locked: it comes before this, or after it.
+    row = ExecutionRow
+    query = select(col(row.status)).where(*Repository(session, row).owned(scope), col(row.id) == execution_id)
+    return (await session.execute(query)).scalar_one_or_none() in CLOSED
+
+
+async def _row_of(
+    session: AsyncSession, scope: Scope, conversation: ConversationRow, message_id: str, execution_id: str
+) -> MessageRow:
     rows = Repository(session, MessageRow)
     own = col(MessageRow.conversation_key) == conversation.key, col(MessageRow.execution_id) == execution_id
     is_its = (*own, col(MessageRow.role) == "assistant")
@@ -97,6 +113,8 @@ async def _row_of(session: AsyncSession, scope: Scope, conversation: Conversatio
     if found is not None:
         return found
     assert conversation.key is not None
+    said = await rows.get(scope, own[0], col(MessageRow.id) == message_id)
+    answers = said is not None and not said.discarded and said.execution_id in (None, execution_id)
     named = hashlib.sha256(f"{conversation.id}/{execution_id}".encode()).hexdigest()[:32]
     row = MessageRow(
         tenant=conversation.tenant,
@@ -106,6 +124,7 @@ async def _row_of(session: AsyncSession, scope: Scope, conversation: Conversatio
         role="assistant",
         finished=False,
         execution_id=execution_id,
+        discarded=not answers,
     )
     try:
         async with session.begin_nested():
@@ -130,11 +149,13 @@ async def turn_ended(session: AsyncSession, execution: ExecutionRow) -> None:
     conversation = conversation_of(execution)
     if conversation is not None:
         scope = Scope(execution.tenant, execution.live)
-        own = [*Repository(session, ConversationRow).owned(scope)]
+        named = [*Repository(session, ConversationRow).owned(scope), col(ConversationRow.id) == conversation]
         news = {"revision": ConversationRow.revision + 1, "updated_at": utc_now()}
-        query = update(ConversationRow).where(*own, col(ConversationRow.id) == conversation).values(**news)
+        query = update(ConversationRow).where(*named).values(**news)
         await session.execute(query.execution_options(synchronize_session=False))
         its = [*Repository(session, MessageRow).owned(scope), col(MessageRow.execution_id) == execution.id]
+        this = select(col(ConversationRow.key)).where(*named)  # forks have copies of what was said, and keep them
+        its.append(col(MessageRow.conversation_key).in_(this))
         answered = execution.status == "completed"
         other = [col(MessageRow.role) == "assistant", col(MessageRow.finished).is_not(answered)]  # most are right
         said = update(MessageRow).where(*its, *other).values(finished=answered)
