@@ -10,7 +10,7 @@ from agentflow_agents import make
 from chatting import asking, by_number, events, kinds, shown, told
 from installation import Cairn
 from served import Caller, Callers, served
-from servers.openai_server import OpenAIServer, gated, text, tool_calls
+from servers.openai_server import OpenAIServer, gated, text, thought, tool_calls
 
 from cairn.contracts.json import JsonObject
 from cairn.domain.usage import BudgetService
@@ -109,3 +109,31 @@ async def test_a_turn_over_the_budget_is_paused_at_once(cairn: Cairn, author: Ca
     paused = ["start", "start", "tool_start", "tool_end", "start", "status"]
     assert kinds(live) == [*paused, "status", "restart", "delta", "usage", "end"]
     assert kinds(await told(author, agent, body)) == kinds(live)
+
+
+async def test_a_pause_is_told_though_the_budget_then_stops_the_model(
+    cairn: Cairn, author: Caller, server: OpenAIServer
+) -> None:
+    """It is told when the model has written what it was writing, which it then never ends."""
+    agent = (await make(author, model="openai:gpt-4o-mini", tools=["calculate"]))["id"]
+    gate, scope = asyncio.Event(), Scope("acme", True)
+
+    async def limit(amount: Decimal | None) -> None:
+        async with cairn.database.transaction() as session:
+            await BudgetService(session, scope, cairn.settings).put(amount)
+
+    await limit(Decimal("0.000000001"))  # enough for one request: what is to be corrected takes two
+    server.will(thought("Let me see", tool_calls(("calculate", {"wrong": 1})), gate=gate, after=2), text("42."))
+    body, live = {"message": "Hi", "message_id": "m-1"}, list[JsonObject]()
+    async with asyncio.timeout(30):
+        async for event in events(author, agent, body):
+            live.append(event)
+            execution = f"/api/v1/executions/{live[0]['call_id']}"
+            if kinds(live) == ["start", "start"]:
+                assert (await author.http.post(f"{execution}/pause", json={})).status_code == 200
+                gate.set()
+            if event["type"] == "status" and event["content"]["status"] == "paused":
+                await limit(None)
+                assert (await author.http.post(f"{execution}/resume", json={})).status_code == 200
+    assert kinds(live) == ["start", "start", "status", "status", "restart", "delta", "usage", "end"]
+    assert kinds(await told(author, agent, body)) == kinds(live) and len(server.requests) == 2

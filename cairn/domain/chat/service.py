@@ -146,12 +146,12 @@ class ChatService:
         story = TurnStory(
             turn,
             TurnOrder(feed.database, temporal_id, turn.execution_id),
-            lambda child: follow(temporal, child, child, Following(reasoning=True), feed),
+            lambda child: follow(temporal, child, child, Following(reasoning=True, stops=True), feed),
             -1 if after is None else after,
             verbose=verbose,
         )
         # Whoever asks: what is told in one order is written down by whoever is first.
-        how = Following(apart=story.teller.apart, reasoning=True)
+        how = Following(apart=story.teller.apart, reasoning=True, stops=True)
         try:
             return story.tell(await self._executions.events(turn.execution_id, how, feed))
         except Conflict as error:

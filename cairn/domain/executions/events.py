@@ -38,6 +38,9 @@ from workflows.failures import child_result
 # that event). A reset copies events with their numbers and begins a line of a higher revision, so numbers grow over
 # resets too.
 LINE = 2**32
+STOPPED = "node_stopped"
+"""Work has neither ended nor failed, as when the budget was used up: it is begun anew later, if at all."""
+
 _EVENT = 2**3
 
 _BOUNDARIES = (
@@ -59,8 +62,8 @@ class ExecutionEvent:
 
     Attributes:
         seq: grows from event to event, over resets too; a token has that of the event before it, and so has reasoning.
-        type: status, node_started, node_completed, node_failed, checkpoint, requests, reset, transcript, token or
-            reasoning.
+        type: status, node_started, node_completed, node_failed, node_stopped, checkpoint, requests, reset, transcript,
+            token or reasoning.
         at: UTC.
         lineage: id of the run in which the line began that the event belongs to.
         node_id: the node it is about, if any.
@@ -202,13 +205,16 @@ class Narrator:
             if made is not None:
                 data = {"checkpoint_id": made.id, "name": made.name, "step": made.step}
                 yield self._event("checkpoint", event.at, made.node_id, data)
-        elif (
-            not silent
-            and (why := self.projection.failure_of(event)) is not None
-            and not (self._child(key) is not None and self.projection.engine.stopped(why))
-        ):
+        elif not silent:
+            yield from self._failed(event, key, attempt)
+
+    def _failed(self, event: WorkFailed, key: str | None, attempt: int) -> Iterator[ExecutionEvent]:
+        why, of_child = self.projection.failure_of(event), self._child(key) is not None
+        if why is not None and not (of_child and self.projection.engine.stopped(why)):
             data = {"attempt": attempt, "code": why.code, "message": why.message}
             yield from self._node("node_failed", event.at, key, data)
+        elif why is None and not of_child:
+            yield from self._node(STOPPED, event.at, key, {"attempt": attempt})
 
     def _called(self, event: ChildCompleted | ChildFailed) -> Iterator[ExecutionEvent]:
         """Tell what a sub-agent answered, or why it has not."""

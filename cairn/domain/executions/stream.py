@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 
 from cairn.contracts.json import JsonObject
-from cairn.domain.executions.events import ExecutionEvent
+from cairn.domain.executions.events import STOPPED, ExecutionEvent
 from cairn.domain.executions.lines import Entry, Line
 from cairn.domain.executions.story import ENDED, Key, Stories, Story, TokenFeed, key_of
 from cairn.domain.executions.token_readers import Visit, VisitReader
@@ -24,12 +24,14 @@ class Following:
         tokens: tell what models write, between a node's start and its end.
         apart: a try and the number of a piece of it that is the last of its token.
         reasoning: tell what models think, too, as events of type ``reasoning`` that are as tokens.
+        stops: tell of work that stops and is begun anew later, too.
     """
 
     after: int = -1
     tokens: bool = True
     apart: tuple[int, int] | None = None
     reasoning: bool = False
+    stops: bool = False
 
 
 FROM_THE_BEGINNING = Following()
@@ -59,7 +61,8 @@ async def follow(
             async with contextlib.aclosing(_told(story, writing, known)) as events:
                 async for event in events:
                     known = max(known, event.seq)
-                    yield event
+                    if how.stops or event.type != STOPPED:
+                        yield event
                     if event.terminal:
                         return
         if (await temporal.require(temporal_id)).run_id == story.line.run_id:
