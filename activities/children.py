@@ -46,8 +46,8 @@ class ChildActivities:
         guard(call)
         child = WatchedChild.model_validate(call.data)
         async with heartbeating():
-            if child.after_reset and await self._was_cancelled(child):
-                message = "it was cancelled with the line of its parent that a reset has ended"
+            if child.after_reset and await self._was_stopped(child):
+                message = "it ended in vain with the line of its parent that a reset has ended"
                 raise ApplicationError(message, type=STOPPED, non_retryable=True)
             result = await self._result(child)
         if isinstance(result, MapResult):
@@ -76,14 +76,19 @@ class ChildActivities:
                 message = "the child execution is not known to Temporal"
                 raise ApplicationError(message, type="error", non_retryable=True) from error
 
-    async def _was_cancelled(self, child: WatchedChild) -> bool:
+    async def _was_stopped(self, child: WatchedChild) -> bool:
+        """Whether it ended with the line that a reset has ended, and brought nothing."""
         try:
             now = await self._client.get_workflow_handle(child.temporal_id).describe()
         except RPCError as error:
             if not is_unknown(error):
                 raise
             return False
-        return now.status == WorkflowExecutionStatus.CANCELED
+        if now.status == WorkflowExecutionStatus.CANCELED:
+            return True
+        # What fails after this was commanded, fails in the new line; another try of it may be made long after.
+        ended_before = now.close_time is not None and now.close_time <= activity.info().scheduled_time
+        return ended_before and now.status != WorkflowExecutionStatus.COMPLETED
 
     async def _goes_on(self, child: WatchedChild) -> bool:
         """Whether the child's current run did not end by termination."""

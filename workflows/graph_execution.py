@@ -292,13 +292,13 @@ class GraphExecution:
                 raise ApplicationError(str(error), type="graph_not_executable", non_retryable=True) from error
         if self._wake and self._resetting and not first:
             return  # reset again meanwhile: this landing was the earlier one's
+        anew = landing.reset and self._engine.state.engine > 8
         if landing.reset:
-            self._cancelled = self._cancel_asked = self._cancel_due = False
+            self._cancelled, self._cancel_asked, self._cancel_due = anew and landing.cancelled, False, False
         self._resetting = False
         self._clock.landed()
         before = self._shown()
         self._engine.landed(landing)
-        anew = landing.reset and self._engine.state.engine > 8
         if first and start.carry is not None:
             self._published = before if anew else self._shown()
             self._work.rejoin(after_reset=anew)

@@ -26,8 +26,9 @@ heeds timeouts and approvers of single tools, tells tools whether a person has a
 called again inside of segments; 7 gives the items of a map what they read of the input, not all of it; 8 begins nothing
 more once a cancellation is accepted, and asks Temporal for it when that stands in history; 9 tells its children of the
 pause in which every reset lands, goes on waiting for them whatever resets follow, shows the reset of a run that
-continues another one, keeps what a sibling's segment has brought, and has a child that is replayed call the versions
-that it knew."""
+continues another one, keeps what a sibling's segment has brought, has a child that is replayed call the versions
+that it knew, heeds a cancellation that comes before a reset has landed, and starts children anew that failed in the
+line that a reset ended."""
 
 RESET_WORKFLOW_TYPE = "ResetExecution"
 RECONCILE_WORKFLOW_TYPE = "Reconcile"
@@ -68,6 +69,7 @@ class Landing(BaseModel):
         run_id: the run that ran the activity; the lineage from here on.
         revision: the revision that the execution has in this run: 0 at first, after a reset one more than before.
         reset: True when a reset made this run.
+        cancelled: Temporal was asked to cancel this run after that reset, which did not bring the cancellation along.
         definition: the graph's definition, when it was asked for.
         pins: versions of the graphs that its nodes (and those of these graphs) name.
         engine: which rules of the engine the execution keeps to all its life; 1 before there were others.
@@ -78,6 +80,7 @@ class Landing(BaseModel):
     run_id: str
     revision: int = 0
     reset: bool = False
+    cancelled: bool = False
     definition: JsonObject | None = None
     pins: dict[str, GraphRef] = Field(default_factory=dict)
     engine: int = 1

@@ -119,10 +119,10 @@ def _after(state: ExecutionState, call: Call, node: GraphNode) -> Run | None:
     )
 
 
-def take(state: ExecutionState, call: Call, run: Run, value: Json) -> None:
+def take(state: ExecutionState, call: Call, node: GraphNode, run: Run, value: Json) -> None:
     """Take what a node after the call has brought."""
     state.outputs[run.node_id] = value
-    traced(state, run, Token(node_id=run.node_id, visit=run.visit), value)
+    traced(state, node, run, Token(node_id=run.node_id, visit=run.visit), value)
     if run.activity == RUN_AGENT.name:
         call.reviews[run.node_id] = value
 

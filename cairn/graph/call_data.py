@@ -207,7 +207,7 @@ def close_visit(state: ExecutionState, call: Call, node: GraphNode, token: Token
         timeout=None,
         retry=node.data.retry,
     )
-    traced(state, visit, token, value)
+    traced(state, node, visit, token, value)
 
 
 def _visit(call: Call, token: Token) -> list[Said]:

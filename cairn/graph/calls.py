@@ -84,7 +84,7 @@ def complete(graph: Graph, state: ExecutionState, work: InFlight, result: NodeRe
     elif run.activity == RUN_TOOL.name:
         call.tools[work.call or 0].result = {"value": result.value}
     elif call.token is None:
-        after_call.take(state, call, run, result.value)
+        after_call.take(state, call, graph.nodes[run.node_id], run, result.value)
     elif run.activity == RUN_AGENT.name:
         call_data.take_variables(graph, state, call, result.value)
     elif run.activity == HTTP_REQUEST.name:

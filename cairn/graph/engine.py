@@ -152,15 +152,15 @@ class Engine:
         self._take(key, lambda: step.fail(self.graph, self.state, key, failure))
 
     def child_failed(self, key: str, failure: NodeFailure) -> None:
-        """Take the failure of a child; one that was cancelled with the line that a reset ended is started anew."""
+        """Take the failure of a child; one that failed in the line that a reset ended is started anew."""
         if self.stopped(failure):
             self.park(key)
         else:
             self.fail(key, failure)
 
     def stopped(self, failure: NodeFailure) -> bool:
-        """Whether a child ended because the line of its parent did."""
-        return failure.code == STOPPED or (failure.code == "cancelled" and self.lineage is None)
+        """Whether a child ended in the line of its parent that a reset ended: nothing of that line counts."""
+        return failure.code == STOPPED or (not self.lineage and (self.state.engine > 8 or failure.code == "cancelled"))
 
     def park(self, key: str) -> None:
         """Take note that a reset dispatched this work anew: it is commanded again after the resume."""

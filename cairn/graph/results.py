@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 from cairn.contracts.executions import NodeFailure, Usage
 from cairn.contracts.json import Json, JsonObject
 from cairn.graph.compiled import Graph, GraphNode, Way
@@ -96,15 +98,20 @@ def node_done(
     """Take what a node's work brought. Its checkpoint and the way on follow next. Raises as ``returned``."""
     node = graph.nodes[work.node_id]
     returned(graph, state, node, value)
-    traced(state, work, token, value, usage)
+    traced(state, node, work, token, value, usage)
     token.last, token.done, token.visit = value, True, work.visit
     state.ready.append(token)
 
 
-def traced(state: ExecutionState, work: Work, token: Token, value: Json, usage: Usage | None = None) -> None:
-    """Tell who listens that a node's work ended well."""
-    if state.trace is not None:
-        state.trace.append(Done(work.key, work.node_id, work.visit, work.data, token.forks, token.labels, value, usage))
+def traced(
+    state: ExecutionState, node: GraphNode, work: Work, token: Token, value: Json, usage: Usage | None = None
+) -> None:
+    """Tell who listens that a node's work ended well, and what was known then: a turn may go on from it at once."""
+    if state.trace is None:
+        return
+    scope = copy.deepcopy(state.scope()) if node.data.compensate is not None else None
+    what = (work.key, work.node_id, work.visit, work.data)
+    state.trace.append(Done(*what, token.forks, token.labels, value, usage, scope))
 
 
 def failure_of(node: GraphNode, visit: int, error: Exception) -> NodeFailure:

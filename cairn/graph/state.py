@@ -214,6 +214,7 @@ class Done:
         key: of the work that ended it.
         data: what it was given.
         forks: where it stood (see ``Token``).
+        scope: the names that expressions saw just after it, when its node declares a compensation.
     """
 
     key: str
@@ -224,6 +225,7 @@ class Done:
     labels: tuple[str, ...]
     result: Json
     usage: Usage | None
+    scope: JsonObject | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,7 +94,7 @@ def complete(graph: Graph, state: ExecutionState, key: str, result: NodeResult) 
             node_done(graph, state, work.run, work.token, result.value, result.usage)
         elif work.run.activity != MARK_CHECKPOINT.name:
             returned(graph, state, node, result.value)
-            traced(state, work.run, work.token, result.value, result.usage)
+            traced(state, node, work.run, work.token, result.value, result.usage)
             work.token.last = result.value
             leave(graph, state, node, work.token)
         else:
@@ -310,7 +310,7 @@ def _take_inside(graph: Graph, state: ExecutionState, node: GraphNode, token: To
     result = NodeResult.model_validate(done.result)
     used(state, result.usage)
     returned(graph, state, node, result.value)
-    traced(state, run, token, result.value, result.usage)
+    traced(state, node, run, token, result.value, result.usage)
     token.last = result.value
     leave(graph, state, node, token)
 

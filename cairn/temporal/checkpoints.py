@@ -305,13 +305,8 @@ class Projection:
         if self._capture is None or not self.engine.started:
             return
         for whole in self.engine.state.trace or []:
-            done = done_without_event(whole, task.completed, self.engine.lineage or "")
-            self.done.append(self._with_scope(done, self.engine.state))
+            self.done.append(done_without_event(whole, task.completed, self.engine.lineage or ""))
         self.engine.state.trace = []
-
-    def _with_scope(self, done: Done, state: ExecutionState) -> Done:
-        compensated = self.engine.graph.nodes[done.node_id].data.compensate is not None
-        return replace(done, scope=copy.deepcopy(state.scope())) if done.whole is not None and compensated else done
 
     def _in_order(self, events: Iterable[Ended]) -> list[Ended]:
         return in_order(events, self.engine, self._key) if self.engine.started else list(events)
@@ -362,9 +357,7 @@ class Projection:
                 park_or_hold(self.engine, key, event)
             return None
         whole = state.trace.pop() if state.trace else None
-        return self._with_scope(
-            replace(done_of(event, work, self.engine.lineage or "", result, failure), whole=whole), state
-        )
+        return replace(done_of(event, work, self.engine.lineage or "", result, failure), whole=whole)
 
     @readable()
     def ended_unseen(self) -> list[Done]:

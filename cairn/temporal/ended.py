@@ -40,7 +40,6 @@ class Done:
         result: what it brought; None when it failed.
         failure: why it failed.
         whole: what the node did, when its work was done with this; else it goes on, or it failed.
-        scope: the names that expressions saw just after it; only when it is whole and its node declares a compensation.
     """
 
     event_id: int
@@ -57,7 +56,6 @@ class Done:
     result: NodeResult | None = None
     failure: NodeFailure | None = None
     whole: Finished | None = None
-    scope: JsonObject | None = None
 
 
 def outcome(event: Ended, work: InFlight, rules: int) -> tuple[NodeResult | None, NodeFailure | None]:

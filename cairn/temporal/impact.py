@@ -249,10 +249,10 @@ class Aftermath:
             return self._uncertain(visit, _FAILED) if affects else None
         if compensation is None:
             return _reported(visit, "skipped", _NOT_DECLARED) if affects else None
-        if work.whole is None or work.scope is None:
+        if work.whole is None or work.whole.scope is None:
             return self._uncertain(visit, _UNDER_WAY) if affects and not ended else None
         try:
-            arguments = _evaluated(compensation.arguments, {**work.scope, "result": work.whole.result})
+            arguments = _evaluated(compensation.arguments, {**work.whole.scope, "result": work.whole.result})
         except ExpressionError as error:
             said = f"the arguments of its compensation cannot be evaluated: {error}"
             return _reported(visit, "failed", said, compensation.tool)

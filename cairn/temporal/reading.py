@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from cachetools import LRUCache
 from temporalio.api.common.v1 import WorkflowExecution
-from temporalio.api.enums.v1 import WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryRequest,
@@ -97,13 +97,29 @@ class HistoryReader:
                 raise
         return None
 
-    async def _reset_in(self, temporal_id: str, run_id: str) -> HistoryEvent | None:
-        cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    async def cancelled_since_reset(self, temporal_id: str, run_id: str) -> bool:
+        """Whether Temporal was asked to cancel a run after the reset that made it.
+
+        A cancellation that the reset brought along stands before the first workflow task that follows the reset.
+        """
+        asked = heeded = False
         async for page in self._reverse(temporal_id, run_id):
             for event in page:
-                failed = event.workflow_task_failed_event_attributes
-                if event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause:
-                    return event
+                match event.event_type:
+                    case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+                        asked = True
+                    case EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
+                        heeded = asked
+                    case _ if _is_reset(event):
+                        return heeded
+                    case _:
+                        pass
+        return False
+
+    async def _reset_in(self, temporal_id: str, run_id: str) -> HistoryEvent | None:
+        async for page in self._reverse(temporal_id, run_id):
+            if (reset := next(filter(_is_reset, page), None)) is not None:
+                return reset
         return None
 
     async def children_after(self, temporal_id: str, run_id: str, event_id: int) -> list[str]:
@@ -226,3 +242,9 @@ class HistoryReader:
             token = page.next_page_token
             if not token:
                 return
+
+
+def _is_reset(event: HistoryEvent) -> bool:
+    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    failed = event.workflow_task_failed_event_attributes
+    return event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause

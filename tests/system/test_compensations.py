@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from graphs import edge, node, noting, sequence, waiting
 from installation import Cairn, until
+from system.test_resets_combined import branches
 
 from cairn.domain.executions.impact import impact_of
 from cairn.errors import Conflict
@@ -184,6 +185,25 @@ async def test_siblings_in_other_branches_are_undone_unless_they_are_kept(cairn:
     assert len(world.effects("right")) == 1
     await cairn.reset(execution.id, "rollback", "left", reuse_completed=False)
     assert {node for node, status in said(cairn) if status == "done"} == {"left2", "right"}
+
+
+async def test_undos_of_kept_results_see_what_was_known_when_each_node_had_completed(cairn: Cairn, world) -> None:
+    see = {"tool": "note", "arguments": {"entry": "'undo ' + result.entry + string(state.m)"}}
+    right = [
+        waiting("gate"),
+        noting("r1", compensate=see, checkpoint=False),
+        node("more", "transform", set={"m": "state.m + 1"}),
+    ]
+    graph = branches([noting("l1"), noting("l2")], [*right, noting("r2", compensate=see)], state={"m": {"default": 1}})
+    execution = await cairn.run(graph)
+    await until(lambda: len(world.effects("l2")))
+    world.gate("gate").set()
+    await cairn.reach(execution.id, "completed")
+    await cairn.reset(execution.id, "replay", "l1")  # what the right branch brought is taken over in one turn
+    await cairn.reach(execution.id, "completed")
+    assert len(world.effects("r1")) == 1
+    await cairn.reset(execution.id, "rollback", "start")
+    assert [entry for entry in world.of(execution.id) if entry.startswith("undo")] == ["undo r22", "undo r11"]
 
 
 async def test_an_execution_that_ended_before_any_worker_saw_it_is_rolled_back(idle_cairn: Cairn, world) -> None:

@@ -110,6 +110,21 @@ async def test_what_a_reset_keeps_of_a_cancellation_is_not_heeded_and_another_on
         await cairn.reach(execution.id, "cancelled")
 
 
+@pytest.mark.parametrize("checkpoint", ["a", "start"])
+async def test_a_cancellation_after_a_reset_is_heeded_though_no_worker_has_taken_the_reset_up(
+    idle_cairn: Cairn, world, checkpoint: str
+) -> None:
+    cairn = idle_cairn
+    async with cairn.worker():
+        execution = await cairn.run(sequence(noting("a"), noting("b")))
+        done = await cairn.reach(execution.id, "completed")
+    await reset(cairn, done, checkpoint)
+    await cairn.client.get_workflow_handle(execution.id).cancel()
+    async with cairn.worker():
+        await cairn.reach(execution.id, "cancelled")
+    assert world.of(execution.id) == ["a", "b"]
+
+
 async def test_a_termination_shows_as_cancelled_in_the_row(cairn: Cairn, world) -> None:
     execution = await cairn.run(sequence(waiting("gate")))
     await until(lambda: world.waiting["gate"])

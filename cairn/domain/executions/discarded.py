@@ -60,8 +60,8 @@ async def discarded(
 ) -> Discarded:
     """Return what a reset of an execution goes back over; nothing is changed.
 
-    A child that was at work at the checkpoint stays, as the new line waits for it. One that was cancelled since does
-    not: the new line starts another.
+    A child that was at work at the checkpoint stays, as the new line waits for it. One that was cancelled since, or has
+    failed, does not: the new line starts another.
 
     Args:
         session: to read from.
@@ -73,7 +73,7 @@ async def discarded(
         Unavailable: Temporal does not answer.
     """
     kept = frozenset((visit.node_id, visit.visit) for visit in (after.kept() if reuse_completed else ()))
-    started = [*after.children, *[each for each in after.attached if await _was_cancelled(temporal, each)]]
+    started = [*after.children, *[each for each in after.attached if await _was_in_vain(temporal, each)]]
     found = Discarded(started)
     _add(found, after, reuse_completed=reuse_completed)
     above = dict.fromkeys(started, _Above(after.names, kept, frozenset(after.covered())))
@@ -103,9 +103,9 @@ def _add(found: Discarded, after: Aftermath, *, reuse_completed: bool = False) -
     found.compensates = found.compensates or after.compensates
 
 
-async def _was_cancelled(temporal: ExecutionClient, temporal_id: str) -> bool:
+async def _was_in_vain(temporal: ExecutionClient, temporal_id: str) -> bool:
     now = await temporal.describe(temporal_id)
-    return now is not None and now.phase is Phase.CANCELLED
+    return now is not None and now.phase in (Phase.CANCELLED, Phase.FAILED)
 
 
 async def _rows(session: AsyncSession, names: Iterable[str]) -> list[ExecutionRow]:

@@ -67,6 +67,7 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
     if run_id == request.original_run_id:
         return landing
     landing.reset = True
+    landing.cancelled = await temporal.reader.cancelled_since_reset(request.temporal_id, run_id)
     if row is not None and row.run_id == run_id:
         landing.revision = row.revision
         return landing
