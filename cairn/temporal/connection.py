@@ -104,7 +104,8 @@ async def connect(
 def is_away(error: BaseException) -> bool:
     """Whether the error says that Temporal does not answer."""
     if isinstance(error, RPCError):
-        return error.status in _AWAY or _says(error, "NamespaceNotFoundFailure") or _is_busy(error)
+        not_ready = _says(error, "NamespaceNotFoundFailure") or _lacks_attributes(error)
+        return error.status in _AWAY or not_ready or _is_busy(error)
     if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError):  # what became of a command is not said in time
         return True
     # What the SDK raises when its lazy connection, made by the first call, comes not about.
@@ -115,6 +116,11 @@ def is_unknown(error: RPCError) -> bool:
     """Whether Temporal does not know what was asked for, or knows it no more."""
     # One that does not know its own namespace, as for a moment after its start, says nothing of what is in it.
     return error.status == RPCStatusCode.NOT_FOUND and not _says(error, "NamespaceNotFoundFailure")
+
+
+def _lacks_attributes(error: RPCError) -> bool:
+    """Whether the namespace lacks search attributes, which a worker registers at its start."""
+    return error.status == RPCStatusCode.INVALID_ARGUMENT and "mapping defined for search attribute" in error.message
 
 
 def _is_busy(error: RPCError) -> bool:

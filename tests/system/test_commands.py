@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
@@ -12,15 +14,18 @@ from temporalio.api.workflowservice.v1 import (
     PollWorkflowTaskQueueRequest,
     RespondActivityTaskCompletedRequest,
 )
+from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
 from temporalio.worker import UnsandboxedWorkflowRunner, Worker
 
 from activities.registry import Dependencies, activities
 from cairn.contracts.nodes import NodeResult
 from cairn.contracts.operations import LandRequest
 from cairn.domain.executions.model import ExecutionFilter
+from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.workflow_side import land
 from cairn.errors import Conflict
+from cairn.persistence.types import utc_now
 from workflows.registry import WORKFLOWS
 
 
@@ -31,6 +36,21 @@ async def test_a_pause_right_after_the_start_waits_until_it_has_landed(idle_cair
         paused = await service.pause(execution.id)
         world.gate("gate").set()  # a worker that stops would wait ten seconds for the tool
     assert (paused.status, paused.revision) == ("paused", 1)
+
+
+async def test_an_execution_waits_for_a_namespace_that_lacks_its_search_attributes(
+    idle_cairn: Cairn, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cairn = idle_cairn
+    lacking = SearchAttributePair(SearchAttributeKey.for_keyword("CairnOfNobody"), "x")
+    with monkeypatch.context() as before_a_worker_registers_them:
+        told = "cairn.temporal.executions.execution_attributes"
+        before_a_worker_registers_them.setattr(told, lambda start: TypedSearchAttributes([lacking]))
+        execution = await cairn.run(sequence(noting("a")))
+    monkeypatch.setattr("cairn.domain.executions.reconcile.GRACE", timedelta(0))
+    await Reconciler(cairn.database, cairn.temporal, utc_now()).start_pending()
+    async with cairn.worker():
+        await cairn.reach(execution.id, "completed")
 
 
 async def test_a_command_sent_again_after_the_end_was_carried_out(cairn: Cairn, world) -> None:
