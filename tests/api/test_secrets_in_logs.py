@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import base64
 import io
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from graphs import node, sequence
 from installation import Cairn, until
 from pydantic import SecretStr
 from served import Caller, Callers, served
-from servers.listen import serve
+from servers.listen import serve, serve_raw
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
+from temporalio.api.history.v1 import HistoryEvent
 
 from cairn.settings import Settings
 
@@ -128,3 +133,86 @@ async def refusals(caller: Caller, model: str) -> list[str]:
     assert (direct.status_code, turn.status_code) == (502, 502), (direct.text, turn.text)
     listed = await caller.http.get("/api/v1/executions", params={"workflow_id": agent["id"]})
     return [direct.text, turn.text, listed.text]
+
+
+PASSWORD, QUERY, HEADER, VARIABLE = (
+    "password-of-a-url-1",
+    "key-of-a-query-1",
+    "header-of-a-server-1",
+    "variable-of-a-server-1",
+)
+ONCE = {"retry": {"max_attempts": 1}}
+PROGRAM = "import os, sys; sys.exit(str(os.environ['API_TOKEN']))"
+
+
+def with_secrets(url: str) -> str:
+    return f"{url.replace('://', f'://ann:{PASSWORD}@')}?page=1&client_secret={QUERY}"
+
+
+async def answer(request: Request) -> Response:
+    """Take it at one path, and refuse it at others with all that was sent."""
+    if request.url.path == "/taken":
+        return JSONResponse({"taken": True})
+    return PlainTextResponse(f"wrong: {request.url} {dict(request.headers)}", 401)
+
+
+def failures(events: Sequence[HistoryEvent]) -> list[str]:
+    """Return what history says of work that failed."""
+    return [str(each) for each in events if each.HasField("activity_task_failed_event_attributes")]
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+async def test_no_secret_of_a_url_or_of_an_mcp_server_is_logged_or_told(
+    idle_cairn: Cairn, log: io.StringIO, settings: Settings, tmp_path: Path
+) -> None:
+    """Of requests that are taken, refused, not answered in time, and answered by nobody."""
+    methods = ["GET", "POST"]
+    answering = Starlette(routes=[Route("/{path:path}", answer, methods=methods)])
+    async with serve(answering) as url, serve_raw(b"", hang=True) as silent:
+        servers = {
+            "one": {"url": with_secrets(f"{url}/mcp"), "headers": {"X-Own": HEADER}},
+            "two": {"command": sys.executable, "args": ["-c", PROGRAM], "env": {"API_TOKEN": VARIABLE}},
+        }
+        (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": servers}))
+        settings = settings.model_copy(update={"mcp_servers": tmp_path / "mcp.json"})
+        idle_cairn.settings = settings
+        async with served(settings) as api, idle_cairn.worker():
+            callers = Callers(api, idle_cairn.database, settings)
+            caller = await callers.new()
+            told = [await told_of_keys(caller, with_secrets(f"{url}/v1"))]
+            asks = [node("ask", "mcp", server=name, tool="x", arguments={}, **ONCE) for name in servers]
+            ends = (f"{url}/refused", f"{silent}/", "http://127.0.0.1:9/")
+            sends = [node("send", "http", url=with_secrets(end), timeout=0.5, **ONCE) for end in ends]
+            for each in (*asks, *sends):
+                execution = await caller.reach((await caller.start(sequence(each)))["id"], "failed")
+                found = failures((await idle_cairn.history(execution["id"])).events)
+                assert found, execution
+                told += [str(execution["error"]), *found]
+            taken = node("send", "http", url=with_secrets(f"{url}/taken"))
+            await caller.reach((await caller.start(sequence(taken)))["id"], "completed")
+            told.append(await told_of_a_notification(caller, with_secrets(f"{url}/hook")))
+            await callers.close()
+    said = log.getvalue()
+    assert '"level": "debug"' in said and "127.0.0.1" in said
+    secrets = {PASSWORD, QUERY, HEADER, VARIABLE, base64.b64encode(f"ann:{PASSWORD}".encode()).decode()}
+    assert {secret for secret in secrets if secret in said} == set()
+    assert {secret for secret in secrets if secret in "".join(told)} == set()
+
+
+async def told_of_keys(caller: Caller, url: str) -> str:
+    """Return what is told of a server of models whose address has secrets: only in a key they are kept encrypted."""
+    body = {"provider": "openai", "api_key": OWN["openai"], "base_url": url}
+    replies = [await caller.http.post(f"/api/v1/llm/config{path}", json=body) for path in ("", "/test-key")]
+    assert [each.status_code for each in replies] == [422, 422]
+    return "".join(each.text for each in replies)
+
+
+async def told_of_a_notification(caller: Caller, url: str) -> str:
+    """Return what is told of a request to a person whose notification is refused."""
+    asked = await caller.start(sequence(node("ask", "approval", prompt="Go on?", notify=url)))
+
+    async def noted() -> str | None:
+        pending = await caller.http.get("/api/v1/approvals/pending", params={"execution_id": asked["id"]})
+        return pending.text if "401" in pending.text else None
+
+    return await until(noted)
