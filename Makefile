@@ -18,7 +18,7 @@ export UV_NO_PROGRESS := 1
 # Compiled modules are kept, also in a container that is told otherwise: else every process compiles all it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help setup demo serve test frontends check format lock local audit fuzz bench chaos clean
+.PHONY: help setup demo serve test frontends openapi check format lock local audit fuzz bench chaos clean
 
 help: ## this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/make \1	\2/p' Makefile | expand -t 16
@@ -37,6 +37,11 @@ test: setup ## every test, some side by side (ARGS="-k name" for some, ARGS="-n 
 frontends: setup ## AG-UI's own npm client with the API, and MCP's reference server, as `make test` has them once this was called
 	@$(BIN)/python tests/frontends/install.py
 	@$(BIN)/python -m pytest tests/api/test_ag_ui_client.py tests/activities/test_mcp_reference.py $(ARGS)
+
+openapi: setup ## what the OpenAPI documents promise, tried as in `make test` but by SEED= (fresh unless given), with EXAMPLES= an operation
+	@seed=$(or $(SEED),$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')); echo "SEED=$$seed"; \
+	OPENAPI_SEED=$$seed OPENAPI_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n auto tests/api/test_openapi.py $(ARGS) || \
+	{ echo "again: make openapi SEED=$$seed$(if $(EXAMPLES), EXAMPLES=$(EXAMPLES))" >&2; exit 1; }
 
 check: setup ## formatting, lint, types, imports
 	@$(BIN)/ruff format --check .
