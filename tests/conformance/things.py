@@ -173,7 +173,8 @@ async def things_of(callers: Callers, document: JsonObject, named: str = "theirs
 
 async def _large_result(callers: Callers, things: Things) -> str:
     """Keep a turn in which a tool brought much; return the id by which that is read."""
-    (execution,), (conversation,) = things.known["execution_id"], things.known["conversation_id"]
+    # Of a turn of its own: of one that has ended nothing more is kept.
+    execution, (conversation,) = f"turn-{things.named}", things.known["conversation_id"]
     brought = things.named * LARGE
     said = [
         ModelResponse([ToolCallPart("echo", {}, tool_call_id="call-1")]),

@@ -115,6 +115,9 @@ async def test_an_execution_that_a_reset_opens_is_open_from_its_landing_on(
         async def base_of(self, _temporal_id: str, _run_id: str) -> str:
             return RUN
 
+        async def cancelled_since_reset(self, _temporal_id: str, _run_id: str) -> bool:
+            return False
+
         async def newest(self, _temporal_id: str, original: str) -> str:
             return original
 
