@@ -9,7 +9,6 @@ from datetime import timedelta
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
-from temporalio.service import RPCError
 
 from activities.failures import final
 from cairn.contracts.executions import SIGNAL_CANCELLING
@@ -34,7 +33,7 @@ from cairn.errors import CairnError
 from cairn.object_store import open_store
 from cairn.persistence.session import Database
 from cairn.persistence.types import utc_now
-from cairn.temporal.connection import is_unknown
+from cairn.temporal.connection import UnlessUnknown
 from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.schedule_client import ScheduleClient
 
@@ -72,11 +71,8 @@ class ExecutionActivities:
     async def request_cancel(self, request: CancelRequest) -> Nothing:
         """Ask Temporal to cancel the run, or for another workflow task in which to ask for that."""
         handle = self.executions.client.get_workflow_handle(request.temporal_id, run_id=request.run_id)
-        try:
+        with UnlessUnknown():  # it has ended meanwhile
             await (handle.signal(SIGNAL_CANCELLING) if request.announce else handle.cancel())
-        except RPCError as error:
-            if not is_unknown(error):  # not found: it has ended meanwhile
-                raise
         return Nothing()
 
     @activity.defn(name=RECONCILE.name)

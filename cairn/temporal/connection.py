@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from typing import TypeVar
 
@@ -116,6 +117,14 @@ def is_unknown(error: RPCError) -> bool:
     """Whether Temporal does not know what was asked for, or knows it no more."""
     # One that does not know its own namespace, as for a moment after its start, says nothing of what is in it.
     return error.status == RPCStatusCode.NOT_FOUND and not _says(error, "NamespaceNotFoundFailure")
+
+
+class UnlessUnknown(AbstractContextManager[None]):
+    """Leaves its block, without an error, where Temporal does not know what the block asks for (``is_unknown``)."""
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
+        """Tell whether the error is of that kind."""
+        return isinstance(error, RPCError) and is_unknown(error)
 
 
 def _lacks_attributes(error: RPCError) -> bool:

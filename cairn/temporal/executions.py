@@ -34,7 +34,15 @@ from cairn.contracts.operations import MEMO_DETAIL
 from cairn.object_store import open_store
 from cairn.settings import Settings
 from cairn.temporal.checkpoints import Checkpoint, Projection, Snapshot
-from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, is_away, is_unknown, unavailable
+from cairn.temporal.connection import (
+    RETRY_AFTER,
+    RPC_TIMEOUT,
+    UnlessUnknown,
+    answered,
+    is_away,
+    is_unknown,
+    unavailable,
+)
 from cairn.temporal.description import Description, waits_for_worker
 from cairn.temporal.events import ChildInitiated
 from cairn.temporal.impact import Aftermath
@@ -167,13 +175,10 @@ class ExecutionClient:
 
     async def state_at(self, description: Description, checkpoint: Checkpoint) -> Snapshot | None:
         """Return the state at a checkpoint of the run: the fold of its results in history; None when that is gone."""
-        try:
+        with UnlessUnknown():
             run, _ = await self._captured(description.temporal_id, checkpoint.run_id, checkpoint.id)
-        except RPCError as error:
-            if not is_unknown(error):
-                raise
-            return None
-        return run.state_at(checkpoint)
+            return run.state_at(checkpoint)
+        return None
 
     async def continues(self, description: Description, run_id: str) -> bool:
         """Whether the run as described is a run of the execution, or goes on from it (continue-as-new)."""

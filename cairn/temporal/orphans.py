@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from temporalio.service import RPCError
-
 from cairn.contracts.resets import ResetRequest
-from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
+from cairn.temporal.connection import RPC_TIMEOUT, UnlessUnknown, answered
 from cairn.temporal.executions import ExecutionClient
 
 
@@ -26,16 +24,12 @@ async def stop_orphans(executions: ExecutionClient, request: ResetRequest, beat:
     # The base run may have gone on in others while the reset was under way.
     run_id: str | None = await executions.reader.newest(request.temporal_id, request.base_run_id)
     holder = request.run_id or request.base_run_id
-    while run_id is not None:
-        beat()
-        after = request.reset_event_id if run_id == holder else 0
-        try:
+    with UnlessUnknown():  # retention may have removed the older ones
+        while run_id is not None:
+            beat()
+            after = request.reset_event_id if run_id == holder else 0
             started = await executions.reader.children_after(request.temporal_id, run_id, after) + started
             run_id = None if run_id == holder else await executions.reader.continued_from(request.temporal_id, run_id)
-        except RPCError as error:
-            if not is_unknown(error):
-                raise
-            break  # retention has removed it
     for temporal_id in started:
         beat()
         await cancel(executions, temporal_id)
@@ -49,8 +43,5 @@ async def cancel(executions: ExecutionClient, temporal_id: str) -> None:
         Unavailable: Temporal does not answer.
     """
     handle = executions.client.get_workflow_handle(temporal_id)
-    try:
+    with UnlessUnknown():  # it has ended, or was never started
         await answered(handle.cancel(rpc_timeout=RPC_TIMEOUT))
-    except RPCError as error:
-        if not is_unknown(error):  # not found: it has ended, or was never started
-            raise

@@ -15,9 +15,8 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client, WorkflowHistoryEventFilterType
-from temporalio.service import RPCError
 
-from cairn.temporal.connection import RPC_TIMEOUT, answered, answered_all, is_unknown
+from cairn.temporal.connection import RPC_TIMEOUT, UnlessUnknown, answered, answered_all
 from cairn.temporal.events import Event, Landed, WasReset
 from cairn.temporal.history import read
 
@@ -87,14 +86,12 @@ class HistoryReader:
         Nothing is decoded. None also where retention has removed what would tell it.
         """
         run: str | None = run_id
-        try:
+        with UnlessUnknown():
             while run is not None:
-                if (reset := await self._reset_in(temporal_id, run)) is not None:
+                began = await self.began(temporal_id, run)
+                if began.original_run_id != run and (reset := await self._reset_in(temporal_id, run)) is not None:
                     return reset.event_time.ToDatetime(tzinfo=UTC)
-                run = await self.continued_from(temporal_id, run)
-        except RPCError as error:
-            if not is_unknown(error):
-                raise
+                run = began.continued_run_id
         return None
 
     async def cancelled_since_reset(self, temporal_id: str, run_id: str) -> bool:
@@ -164,12 +161,9 @@ class HistoryReader:
                 event_filter_type=WorkflowHistoryEventFilterType.CLOSE_EVENT, rpc_timeout=RPC_TIMEOUT
             )
             following = ""
-            try:
+            with UnlessUnknown():
                 async for event in answered_all(closing):
                     following = event.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
-            except RPCError as error:
-                if not is_unknown(error):
-                    raise
             if not following:
                 return run_id
             run_id = following
@@ -186,14 +180,10 @@ class HistoryReader:
         """
         if run_id in self._resets:
             return self._resets[run_id]
-        try:
-            if (await self.began(temporal_id, run_id)).original_run_id == run_id:
-                return None
-            found = await self._last_reset(temporal_id, run_id)
-        except RPCError as error:
-            if not is_unknown(error):
-                raise
-            return None
+        found = None
+        with UnlessUnknown():
+            if (await self.began(temporal_id, run_id)).original_run_id != run_id:
+                found = await self._last_reset(temporal_id, run_id)
         if found is not None and found[1] is not None:  # it stays as it is
             self._resets[run_id] = found
         return found

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.runtime import Runtime
-from temporalio.service import RPCError
 from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.worker._workflow_instance import _WorkflowLogicFlag  # pyright: ignore[reportPrivateUsage]
 
 from cairn.contracts.executions import WORKFLOW_TYPE, Phase
 from cairn.temporal.checkpoints import Projection
-from cairn.temporal.connection import RPC_TIMEOUT, answered_all, is_unknown
+from cairn.temporal.connection import RPC_TIMEOUT, UnlessUnknown, answered_all
 from cairn.temporal.history import read
 from workflows.registry import WORKFLOWS
 
@@ -99,11 +98,8 @@ async def diverges(client: Client, workflow_id: str, run_id: str, before: int | 
 
 async def _histories(client: Client, runs: AsyncIterator[WorkflowExecution]) -> AsyncGenerator[WorkflowHistory]:
     async for run in runs:
-        try:
+        with UnlessUnknown():
             yield await _history(client, run.id, run.run_id)
-        except RPCError as error:
-            if not is_unknown(error):
-                raise
 
 
 async def _history(client: Client, workflow_id: str, run_id: str) -> WorkflowHistory:

@@ -41,7 +41,7 @@ from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import SEARCH_TENANT, SEARCH_WORKFLOW
 from cairn.contracts.schedules import SCHEDULED_WORKFLOW_TYPE, Calendar, Firing, Overlap, Range, Spec
 from cairn.settings import Settings
-from cairn.temporal.connection import RPC_TIMEOUT, answered, is_unknown
+from cairn.temporal.connection import RPC_TIMEOUT, UnlessUnknown, answered, is_unknown
 from cairn.temporal.encryption import EncryptionCodec
 from cairn.temporal.priority import priority_of
 
@@ -210,11 +210,8 @@ class ScheduleClient:
         Raises:
             Unavailable: Temporal does not answer.
         """
-        try:
+        with UnlessUnknown():
             await answered(self.client.get_schedule_handle(schedule_id).delete(rpc_timeout=RPC_TIMEOUT))
-        except RPCError as error:
-            if not is_unknown(error):
-                raise
 
     async def trigger(self, schedule_id: str, overlap: Overlap | None, request_id: str | None) -> None:
         """Fire now.
