@@ -23,6 +23,9 @@ HOOKED = {"SCHEMATHESIS_HOOKS": str(HOOKS), "PYTHONPATH": str(HOOKS.parent)}
 CI_SEED = "1"
 SEED = os.environ.get("OPENAPI_SEED") or CI_SEED
 """Of what is sent: by another one it is something else (``make openapi``)."""
+# By chance a fresh one may make up much that is left out (openapi_hooks.py), or slowly; that is no matter of what is
+# promised. An operation of which nothing is left fails all the same.
+LENIENT = () if SEED == CI_SEED else ("--suppress-health-check", "filter_too_much,too_slow")
 EXAMPLES = int(os.environ.get("OPENAPI_EXAMPLES") or 0)
 """So many an operation, in place of those that each surface gets in CI."""
 
@@ -72,6 +75,7 @@ async def keeps_its_promises(callers: Callers, folder: Path, surface: str, phase
         # that never comes to run is `object_level_authorization`, for which one caller is not enough:
         # tests/conformance asks every operation for what is another tenant's (test_tenants.py and those beside it).
         *("--header", f"X-API-Key: {caller.key}", "--phases", phases),
+        *LENIENT,
         *("--max-examples", str(examples), "--seed", SEED, "--generation-deterministic", "--workers", "1"),
         # A made-up key in `Authorization` beside the one in `X-API-Key` is 401 whatever is asked: the other phases
         # send such keys, and every second step of a chain would be wasted with them.
