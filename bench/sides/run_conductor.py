@@ -20,7 +20,7 @@ from conductor.client.configuration.configuration import Configuration
 from conductor.client.context.task_context import get_task_context
 from conductor.client.worker.worker import Worker
 from talk import Job, check, serve, timed
-from work import do
+from work import do, done
 
 POLL_MS = 10
 """Longest pause between two requests for steps, each of which waits a tenth of a second at the server, too."""
@@ -178,7 +178,7 @@ async def main(url: str, slots: str) -> None:
         conductor = Conductor(api, int(slots))
         configuration = Configuration(server_api_url=url, log_level=logging.ERROR)
         working = asyncio.create_task(AsyncTaskRunner(conductor.worker, configuration).run())
-        await serve(conductor.execute, conductor.prepare, conductor.travel)
+        await serve(conductor.execute, conductor.prepare, conductor.travel, done=done)
         working.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await working

@@ -7,7 +7,7 @@ import sys
 import uvloop
 from dbos import DBOS
 from talk import Job, check, serve, timed
-from work import do
+from work import do, done
 
 POOL = 20
 """Connections to the system database, its default."""
@@ -64,7 +64,7 @@ async def main(dsn: str) -> None:
     )
     DBOS.launch()
     try:
-        await serve(execute, travel=travel)
+        await serve(execute, travel=travel, done=done)
     finally:
         DBOS.destroy()
 

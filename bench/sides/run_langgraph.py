@@ -18,7 +18,7 @@ from langgraph.types import interrupt
 from psycopg.rows import dict_row
 from psycopg_pool import AsyncConnectionPool
 from talk import Job, check, serve, timed
-from work import do
+from work import do, done
 
 # A saver holds one lock round each of its statements, however many connections its pool has; so there are several.
 SAVERS = 8
@@ -103,7 +103,7 @@ async def main(durability: str, where: str) -> None:
             return {"fork": await timed(fork()), "replay": await timed(go(job, None, back))}
 
         # What is written at the exit alone has no checkpoint to go back to.
-        await serve(execute, travel=None if durability == "exit" else travel)
+        await serve(execute, travel=None if durability == "exit" else travel, done=done)
 
 
 def thread(job: Job) -> dict[str, Any]:

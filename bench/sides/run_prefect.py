@@ -5,12 +5,12 @@ from __future__ import annotations
 import uvloop
 from prefect import flow, task
 from talk import Job, check, serve
-from work import do
+from work import do, done
 
 
 @task(persist_result=True)
-async def step(work: str, size: int) -> str:
-    """Do one step."""
+async def step(number: int, work: str, size: int) -> str:
+    """Do one step. Its number is told because Prefect does a task with the same arguments once in a run."""
     return await do(work, size)
 
 
@@ -18,8 +18,8 @@ async def step(work: str, size: int) -> str:
 async def loop(steps: int, size: int, work: str, keep: bool) -> tuple[int, int]:
     """Do the steps one after the other."""
     kept: list[str] = []
-    for _ in range(steps):
-        text = await step(work, size)
+    for number in range(steps):
+        text = await step(number, work, size)
         kept = [*kept, text] if keep else [text]
     return steps, sum(map(len, kept))
 
@@ -30,4 +30,4 @@ async def execute(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(execute))
+    uvloop.run(serve(execute, done=done))

@@ -15,7 +15,7 @@ import uvloop
 from hypercorn.asyncio import serve as serve_app
 from hypercorn.config import Config
 from talk import Job, check, serve
-from work import do
+from work import do, done
 
 service = restate.Workflow("bench")
 NO_LIMIT = 2**31 - 1
@@ -60,7 +60,7 @@ async def main(ingress: str, admin: str) -> None:
             if job.work != "wait":
                 check(job, *reply)
 
-        await serve(execute)
+        await serve(execute, done=done)
     serving.cancel()  # not in order: what waits for a person would hold it
     with contextlib.suppress(asyncio.CancelledError):
         await serving

@@ -49,9 +49,21 @@ Travel = Callable[[Job], Awaitable[dict[str, float]]]
 """Runs one execution, goes back to before its last step in each way it has; returns the seconds by way."""
 
 
-async def run(execute: Execute, job: Job, at_once: int) -> dict[str, Any]:
-    """Run so many executions at once; return the seconds of all."""
-    return {"seconds": await timed(asyncio.gather(*(execute(job) for _ in range(at_once))))}
+Done = Callable[[], int]
+"""Tells how many steps this process has done."""
+
+
+async def run(execute: Execute, job: Job, at_once: int, done: Done | None = None) -> dict[str, Any]:
+    """Run so many executions at once; return the seconds of all.
+
+    Raises:
+        RuntimeError: less steps were done than executions say: what one has brought was taken for what others bring.
+    """
+    before = done() if done else 0
+    seconds = await timed(asyncio.gather(*(execute(job) for _ in range(at_once))))
+    if done and job.work != "wait" and done() - before < job.steps * at_once:
+        raise RuntimeError(f"{done() - before} of {job.steps * at_once} steps were done")
+    return {"seconds": seconds}
 
 
 async def timed(work: Awaitable[Any]) -> float:
@@ -67,13 +79,16 @@ def told(error: BaseException) -> str:
     return text if error.__cause__ is None else f"{text}; from {told(error.__cause__)}"
 
 
-async def serve(execute: Execute, prepare: Execute | None = None, travel: Travel | None = None) -> None:
+async def serve(
+    execute: Execute, prepare: Execute | None = None, travel: Travel | None = None, done: Done | None = None
+) -> None:
     """Do the driver's jobs, one after the other, until it closes the pipe.
 
     Args:
         execute: runs one execution.
         prepare: does what comes once before a job's executions, and is not measured.
         travel: goes back in an execution; None for a side that cannot.
+        done: tells how many steps were done; None for a side whose steps are done in other processes.
     """
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints goes to the log
@@ -86,7 +101,7 @@ async def serve(execute: Execute, prepare: Execute | None = None, travel: Travel
             if prepare is not None:
                 await prepare(job)
             if at_once:
-                answer = await run(execute, job, at_once)
+                answer = await run(execute, job, at_once, done)
             else:
                 answer = {} if travel is None else await travel(job)
         except Exception as error:

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import os
 import random
+from collections import Counter
 from functools import cache
 from typing import Any
 
@@ -39,8 +40,17 @@ def _agent() -> Any:
     return Agent(OpenAIChatModel("bench", provider=provider))
 
 
+_done: Counter[str] = Counter()
+
+
+def done() -> int:
+    """Return how many steps this process has done."""
+    return _done.total()
+
+
 async def do(work: str, size: int) -> str:
     """Do the work of one step."""
+    _done[work] += 1
     if work == "ask":
         return str((await _agent().run(PROMPT)).output)
     if work == "think":

@@ -124,6 +124,32 @@ def test_a_side_that_did_less_than_it_was_told_fails() -> None:
             check(Job(3, 10), done, size)
 
 
+@pytest.mark.parametrize("tries", [2, 3, 4])
+async def test_a_side_that_brings_what_an_earlier_step_brought_fails(tries: int) -> None:
+    from sides import work
+    from sides.talk import Job, run
+
+    async def execute(job: Job) -> None:
+        for _ in range(tries):
+            await work.do(job.work, job.size)
+
+    if tries < 3:
+        with pytest.raises(RuntimeError, match="4 of 6 steps"):
+            await run(execute, Job(3, 10), 2, work.done)
+    else:  # a step that failed is tried again
+        assert (await run(execute, Job(3, 10), 2, work.done))["seconds"] > 0
+
+
+async def test_an_execution_that_waits_for_a_person_does_no_step() -> None:
+    from sides import work
+    from sides.talk import Job, run
+
+    async def execute(job: Job) -> None:
+        pass
+
+    await run(execute, Job(1, 10, "wait"), 2, work.done)
+
+
 def test_what_is_told_of_an_error_has_its_cause() -> None:
     from sides.talk import told
 
