@@ -17,6 +17,9 @@ TEMPLATE = Path(__file__).with_name("page.md")
 _LARGE = 0.05
 """Share of the whole from which on a part is shown by its name."""
 
+WAITING = 100_000
+"""Executions that wait, of which the page tells what they would take."""
+
 FIGURES = "<!-- figures -->\n\n"
 OF_EARLIER = "<!-- of earlier commits -->"
 ON_UVLOOP = "a51d2d5"
@@ -242,17 +245,19 @@ def _side(way: str) -> str:
 def _waiting(results: Results) -> Iterator[str]:
     yield "## Waiting for a person\n\nWhat executions cost that wait, and the memory by which those programs grew that"
     yield "work for the side (MB); one measurement, side after side. What 100,000 would take was not measured: it is"
-    yield "100,000 times the bytes of each.\n"
+    yield "in proportion to that. Of memory it is so much at most where it is that of caches, which have bounds.\n"
     rows: list[list[str]] = []
     for side, found in _ordered(results.figures["waiting"]):
-        grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in found.items() if name in names.programs(side))
-        each, size = f"{found['bytes']:,}", f"{found['bytes'] * 100_000 / 1e6:,.0f} MB"
+        own = {name: mb for name, mb in found.items() if name in names.programs(side)}
+        grown = ", ".join(f"{name} {mb:,.0f}" for name, mb in own.items())
+        memory = f"{sum(own.values()) * WAITING / found['executions']:,.0f} MB"
+        each, size = f"{found['bytes']:,}", f"{found['bytes'] * WAITING / 1e6:,.0f} MB"
         bytes = (each, size) if found["bytes"] else (NOT_MEASURED, NOT_MEASURED)
         started, run = found["executions"] / found["seconds"], results.run("waiting", side)
-        rows.append([side, f"{found['executions']:,}", f"{started:,.0f}", bytes[0], grown, bytes[1], run])
-    yield table(
-        ["", "executions", "started a second", "bytes each", "memory", "100,000 of them, not measured", "run"], rows
-    )
+        rows.append([side, f"{found['executions']:,}", f"{started:,.0f}", bytes[0], grown, memory, bytes[1], run])
+    many = f"{WAITING:,} of them, not measured"
+    head = ["", "executions", "started a second", "bytes each", "memory", f"{many}: memory", f"{many}: stored", "run"]
+    yield table(head, rows)
 
 
 def _apart(results: Results) -> Iterator[str]:

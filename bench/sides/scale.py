@@ -33,8 +33,11 @@ LOADS = (Load(20, 40), Load(1, 200), Load(10, 80, "think"))
 """Agents are fewer than the activities that a worker runs at a time, so that processor and not slots are the bound."""
 
 TINY = (Load(4, 5), Load(1, 5), Load(3, 5, "think"))
-CAUSED = (Load(20, 20), Load(1, 100))
-"""Executions that are counted and weighed: a line through the two tells what any number of steps causes."""
+CAUSED = (Load(20, 200), Load(1, 400))
+"""Executions that are counted and weighed: a line through the two tells what any number of steps causes.
+
+They are many because tables grow by pages, and PostgreSQL's log by whole pages after each of its checkpoints.
+"""
 
 SETTLES = 11.0
 """Seconds after which PostgreSQL has counted what idle connections did; they report every ten."""
