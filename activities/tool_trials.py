@@ -9,7 +9,7 @@ from time import perf_counter
 from temporalio import activity
 
 from activities.failures import node_error
-from activities.guard import heartbeating
+from activities.guard import PROMPT, heartbeating
 from cairn.contracts.tool_trials import (
     DESCRIBE_MCP_TOOL,
     TRY_TOOL,
@@ -43,7 +43,7 @@ class TrialActivities:
         """
         observed, began = Observed(), perf_counter()
         result, error = None, None
-        async with heartbeating():
+        async with heartbeating(PROMPT):
             try:
                 program = Program(trial.code, [], trial.arguments)
                 result = value_of(await self._sandbox.run(program, trial.timeout, observed))

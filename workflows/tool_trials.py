@@ -19,6 +19,8 @@ from cairn.contracts.tool_trials import (
 )
 
 _HEARTBEAT = timedelta(seconds=30)
+_PROMPT = timedelta(seconds=10)
+"""Who waits for a trial waits little longer than the code may take: a worker that died is to be noticed before."""
 _GRACE = 30
 _LOOK = timedelta(seconds=20)
 _RETRY = RetryPolicy(maximum_attempts=3)
@@ -36,7 +38,7 @@ class TryTool:
             trial,
             result_type=TRY_TOOL.output,
             start_to_close_timeout=timedelta(seconds=trial.timeout + _GRACE),
-            heartbeat_timeout=_HEARTBEAT,
+            heartbeat_timeout=_PROMPT,
             retry_policy=_RETRY,
             summary="dry run",
         )

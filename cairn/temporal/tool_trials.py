@@ -31,7 +31,7 @@ _LOOK = ModelWork(
     timedelta(minutes=5),
     "a look at a tool of an MCP server",
 )
-_GRACE, _LOOK_SECONDS = 10.0, 25.0
+_GRACE, _LOOK_SECONDS = 15.0, 25.0
 _UNKNOWN = {
     "unknown_server": ("/mcp/server", "No such server is configured"),
     "unknown_tool": ("/mcp/tool", "The server has no such tool"),
