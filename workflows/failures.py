@@ -114,7 +114,7 @@ def child_result(child: Child, result: ExecutionResult | MapResult) -> NodeResul
 
 
 def application_error(error: CairnError, *, retryable: bool = False) -> ApplicationError:
-    """Return the domain's error as Temporal carries it; ``cairn.temporal.executions.from_application`` reads it."""
+    """Return the domain's error as Temporal carries it; ``cairn.temporal.updates.from_application`` reads it."""
     details = {
         "status": error.status,
         "errors": [{"pointer": e.pointer, "message": e.message} for e in error.errors],

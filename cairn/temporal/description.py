@@ -28,6 +28,7 @@ class Description:
         closed_at: when the run ended.
         waiting: some work of it has waited for a worker for a while.
         pinned: the version of the workers that alone may go on with it.
+        first_run_id: the run in which the execution began, whatever resets and new runs have followed.
     """
 
     temporal_id: str
@@ -39,6 +40,12 @@ class Description:
     closed_at: datetime | None
     waiting: bool = False
     pinned: WorkerDeploymentVersion | None = None
+    first_run_id: str | None = None
+
+    @property
+    def untouched(self) -> bool:
+        """Whether it is still in its first run, and has accepted no command."""
+        return not self.revision and self.first_run_id == self.run_id
 
 
 def waits_for_worker(raw: DescribeWorkflowExecutionResponse) -> bool:

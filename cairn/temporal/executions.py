@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from temporalio.api.enums.v1 import (
     TaskQueueType,
@@ -24,12 +24,11 @@ from temporalio.client import (
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import WorkerDeploymentVersion, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
 from cairn import errors
 from cairn.contracts.executions import WORKFLOW_TYPE, Accepted, Command, ExecutionInput, Phase
-from cairn.contracts.json import JsonObject
 from cairn.contracts.operations import MEMO_DETAIL
 from cairn.object_store import open_store
 from cairn.settings import Settings
@@ -50,6 +49,7 @@ from cairn.temporal.kept_runs import KeptRuns
 from cairn.temporal.priority import priority_of
 from cairn.temporal.projections import Projections
 from cairn.temporal.reading import HistoryReader
+from cairn.temporal.updates import from_application, ids_in
 from cairn.temporal.versions import pinned_version, version_of
 from workflows.graph_execution import REVISION, STATE
 from workflows.search_attributes import execution_attributes
@@ -155,6 +155,7 @@ class ExecutionClient:
             closed_at=found.close_time,
             waiting=waits_for_worker(found.raw_description),
             pinned=pinned_version(found.raw_info.versioning_info),
+            first_run_id=found.raw_info.first_run_id,
         )
 
     async def require(self, temporal_id: str) -> Description:
@@ -251,8 +252,8 @@ class ExecutionClient:
             InvalidInput: a patch breaks the graph's schema.
             Unavailable: Temporal or the worker does not answer.
         """
-        if update_id is not None and description.revision:
-            said = await self._said_before(description, update_id)
+        if update_id is not None:
+            update_id, said = await self._said_before(description, update_id)
             if said is not None:
                 return said
         try:
@@ -296,15 +297,23 @@ class ExecutionClient:
         Raises:
             Unavailable: Temporal does not answer.
         """
-        said = await self._said(description.temporal_id, description.run_id, update_id)
-        return (said or await self._said_before(description, update_id)) is not None
+        own, said = await self._said_before(description, update_id)
+        return (said or await self._said(description.temporal_id, description.run_id, own)) is not None
 
-    async def _said_before(self, description: Description, update_id: str) -> Accepted | None:
-        """Return what a run said to a command that went on in the run as described; Temporal looks at one run alone."""
-        for run in (await self.project(description)).runs[:-1]:
-            if update_id in run.updates:
-                return await self._said(description.temporal_id, run.run_id, update_id)
-        return None
+    async def _said_before(self, description: Description, update_id: str) -> tuple[str, Accepted | None]:
+        """Return the id that a command has in the line as described, and what was said to it in another run or line.
+
+        Of what was said the part counts that the line keeps. Temporal looks at one run, and for one id, alone.
+        """
+        if description.untouched:
+            return update_id, None
+        line = await self.project(description)
+        ids = ids_in(line, update_id)
+        for run in line.runs:
+            for each in run.updates.intersection(ids):
+                if (run.run_id, each) != (description.run_id, ids[-1]):
+                    return ids[-1], await self._said(description.temporal_id, run.run_id, each)
+        return ids[-1], None
 
     async def _said(self, temporal_id: str, run_id: str, update_id: str) -> Accepted | None:
         """Return what a run said to a command; None when it never came or was refused."""
@@ -376,13 +385,3 @@ class ExecutionClient:
             if not page.next_page_token:
                 return
             asked.next_page_token = page.next_page_token
-
-
-def from_application(cause: BaseException | None) -> errors.CairnError:
-    """Return the domain's error that a workflow or activity sent as an ``ApplicationError``."""
-    if not isinstance(cause, ApplicationError):
-        return errors.Conflict("The command was refused")
-    details = cast("JsonObject", cause.details[0]) if cause.details and isinstance(cause.details[0], dict) else {}
-    made = errors.InvalidInput if details.get("status") == errors.InvalidInput.status else errors.Conflict
-    fields = [errors.FieldError(e["pointer"], e["message"]) for e in details.get("errors", [])]
-    return made(cause.message, code=cause.type, errors=fields, extra=details.get("extra"))

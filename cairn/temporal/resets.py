@@ -21,7 +21,8 @@ from cairn.contracts.operations import RESET_WORKFLOW_TYPE, reset_workflow_id
 from cairn.contracts.resets import ResetOutcome, ResetRequest
 from cairn.temporal import versions
 from cairn.temporal.connection import RETRY_AFTER, RPC_TIMEOUT, answered, is_unknown
-from cairn.temporal.executions import Description, ExecutionClient, from_application
+from cairn.temporal.executions import Description, ExecutionClient
+from cairn.temporal.updates import from_application
 
 ResetHandle: TypeAlias = WorkflowHandle[Any, ResetOutcome]
 

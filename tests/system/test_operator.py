@@ -32,10 +32,10 @@ async def temporal(cairn: Cairn, *words: str) -> str:
 
 
 async def reset(cairn: Cairn, execution, name: str, *more: str) -> None:
-    point = next(c for c in execution.checkpoints if c.name == name).point
+    checkpoint = next(c for c in execution.checkpoints if c.name == name)
     await temporal(
         cairn, "workflow", "reset", "--workflow-id", execution.temporal.workflow_id, "--run-id",
-        execution.temporal.run_id, "--event-id", str(point), "--reason", "by hand", *more,
+        checkpoint.run_id, "--event-id", str(checkpoint.point), "--reason", "by hand", *more,
     )  # fmt: skip
 
 
