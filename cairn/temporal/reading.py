@@ -39,6 +39,20 @@ class Began(NamedTuple):
     original_run_id: str
 
 
+class Reset(NamedTuple):
+    """The reset that made a run.
+
+    Attributes:
+        base_run_id: the run that was reset.
+        at: when, in UTC.
+        cancelled: Temporal was asked to cancel the run after that.
+    """
+
+    base_run_id: str
+    at: datetime
+    cancelled: bool
+
+
 class HistoryReader:
     """Reads histories of runs. Each method raises ``Unavailable`` when Temporal does not answer."""
 
@@ -75,27 +89,8 @@ class HistoryReader:
             if not token:
                 return
 
-    async def base_of(self, temporal_id: str, run_id: str) -> str | None:
-        """Return the run that was reset to make this one, None when no reset made it."""
-        reset = await self._reset_in(temporal_id, run_id)
-        return reset.workflow_task_failed_event_attributes.base_run_id if reset is not None else None
-
-    async def reset_at(self, temporal_id: str, run_id: str) -> datetime | None:
-        """Return when the latest reset was made that a run goes back to, also in those that it continues; else None.
-
-        Nothing is decoded. None also where retention has removed what would tell it.
-        """
-        run: str | None = run_id
-        with UnlessUnknown():
-            while run is not None:
-                began = await self.began(temporal_id, run)
-                if began.original_run_id != run and (reset := await self._reset_in(temporal_id, run)) is not None:
-                    return reset.event_time.ToDatetime(tzinfo=UTC)
-                run = began.continued_run_id
-        return None
-
-    async def cancelled_since_reset(self, temporal_id: str, run_id: str) -> bool:
-        """Whether Temporal was asked to cancel a run after the reset that made it.
+    async def reset_of(self, temporal_id: str, run_id: str) -> Reset | None:
+        """Return the reset that made a run, None when none did. Nothing is decoded.
 
         A cancellation that the reset brought along stands before the first workflow task that follows the reset.
         """
@@ -107,16 +102,24 @@ class HistoryReader:
                         asked = True
                     case EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED:
                         heeded = asked
-                    case _ if _is_reset(event):
-                        return heeded
+                    case EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED if (base := _base_of(event)) is not None:
+                        return Reset(base, event.event_time.ToDatetime(tzinfo=UTC), heeded)
                     case _:
                         pass
-        return False
+        return None
 
-    async def _reset_in(self, temporal_id: str, run_id: str) -> HistoryEvent | None:
-        async for page in self._reverse(temporal_id, run_id):
-            if (reset := next(filter(_is_reset, page), None)) is not None:
-                return reset
+    async def reset_at(self, temporal_id: str, run_id: str) -> datetime | None:
+        """Return when the latest reset was made that a run goes back to, also in those that it continues; else None.
+
+        Nothing is decoded. None also where retention has removed what would tell it.
+        """
+        run: str | None = run_id
+        with UnlessUnknown():
+            while run is not None:
+                began = await self.began(temporal_id, run)
+                if began.original_run_id != run and (reset := await self.reset_of(temporal_id, run)) is not None:
+                    return reset.at
+                run = began.continued_run_id
         return None
 
     async def children_after(self, temporal_id: str, run_id: str, event_id: int) -> list[str]:
@@ -234,7 +237,8 @@ class HistoryReader:
                 return
 
 
-def _is_reset(event: HistoryEvent) -> bool:
-    cause = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+def _base_of(event: HistoryEvent) -> str | None:
+    """Return the run that was reset, when the failure of a workflow task is a reset."""
     failed = event.workflow_task_failed_event_attributes
-    return event.HasField("workflow_task_failed_event_attributes") and failed.cause == cause
+    reset = failed.cause == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
+    return failed.base_run_id if reset else None

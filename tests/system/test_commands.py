@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from graphs import noting, sequence, waiting
 from installation import Cairn, until
+from system.test_operator import reset
 from temporalio.api.common.v1 import Payloads
 from temporalio.api.taskqueue.v1 import TaskQueue
 from temporalio.api.workflowservice.v1 import (
@@ -26,6 +27,7 @@ from cairn.domain.executions.service import ExecutionService
 from cairn.domain.executions.workflow_side import land
 from cairn.errors import Conflict
 from cairn.persistence.types import utc_now
+from cairn.temporal.reading import HistoryReader
 from workflows.registry import WORKFLOWS
 
 
@@ -112,6 +114,29 @@ async def test_a_landing_whose_workflow_task_was_lost_is_not_counted_again(cairn
     async with cairn.database.session() as session:
         landing = await land(session, cairn.temporal, again, run_id)
     assert (landing.reset, landing.revision) == (True, back.revision)
+
+
+async def test_a_landing_reads_the_end_of_the_history_once(idle_cairn: Cairn, world, monkeypatch) -> None:
+    cairn = idle_cairn
+    async with cairn.worker():
+        execution = await cairn.run(sequence(noting("a"), noting("b")))
+        done = await cairn.reach(execution.id, "completed")
+    await reset(cairn, done, "a")
+    await cairn.client.get_workflow_handle(execution.id).cancel()
+    first, run_id = done.temporal.run_id, (await cairn.temporal.require(execution.id)).run_id
+    read: list[str] = []
+    reverse = HistoryReader._reverse
+
+    def counted(self: HistoryReader, temporal_id: str, run_id: str):
+        read.append(run_id)
+        return reverse(self, temporal_id, run_id)
+
+    monkeypatch.setattr(HistoryReader, "_reverse", counted)
+    asked = LandRequest(temporal_id=execution.id, execution_id=execution.id, tenant="acme", original_run_id=first)
+    async with cairn.database.session() as session:
+        landing = await land(session, cairn.temporal, asked, run_id)
+    assert (landing.reset, landing.cancelled, landing.revision) == (True, True, 1)
+    assert read == [run_id]
 
 
 async def test_an_execution_terminated_in_its_first_workflow_task_can_be_replayed(idle_cairn: Cairn, world) -> None:

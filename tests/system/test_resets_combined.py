@@ -24,7 +24,7 @@ from cairn.domain.executions.orphans import Orphans
 from cairn.errors import Conflict, NotFound
 from cairn.graph.state import Wait
 from cairn.settings import Settings
-from cairn.temporal.reading import HistoryReader
+from cairn.temporal.reading import HistoryReader, Reset
 from cairn.temporal.resets import ResetClient
 
 
@@ -286,10 +286,13 @@ async def test_it_lands_though_retention_has_removed_what_was_reset(idle_cairn: 
     cairn, request = idle_cairn, await reset_without_a_worker(idle_cairn)
     await ResetClient(cairn.temporal).make(request)
 
-    async def removed(self: HistoryReader, temporal_id: str, run_id: str) -> str:
-        return str(uuid.uuid4())
+    reset_of = HistoryReader.reset_of
 
-    monkeypatch.setattr(HistoryReader, "base_of", removed)
+    async def removed(self: HistoryReader, temporal_id: str, run_id: str) -> Reset | None:
+        reset = await reset_of(self, temporal_id, run_id)
+        return reset and reset._replace(base_run_id=str(uuid.uuid4()))
+
+    monkeypatch.setattr(HistoryReader, "reset_of", removed)
     async with cairn.worker():
         back = await cairn.reach(request.execution_id, "paused")
         assert back.revision == 1

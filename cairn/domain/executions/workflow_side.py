@@ -67,13 +67,13 @@ async def land(session: AsyncSession, temporal: ExecutionClient, request: LandRe
     if run_id == request.original_run_id:
         return landing
     landing.reset = True
-    landing.cancelled = await temporal.reader.cancelled_since_reset(request.temporal_id, run_id)
+    reset = await temporal.reader.reset_of(request.temporal_id, run_id)
+    landing.cancelled = reset is not None and reset.cancelled
     if row is not None and row.run_id == run_id:
         landing.revision = row.revision
         return landing
-    base = await temporal.reader.base_of(request.temporal_id, run_id)
     # Commands may have come in runs that the one which was reset went on in, and the row may have lost them.
-    last = await temporal.reader.newest(request.temporal_id, base) if base else None
+    last = await temporal.reader.newest(request.temporal_id, reset.base_run_id) if reset else None
     before = await temporal.describe(request.temporal_id, last) if last else None
     await cancel_requests(session, request.temporal_id, keep=run_id)
     revisions = [before.revision if before else 0, row.revision if row else 0]

@@ -21,6 +21,7 @@ from cairn.persistence.session import Database
 from cairn.persistence.tables import ConversationRow, ExecutionRow, RequestRow
 from cairn.persistence.types import utc_now
 from cairn.temporal.description import Description
+from cairn.temporal.reading import Reset
 
 RUN = "run-1"
 
@@ -112,11 +113,8 @@ async def test_an_execution_that_a_reset_opens_is_open_from_its_landing_on(
     class Temporal:
         reader: Any = None
 
-        async def base_of(self, _temporal_id: str, _run_id: str) -> str:
-            return RUN
-
-        async def cancelled_since_reset(self, _temporal_id: str, _run_id: str) -> bool:
-            return False
+        async def reset_of(self, _temporal_id: str, _run_id: str) -> Reset:
+            return Reset(RUN, utc_now(), cancelled=False)
 
         async def newest(self, _temporal_id: str, original: str) -> str:
             return original
