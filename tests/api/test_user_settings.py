@@ -117,6 +117,8 @@ async def test_a_stale_change_is_refused(caller: Caller) -> None:
     refused = await patch(caller, {"lists": {"page_size": 6}}, 409, headers={"If-Match": "0"})
     assert (refused["code"], refused["version"], refused["expected_version"]) == ("stale_version", 1, 0)
     await patch(caller, {"lists": {"page_size": 6}}, headers={"If-Match": 'W/"1"'})
+    anyhow = await patch(caller, {"lists": {"page_size": 7}}, headers={"If-Match": "*"})
+    assert anyhow["version"] == 3
     await patch(caller, {}, 422, headers={"If-Match": "x"})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from api.agentflow.conventions import Error
 from api.agentflow.schemas.agents import (
@@ -17,6 +17,7 @@ from api.agentflow.schemas.agents import (
 )
 from api.kit.auth import may
 from api.kit.deps import Agents, AgentsToRemove
+from api.kit.if_match import IfMatch
 from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute
@@ -48,18 +49,7 @@ async def agent_filter(
     return AgentFilter(status, category, model, search, include_subagents)
 
 
-async def if_match(
-    revision: Annotated[
-        str | None,
-        Header(alias="If-Match", pattern=r'^(\*|(W/)?"?[0-9]{1,15}"?)$', description="Revision, or `ETag`, it is at."),
-    ] = None,
-) -> int | None:
-    """Return the revision that the header asks for."""
-    return None if revision in (None, "*") else int(revision.removeprefix("W/").strip('"'))
-
-
 Filtered = Annotated[AgentFilter, Depends(agent_filter)]
-IfMatch = Annotated[int | None, Depends(if_match)]
 
 
 @router.get("/agents/stats", response_model=AgentStatistics, dependencies=[READ])

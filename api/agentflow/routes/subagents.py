@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from api.agentflow.conventions import Error
-from api.agentflow.routes.agents import BUSY, READ, STALE, TAGGED, WRITE, Force, IfMatch, configuration
+from api.agentflow.routes.agents import BUSY, READ, STALE, TAGGED, WRITE, Force, configuration
 from api.agentflow.schemas.agents import (
     Agent,
     AgentConfiguration,
@@ -16,6 +16,7 @@ from api.agentflow.schemas.agents import (
 )
 from api.agentflow.schemas.tools import AllTools, Tool
 from api.kit.deps import Agents, AgentsToRemove
+from api.kit.if_match import IfMatch
 from api.kit.links import makes
 from api.kit.paging import Paged
 from api.kit.route import SurfaceRoute

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Header
+from fastapi import APIRouter, Body
 
 from api.agentflow.conventions import Error
 from api.agentflow.schemas.user_settings import ResetSettings, SettingsPatch, SettingsReply
 from api.kit.auth import may
 from api.kit.deps import SettingsService
+from api.kit.if_match import IfMatch
 from api.kit.route import SurfaceRoute
 from cairn.domain.user_settings import SettingsOfUser, UserSettings
-from cairn.persistence.types import number_of
 
 router = APIRouter(prefix="/api/v1/settings", tags=["settings"], route_class=SurfaceRoute)
 READ, WRITE = may("settings:read"), may("settings:write")
@@ -29,14 +29,6 @@ Patch = Annotated[
         }
     ),
 ]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        pattern=r'^(W/)?"?[0-9]{1,9}"?$',
-        description="The `version` that was read: when it is not the present one, nothing is changed.",
-    ),
-]
 
 
 @router.get("", response_model=SettingsReply, dependencies=[READ])
@@ -46,10 +38,9 @@ async def get_settings(settings: SettingsService) -> SettingsOfUser:
 
 
 @router.patch("", response_model=SettingsReply, dependencies=[WRITE], responses=STALE)
-async def patch_settings(body: Patch, settings: SettingsService, if_match: IfMatch = None) -> SettingsOfUser:
+async def patch_settings(body: Patch, settings: SettingsService, expected: IfMatch) -> SettingsOfUser:
     """Change settings by a JSON merge patch; it is taken whole or not at all."""
-    version = None if if_match is None else number_of(if_match.removeprefix("W/").strip('"'))
-    return await settings.patch(body.root, version)
+    return await settings.patch(body.root, expected)
 
 
 @router.post("/reset", response_model=SettingsReply, dependencies=[WRITE])
