@@ -144,6 +144,27 @@ async def test_a_summary_tells_nothing_of_what_was_cut_short(author: Caller, ser
     assert "First?" in str(asked(server)) and "secret" not in str(asked(server))
 
 
+async def test_a_fork_keeps_a_summary_whose_last_message_was_cut_short(author: Caller, server: OpenAIServer) -> None:
+    agent = (await make(author, tools=["calculate"], approvals={"calculate": {"enabled": True}}))["id"]
+    half, summary = said_and_asked("A half", ("calculate", {"expression": "6*7"})), "The summary."
+    gate = asyncio.Event()
+    server.will(half, gated("one two three", gate, after=3), text(summary), text("Second."), text("Third."))
+    first = await reply(author, agent, "First?", message_id="m-1")
+    await post(author, f"/api/v1/approvals/{first['waits_for'][0]['approval_id']}/respond", {"decision": "approved"})
+    await told(author, agent, {"message": "First?", "message_id": "m-1"}, until=lambda f: shown(f).endswith("two "))
+    await cancel(author, first["execution_id"])
+    gate.set()
+    conversation = first["conversation_id"]
+    assert (await read(author, f"/{conversation}/messages"))["messages"][-1]["finished"] is False
+    await post(author, f"{AGENT}{agent}/conversations/{conversation}/compress", {"keep_last": 0})
+    await reply(author, agent, "Second?", message_id="m-2", conversation_id=conversation)
+    fork = await post(author, f"{CONVERSATIONS}/{conversation}/fork", {"message_id": "m-2"}, 201)
+    await reply(author, agent, "Third?", conversation_id=fork["id"])
+    assert [(role, content.rpartition("\n")[2]) for role, content in asked(server)] == [
+        ("system", summary), ("user", "Second?"), ("user", "Third?"),
+    ]  # fmt: skip
+
+
 async def test_pages_of_a_timeline_over_a_rollback(author: Caller, server: OpenAIServer, agent: str) -> None:
     server.will(*(text(f"{number}.") for number in range(6)))
     conversation = (await reply(author, agent, "0?", message_id="m-0"))["conversation_id"]

@@ -55,19 +55,21 @@ async def fork(service: ConversationService, conversation: str, message: str, us
     keys = await _copy(service, source, made, target)
     await BlocksOfConversation(service.session, service.scope, source).copy_to(made)
     marker = await compression_of(service.session, service.scope, source, (target.key or 0) + 1)
-    if marker is not None and marker.message_key in keys:
+    # The last message that a summary stands for may be one that was cut short, and has no copy.
+    summed_up = [copy for key, copy in keys.items() if marker is not None and key <= (marker.message_key or 0)]
+    if marker is not None and summed_up:
         data: dict[str, Json] = dict(marker.data)
-        await service.mark(made, "compress", keys[marker.message_key], data)
+        await service.mark(made, "compress", summed_up[-1], data)
     await touch(service.session, made)
     return Conversation.of(made)
 
 
 async def _copy(
     service: ConversationService, source: ConversationRow, made: ConversationRow, target: MessageRow
-) -> dict[int | None, int | None]:
-    """Copy messages up to one; return the numbers of the copies by those of the originals."""
+) -> dict[int, int]:
+    """Copy messages up to one; return the numbers of the copies by those of the originals, oldest first."""
     assert made.key is not None
-    keys: dict[int | None, int | None] = {}
+    keys: dict[int, int] = {}
     for each in await messages_of(service.session, service.scope, source, col(MessageRow.key) <= target.key):
         copied = each.model_dump(exclude={"key", "id", "conversation_key"})
         if not each.finished:
@@ -75,5 +77,6 @@ async def _copy(
         if each.role == "user":
             copied["execution_id"] = None  # its turn is the source's
         row = await service.messages.add(MessageRow(**copied, id=new_id("msg"), conversation_key=made.key))
+        assert each.key is not None and row.key is not None
         keys[each.key] = row.key
     return keys
