@@ -18,6 +18,7 @@ from cairn.contracts.json import Json, JsonObject, parse
 from cairn.observability.redaction import hidden
 from cairn.providers.http import open_client
 from cairn.providers.mcp.servers import McpConfigError, Server, StdioServer
+from cairn.providers.mcp.stderr import logged
 
 if TYPE_CHECKING:
     from mcp import Client, StdioServerParameters
@@ -90,10 +91,12 @@ async def describe_tool(server: Server, tool: str, *, seconds: float) -> tuple[s
 async def _connected(server: Server, seconds: float, replies: list[int]) -> AsyncGenerator[Client]:
     """Open a session; the statuses of an HTTP server's replies are noted."""
     from mcp import Client
+    from mcp.client.stdio import stdio_client
     from mcp.client.streamable_http import streamable_http_client
 
     if isinstance(server, StdioServer):
-        async with Client(_started(server)) as client:
+        started = _started(server)
+        async with logged(server.command, server.secrets) as stderr, Client(stdio_client(started, stderr)) as client:
             yield client
         return
 

@@ -50,7 +50,9 @@ class StdioServer(BaseModel):
         pairs = zip(["", *self.args], self.args, strict=False)
         given = {each for before, each in pairs if before.startswith("-") and is_secret(before)}
         named = {value for name, _, value in (each.partition("=") for each in self.args) if is_secret(name)}
-        return {each for each in (*self.env.values(), *given, *named) if len(each) >= _SHORTEST}
+        known = (*self.env.values(), *given, *named)
+        # A key of several lines is also told line by line.
+        return {part for each in known for part in (each, *each.splitlines()) if len(part) >= _SHORTEST}
 
 
 class HttpServer(BaseModel):
