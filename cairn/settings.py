@@ -198,8 +198,8 @@ class Settings(BaseSettings):
     def _name_driver(cls, value: str | None) -> str | None:
         for name in _NAMES_OF_POSTGRESQL:
             if value and value.startswith(name):
-                return f"postgresql+psycopg://{value.removeprefix(name)}"
-        if value and not value.startswith(_DATABASES):
+                value = f"postgresql+psycopg://{value.removeprefix(name)}"
+        if value and not (value.startswith(_DATABASES) and _names_database(value)):
             raise ValueError("is neither postgresql://user:password@host/name nor sqlite+aiosqlite:///path")
         return value
 
@@ -250,6 +250,17 @@ class Settings(BaseSettings):
     def skills(self) -> Path:
         """The folder of skills in force."""
         return self.skills_root or self.home.absolute() / "skills"
+
+
+def _names_database(url: str) -> bool:
+    from sqlalchemy.engine import make_url  # who asks for the default need not load it
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        return False
+    return parsed.get_backend_name() != "sqlite" or parsed.database not in (None, "", ":memory:")
 
 
 def _variable(name: str) -> str:

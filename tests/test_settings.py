@@ -37,6 +37,9 @@ def wrong() -> dict[str, str]:
         ("CAIRN_SANDBOX", "docker", "'eryx' or 'monty'"),
         ("CAIRN_LOG_LEVEL", "loud", "DEBUG"),
         ("CAIRN_RATE_LIMIT", "many", "100/minute"),
+        ("CAIRN_DATABASE_URL", "postgresql://cairn@database:port/cairn", "postgresql://user:password@host/name"),
+        ("CAIRN_DATABASE_URL", "sqlite+aiosqlite:///", "path"),
+        ("CAIRN_DATABASE_URL", "sqlite+aiosqlite:///:memory:", "path"),
     ],
 )
 def test_one_that_cannot_be_used_is_named(

@@ -136,6 +136,9 @@ async def _database(settings: Settings) -> Finding:
         return Finding(
             "database", "missing", f"{shown}: no answer in {_SECONDS:g} s", "Start it, or set CAIRN_DATABASE_URL."
         )
+    except CairnError as error:
+        todo = "Correct CAIRN_DATABASE_URL if another one is meant."
+        return Finding("database", "missing", f"{shown}: {error.message}", todo)
     except Exception as error:
         reason = str(error).splitlines()[0]
         return Finding(

@@ -13,12 +13,15 @@ from typing import Any
 
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from cairn.errors import Unavailable
+from cairn.persistence.sqlite import damage
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 PATIENCE = 60.0
@@ -31,10 +34,10 @@ def upgrade(url: str) -> None:
     """Run the migrations that are missing; makes an SQLite file and its folder. Blocks; one process at a time works.
 
     Raises:
-        Unavailable: the database does not answer; the message says why.
+        Unavailable: the database does not answer, is damaged or is of a later version; the message says which.
     """
-    with _connect(url) as connection:
-        command.upgrade(_config(connection), "head")
+    with _migrations(url) as config:
+        command.upgrade(config, "head")
 
 
 async def upgrade_async(url: str) -> None:
@@ -47,23 +50,38 @@ def check(url: str) -> None:
 
     Raises:
         alembic.util.CommandError: they differ; a migration is missing.
+        Unavailable: as of :func:`upgrade`.
     """
-    with _connect(url) as connection:
-        command.check(_config(connection))
+    with _migrations(url) as config:
+        command.check(config)
 
 
 def revision(url: str, message: str) -> None:
     """Write a migration from a database at the present head to the tables. For the hand that checks it afterwards."""
-    with _connect(url) as connection:
-        command.revision(_config(connection), message, autogenerate=True)
+    with _migrations(url) as config:
+        command.revision(config, message, autogenerate=True)
 
 
-def _config(connection: Connection) -> Config:
+@contextmanager
+def _migrations(url: str) -> Generator[Config]:
+    """Give what the commands of Alembic take, with a connection to a database whose schema this version knows."""
     config = Config(stdout=io.StringIO())  # its chatter would mix with what a command prints
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    config.attributes["connection"] = connection
-    return config
+    with _connect(url) as connection:
+        config.attributes["connection"] = connection
+        _require_known(connection, ScriptDirectory.from_config(config))
+        yield config
+
+
+def _require_known(connection: Connection, scripts: ScriptDirectory) -> None:
+    found = MigrationContext.configure(connection).get_current_revision()
+    if found is not None and found not in {script.revision for script in scripts.walk_revisions()}:
+        raise Unavailable(
+            f"The database is of a later version of Cairn: its schema is {found}, and this version knows those up to "
+            f"{scripts.get_current_head()}. Run that version, or restore the backup from before its upgrade.",
+            code="database_too_new",
+        )
 
 
 @contextmanager
@@ -72,7 +90,7 @@ def _connect(url: str) -> Generator[Connection]:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         assert parsed.database
-        Path(parsed.database).absolute().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_folder(Path(parsed.database).absolute().parent)
         engine = create_engine(parsed.set(drivername="sqlite"), poolclass=NullPool, connect_args={"timeout": PATIENCE})
         _sqlite_transactions(engine)
         lock = None
@@ -88,8 +106,17 @@ def _connect(url: str) -> Generator[Connection]:
             if lock is not None:
                 connection.execute(lock)
             yield connection
+    except DatabaseError as error:
+        raise damage(error.orig) or error from error
     finally:
         engine.dispose()
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Unavailable(f"The folder of the database cannot be made: {error.strerror}.") from error
 
 
 def _sqlite_transactions(engine: Engine) -> None:

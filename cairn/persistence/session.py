@@ -32,7 +32,7 @@ from cairn.errors import CairnError, InvalidInput, Unavailable
 from cairn.observability import get_logger
 from cairn.persistence.first_write import before_first_write
 from cairn.persistence.postgresql import begin_at_first_write, drop_dead_connections
-from cairn.persistence.sqlite import SqliteConnection, answered
+from cairn.persistence.sqlite import SqliteConnection, answered, damage
 
 BUSY_TIMEOUT = 5.0
 """Seconds that a writer waits for the lock, and a connection for the server."""
@@ -117,6 +117,8 @@ def _translate(context: ExceptionContext) -> None:
     if _lacks_tables(context.original_exception):
         message = "The database has not the present schema: run `cairn db upgrade`."
         raise Unavailable(message, code="database_not_migrated", retry_after=5) from context.original_exception
+    if damaged := damage(context.original_exception):
+        raise damaged from context.original_exception
     if isinstance(error, (OperationalError, InterfaceError)):
         raise Unavailable("The database does not answer.", retry_after=1) from context.original_exception
     if isinstance(error, DataError) or isinstance(context.original_exception, OverflowError):

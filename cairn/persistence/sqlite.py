@@ -14,6 +14,15 @@ from typing import Any
 
 import aiosqlite
 
+from cairn.errors import Unavailable
+
+
+def damage(error: BaseException | None) -> Unavailable | None:
+    """Return what to say of a file that is no database or is not whole any more; None of every other error."""
+    if type(error) is not sqlite3.DatabaseError:  # what is derived of it tells of a statement, not of the file
+        return None
+    return Unavailable(f"The database cannot be read: {error}. Restore a backup.", code="database_damaged")
+
 
 async def answered(future: asyncio.Future[Any]) -> Any:
     """Return a future's result, and have it come even when the caller is cancelled: that goes on afterwards."""
