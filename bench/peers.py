@@ -85,6 +85,7 @@ class Run:
         on = stands_on(left_out) if given.temporal is None else given.temporal
         self._temporal = [TEMPORAL[name] for name in on]
         self._peers = [name for name in given.peers if name.capitalize() not in left_out]
+        self._processor = self._machine["processor"]
         self._found, self._runs = self._begin(figures)
         others = [each for each in self._found.failed if each["part"] != absent.SETUP]
         self._found.failed = [*others, *absent.failures(left_out)]
@@ -95,6 +96,7 @@ class Run:
             return Found(), {}
         known = json.loads(figures.read_text())
         try:
+            self._processor = known["machine"]["processor"]
             return earlier.found_before(known, self._machine), earlier.runs_of(known)
         except earlier.Differs as error:
             sys.exit(f"--add: {error}")
@@ -128,7 +130,8 @@ class Run:
         """Write down what is known by now; the rows are those that were measured anew."""
         if rows:
             earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
-        known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
+        page = {**self._machine, "processor": self._processor}
+        known = {"machine": page, "runs": self._runs, **asdict(self._found)}
         self._figures.write_text(json.dumps(known) + "\n")
 
     async def _with_servers(self, parts: list[str], temporal: list[str], peers: list[str]) -> None:
@@ -253,7 +256,7 @@ def main() -> int:
     parser.add_argument("--sides", nargs="+", choices=names.known(), metavar="SIDE", help="rows of the page, alone")
     parser.add_argument("--beside", action="store_true", help="say that other programs have the machine, too")
     parser.add_argument("--out", type=Path, default=venvs.ROOT / "docs", help="folder of the page")
-    parser.add_argument("--add", action="store_true", help="keep what is known of others, of this machine")
+    parser.add_argument("--add", action="store_true", help="keep what is known of others, of such a machine")
     parser.add_argument("--page", action="store_true", help="only write the page anew from its figures")
     given = parser.parse_args()
     if given.sides:

@@ -20,21 +20,21 @@ OF_PART = {
 }
 """Members of the figures that a part measures."""
 
-_RUN = ("command", "date", "commit", "load_before")
-_SAME = ("cores", "processor", "memory_gb", "python", "versions")
+_RUN = ("command", "date", "commit", "load_before", "processor")
+_SAME = ("cores", "memory_gb", "python", "versions")
 
 AT_REST = 0.5
 """Share of the cores that may be busy before a run begins; with more, other work has the machine, too."""
 
 Run = dict[str, Any]
-"""What tells one run from another on the same machine, and the rows that it has measured."""
+"""What tells one run from another, and the rows that it has measured."""
 
 Runs = dict[str, list[Run]]
 """The runs of each part, none of which has a row of another."""
 
 
 class Differs(ValueError):
-    """Earlier figures are of another machine or of other versions: they are no neighbours of new ones."""
+    """Earlier figures are of a machine of another size or of other versions: they are no neighbours of new ones."""
 
 
 def run_of(machine: dict[str, Any], rows: Iterable[str], beside: bool = False) -> Run:
@@ -51,7 +51,8 @@ def run_of(machine: dict[str, Any], rows: Iterable[str], beside: bool = False) -
 def runs_of(figures: dict[str, Any]) -> Runs:
     """Return the runs of each part that the figures have."""
     if "runs" in figures:
-        return figures["runs"]
+        processor = figures["machine"]["processor"]  # runs of earlier versions do not say theirs
+        return {part: [{"processor": processor, **run} for run in runs] for part, runs in figures["runs"].items()}
     rows = {part: rows_of(figures, part) for part in OF_PART}
     return {part: [run_of(figures["machine"], measured)] for part, measured in rows.items() if measured}
 
@@ -66,10 +67,11 @@ def numbered(runs: Runs) -> list[Run]:
     return found
 
 
-def at_rest(run: Run, cores: int) -> bool:
-    """Say whether a run is known to have begun with the machine to itself."""
+def comparable(run: Run, machine: dict[str, Any]) -> bool:
+    """Say whether a run is known to have begun with the machine to itself, and had the page's processor."""
     load = run["load_before"]
-    return not run["beside"] and load is not None and load <= AT_REST * cores
+    at_rest = not run["beside"] and load is not None and load <= AT_REST * machine["cores"]
+    return at_rest and run["processor"] == machine["processor"]
 
 
 def told(runs: Runs, part: str, run: Run) -> None:
@@ -104,7 +106,7 @@ def found_before(figures: dict[str, Any], machine: dict[str, Any]) -> Found:
     """Return what earlier figures have.
 
     Raises:
-        Differs: they are of another machine or of other versions.
+        Differs: they are of a machine of another size or of other versions.
     """
     other = [name for name in _SAME if figures["machine"][name] != machine[name]]
     if other:

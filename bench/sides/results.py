@@ -11,7 +11,7 @@ from sides import earlier, names
 from sides.cells import SHORT
 
 BUSY = "†"
-"""Marks a run that is not known to have begun with the machine to itself."""
+"""Marks a run that is not known to have begun with the machine to itself, or had another processor."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,8 @@ class Results:
         on_postgresql = names.on(names.STEP, names.POSTGRESQL) in (*self.sides, *scaled)
         self.where = names.POSTGRESQL if on_postgresql else names.DEV
         self._runs_of = earlier.runs_of(figures)
-        cores = figures["machine"]["cores"]
         self.runs = {
-            f"{number}{'' if earlier.at_rest(run, cores) else BUSY}": run
+            f"{number}{'' if earlier.comparable(run, figures['machine']) else BUSY}": run
             for number, run in enumerate(earlier.numbered(self._runs_of), 1)
         }
 

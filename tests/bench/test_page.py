@@ -297,6 +297,25 @@ def test_parts_of_several_runs_stand_on_one_page() -> None:
         found_before(FIGURES, {**LATER, "cores": 4, "versions": {}})
 
 
+def test_times_of_another_processor_are_not_to_be_compared() -> None:
+    from sides.earlier import found_before, run_of, runs_of, told
+    from sides.page import page
+
+    other = {**LATER, "processor": "another one"}
+    runs = runs_of({**FIGURES, "runs": {"stored": [_without_processor(run_of(LATER, ["DBOS"]))]}})
+    assert runs["stored"][0]["processor"] == FIGURES["machine"]["processor"]
+    told(runs, "steps", run_of(other, [SEGMENT]))
+    made = page({**FIGURES, **vars(found_before(FIGURES, other)), "runs": runs})
+
+    assert "| 1 | `make bench WHAT=peers ARGS=later` | 2026-01-01 | 1111111 | 0.2 | stored |" in made
+    assert "| 2† | `make bench WHAT=peers ARGS=later` | 2026-01-01 | 1111111 | 0.2 | steps |" in made
+    assert f"cores ({FIGURES['machine']['processor']}; run 2†: another one)," in made
+
+
+def _without_processor(run):
+    return {name: value for name, value in run.items() if name != "processor"}
+
+
 def test_rows_of_several_runs_stand_in_one_part() -> None:
     from sides.earlier import run_of, runs_of, told
     from sides.page import page
