@@ -196,6 +196,7 @@ class Run:
             case "load":
                 for work in ("think", "ask"):
                     await measured.load(sides, work, 2 if tiny else 3, SMALL_LOAD if tiny else plan.MOST, full)
+                    await measured.agents(sides, work, () if tiny else cells.AGENTS)
                     await profiling.of_agents(measured, looked, place, work)
             case _:
                 await measured.waiting(sides, 50 if tiny else WAITING)

@@ -63,6 +63,9 @@ TINY = (Cell(20, 1), Cell(20, 5), Cell(60, 1))
 CHARACTERS = 40_000_000
 """What one cell writes at most."""
 
+AGENTS = (10, 30, 100, 300, 1_000)
+"""Agents at once with which every side is measured, however long they take."""
+
 MATRIX = tuple(Cell(*each) for each in itertools.product((1, 20, 200, LONG), (1, 20, 200), (100, 10_000, 1_000_000)))
 FULL = tuple(
     cell

@@ -72,7 +72,7 @@ def _agents(figures: dict[str, Any], folder: Path) -> None:
         _lines(title, figures["load"][work], axes, ("agents at once", "time over the ideal"))
         axes.axhline(1.5, color="black", linewidth=0.8, linestyle=":")
         axes.set_xscale("log")
-        axes.set_ylim(0.9, 4)
+        axes.set_yscale("log")
         axes.legend(fontsize=6)
     _save(figure, folder / "agents.png")
 

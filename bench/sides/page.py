@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from sides import absent, cost_page, machine, names, scale_page
-from sides.aims import LANGGRAPH, NOT_MEASURED, WORKS, Aim, aims, number, show, steps, whole
-from sides.cells import MATRIX, THOUSANDS, Cell
+from sides.aims import NOT_MEASURED, WORKS, Aim, aims, number, show, steps, whole
+from sides.cells import AGENTS, MATRIX, THOUSANDS, Cell
 from sides.results import Results, Spread
 from sides.tables import table
 
@@ -126,7 +126,7 @@ def _steps(results: Results) -> Iterator[str]:
         yield _cells(results, busy, results.rate)
     yield "Ratios of steps a second (above 1: Cairn is faster), of sides that took turns in one run:\n"
     pairs = [(results.on(names.STEP), results.on(names.BY_HAND))]
-    pairs += [(results.on(names.SEGMENT), base) for base in (LANGGRAPH, names.DBOS, names.RESTATE)]
+    pairs += [(results.on(names.SEGMENT), base) for base in results.sides if not names.on_temporal(base)]
     yield _cells(
         results,
         cells,
@@ -201,6 +201,14 @@ def _load(results: Results) -> Iterator[str]:
     )
     yield table(["", *WORKS.values(), "run"], rows)
     yield "Time over the ideal by the number at once, of the same runs:\n\n![Agents at once](benchmarks/agents.png)\n"
+    for work, title in WORKS.items():
+        rows = [
+            [side, *(show(results.over(work, side, at)) for at in AGENTS), results.run("load", side)]
+            for side in able
+            if side in results.figures["load"].get(work, {})
+        ]
+        if rows:
+            yield table([title, *(f"{at:,} at once" for at in AGENTS), "run"], rows)
 
 
 def _kept(results: Results) -> Iterator[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sides import names
-from sides.cells import LONG, SHORT, Cell
+from sides.cells import AGENTS, LONG, SHORT, Cell
 from sides.cpu import Cpu, memory
 from sides.side import Failed, Gone, Side
 from sides.talk import Job
@@ -252,6 +252,18 @@ class Plan:
         if bad_time == float("inf") or bad_time <= good_time:
             return good, spent
         return good + int((bad - good) * (BEARABLE - good_time) / (bad_time - good_time)), spent
+
+    async def agents(self, sides: Sequence[Side], work: str, numbers: Sequence[int] = AGENTS) -> None:
+        """Measure what so many agents at once take, once, where the searches did not come by."""
+        for at_once in numbers:
+            for side in (each for each in sides if work in each.works):
+                times = self.found.load.setdefault(work, {}).setdefault(side.name, {})
+                if str(at_once) in times:
+                    continue
+                seconds = await self.attempt(side, Job(LOAD_STEPS, 100, work), at_once)
+                if seconds is not None:
+                    times[str(at_once)] = [round(seconds / IDEAL, 3)]
+                say(f"{at_once} agents that {work} at once: {side.name} {times.get(str(at_once))}")
 
     async def kept(self, sides: Sequence[Side], turns: Sequence[int] = KEPT) -> None:
         """Measure chats: each turn adds a text of a thousand characters to a list in the state."""

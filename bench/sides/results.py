@@ -118,6 +118,11 @@ class Results:
         """Return the largest number of agents at once within what is bearable."""
         return Spread.of(self.figures["largest"].get(work, {}).get(side, []))
 
+    def over(self, work: str, side: str, at_once: int) -> Spread | None:
+        """Return the time of so many agents at once over the ideal."""
+        found = self.figures["load"].get(work, {}).get(side, {}).get(str(at_once), [])
+        return Spread.of(found if isinstance(found, list) else [found])
+
     def bytes(self, size: int, side: str) -> Spread | None:
         """Return the bytes that a step leaves; None when as a rule less was there after a round than before it."""
         found = Spread.of(self.figures["stored"].get(str(size), {}).get(side, []))

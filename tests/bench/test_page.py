@@ -196,6 +196,10 @@ def test_the_page_shows_every_part_and_what_failed() -> None:
     assert "1.00 (0.99 to 1.50)" in made  # ratios of neighbours, not of medians
     assert f"| {STEP} | 1.00 ms, 100 B | 1.00 ms, 250 B | 2.5 |" in made
     assert f"| {STEP}: fork | 0.20 (0.10 to 0.30) |" in made
+    assert "| a step waits | 10 at once | 30 at once |" in made
+    assert f"| {STEP} | 1.15 (1.10 to 1.20) | not measured |" in made
+    assert f"| {BY_HAND} | 1.10 | not measured |" in made
+    assert f"| {SEGMENT} ÷ DBOS |" in made and f"| {SEGMENT} ÷ Conductor |" not in made
     # of 2,000: fifty times as much
     assert f"| {STEP} | 2,000 | 100 | 5,000 | Temporal 12 | 625 MB | 500 MB |" in made
     assert "| Restate | 2,000 | 100 | not measured | Restate's server 59 | 2,955 MB | not measured |" in made

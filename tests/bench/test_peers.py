@@ -267,6 +267,31 @@ async def test_a_later_search_begins_where_the_first_ended(later: int, tmp_path:
     assert len(tried) <= 9 and (not 80 <= later <= 120 or len(tried) == 2)
 
 
+async def test_every_side_is_measured_with_as_many_agents_however_long_it_takes(tmp_path: Path) -> None:
+    from sides.cells import AGENTS
+    from sides.plan import Found, Plan
+    from sides.side import Failed, Side
+
+    class Takes(Side):
+        async def run(self, job: Any, at_once: int = 1) -> float:
+            if self.name == "Conductor" and at_once == AGENTS[-1]:
+                raise Failed("not in time")
+            tried.append((self.name, at_once))
+            return 5.0 * at_once / 10
+
+    tried: list[tuple[str, int]] = []
+    found = Found(load={"think": {"DBOS": {"10": [1.1, 1.2]}}})
+    sides = [Takes(name, [], {}, tmp_path / "log") for name in ("DBOS", "Conductor")]
+    sides.append(Takes("Cairn segment of code, PostgreSQL", [], {}, tmp_path / "log", works=frozenset({"produce"})))
+    await Plan(found, tmp_path).agents(sides, "think")
+
+    # what is known is not measured again
+    assert sorted(tried) == [("Conductor", at) for at in AGENTS[:-1]] + [("DBOS", at) for at in AGENTS[1:]]
+    assert found.load["think"]["DBOS"] == {"10": [1.1, 1.2], **{str(at): [at / 10] for at in AGENTS[1:]}}
+    assert found.load["think"].keys() == {"DBOS", "Conductor"}
+    assert [each["side"] for each in found.failed] == ["Conductor"]
+
+
 async def test_sides_that_no_aim_compares_are_searched_once(tmp_path: Path) -> None:
     from sides.plan import Found, Plan
     from sides.side import Side
