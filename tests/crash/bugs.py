@@ -128,7 +128,7 @@ def rows_left() -> None:
 
     async def show(self: Any, row: Any, values: Any) -> None:
         self.session.expunge(row)
-        view.repair(row, values)
+        await view.repair(self.session, row, values)
 
     workflow_side.record = record_unended
     Reconciler.repair = nothing

@@ -21,7 +21,7 @@ from chaos.records import Asked
 from chaos.report import page
 from chaos.run import Plan, run
 
-SECONDS, CLIENTS = 85, 6
+SECONDS, CLIENTS = 90, 6
 
 
 @pytest.mark.timeout(1500)
