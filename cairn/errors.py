@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +16,14 @@ class FieldError:
     """One error of an input document.
 
     Attributes:
-        pointer: JSON pointer (RFC 6901) of the offending value, ``""`` for the whole document; ``/query/…`` names a
-            parameter of the query.
+        pointer: JSON pointer (RFC 6901) of the offending value, ``""`` for the whole document.
         message: what is wrong, for a person.
+        part: of the request; the document is its body, where parameters of a query are ``/{name}``.
     """
 
     pointer: str
     message: str
+    part: Literal["body", "query"] = "body"
 
 
 _PYDANTICS_OWN = {"value_error": "Value error, ", "assertion_error": "Assertion failed, "}

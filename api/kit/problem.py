@@ -129,8 +129,7 @@ def _of_cairn(error: CairnError, request_id: str) -> Problem:
 def _from_pointer(error: FieldError) -> InputError:
     unescaped = (s.replace("~1", "/").replace("~0", "~") for s in error.pointer.split("/")[1:])
     steps = tuple(int(s) if s.isdecimal() else s for s in unescaped)
-    of_query = steps[:1] == ("query",) and len(steps) > 1
-    return InputError("query", steps[1:], error.message) if of_query else InputError("body", steps, error.message)
+    return InputError(error.part, steps, error.message)
 
 
 def _input_errors(errors: Iterable[Mapping[str, Any]]) -> Iterable[InputError]:

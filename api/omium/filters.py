@@ -54,13 +54,17 @@ def _metadata(request: Request) -> dict[str, str]:
     given = [(n.removeprefix(_PREFIX), v) for n, v in request.query_params.multi_items() if n.startswith(_PREFIX)]
     found = dict(given)
     if "" in found:
-        raise InvalidInput("A metadata filter names no key.", errors=[FieldError("/query/metadata.", "names no key")])
+        raise _refused("A metadata filter names no key.", "/metadata.", "names no key")
     if len(found) > MAX_METADATA:
         message = f"at most {MAX_METADATA} metadata filters"
-        raise InvalidInput(f"There may be {message}.", errors=[FieldError("/query/metadata", message)])
+        raise _refused(f"There may be {message}.", "/metadata", message)
     if len(found) < len(given):
-        raise InvalidInput("A metadata filter is given twice.", errors=[FieldError("/query/metadata", "given twice")])
+        raise _refused("A metadata filter is given twice.", "/metadata", "given twice")
     return found
+
+
+def _refused(message: str, parameter: str, said: str) -> InvalidInput:
+    return InvalidInput(message, errors=[FieldError(parameter, said, part="query")])
 
 
 Filtered = Annotated[ExecutionFilter, Depends(execution_filter)]

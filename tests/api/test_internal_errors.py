@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from api.kit.problem import problem_of
 from cairn.domain.executions import start
 from cairn.domain.keys import KeyService
-from cairn.errors import Unavailable
+from cairn.errors import FieldError, InvalidInput, Unavailable
 
 
 async def test_a_broken_database_shows_nothing_of_itself(idle_cairn: Cairn, log: io.StringIO) -> None:
@@ -78,6 +78,19 @@ async def test_a_reply_is_whole_where_the_use_of_the_key_cannot_be_noted(
 
 def test_who_hangs_up_in_the_middle_of_a_request_is_no_fault_of_ours() -> None:
     assert problem_of(ClientDisconnect(), "r-1").status == 400
+
+
+@pytest.mark.parametrize(
+    ("error", "loc", "pointer"),
+    [
+        (FieldError("/query/text", "is empty"), ["body", "query", "text"], "/query/text"),
+        (FieldError("/query", "is empty"), ["body", "query"], "/query"),
+        (FieldError("/path", "is empty", part="query"), ["query", "path"], "/query/path"),
+    ],
+)
+def test_a_wrong_member_of_a_body_is_no_parameter_of_the_query(error: FieldError, loc: list[str], pointer: str) -> None:
+    (told,) = problem_of(InvalidInput("Wrong.", errors=[error]), "r-1").errors
+    assert (told.wrong_value.loc, told.pointer) == (loc, pointer)
 
 
 @pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)

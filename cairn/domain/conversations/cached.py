@@ -66,7 +66,7 @@ def _at(payload: Json, path: str) -> list[Json]:
         return [each.value for each in parse(path).find(payload)]
     except (JSONPathError, ValueError, RecursionError, TypeError, KeyError) as error:
         said = f"is no JSONPath that can be used: {error}"
-        raise InvalidInput("The path is not valid.", errors=[FieldError("/query/path", said)]) from None
+        raise InvalidInput("The path is not valid.", errors=[FieldError("/path", said, part="query")]) from None
 
 
 async def cached_result(service: ConversationService, conversation: str, result: str) -> CachedResult:
