@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic_ai import Agent, CallDeferred, DeferredToolRequests, DeferredToolResults, ModelRetry, Tool, ToolFailed
 from pydantic_ai.exceptions import UsageLimitExceeded
-from pydantic_ai.messages import ModelMessage, ModelRequest, ToolReturnPart
+from pydantic_ai.messages import ModelMessage, ModelRequest, TextPart, ToolReturnPart
 from pydantic_ai.run import AgentRunResult
 from pydantic_ai.usage import RunUsage, UsageLimits
 from temporalio import activity
@@ -142,7 +142,8 @@ class TurnActivities:
             {"id": each.tool_call_id, "tool": each.tool_name, "arguments": each.args_as_dict()}
             for each in result.output.calls
         ]
-        return {"history": history, "calls": asked}
+        said = "".join(part.content for part in result.response.parts if isinstance(part, TextPart))
+        return {"history": history, "calls": asked, **({"text": said} if said else {})}
 
 
 def _returned(call: NodeCall) -> ModelRequest:

@@ -151,11 +151,13 @@ def _doubled(events: list[dict[str, Any]]) -> list[str]:
 
 
 def _text(events: list[dict[str, Any]]) -> str:
-    """Return what a client shows: a start or a restart voids what the call has told."""
-    texts: dict[str, str] = {}
+    """Return what a client shows: a start voids what its call has told, a reset what came after a place."""
+    shown: list[dict[str, Any]] = []
     for event in events:
-        if event["type"] in ("start", "restart"):
-            texts[event["call_id"]] = ""
-        elif event["type"] == "delta":
-            texts[event["call_id"]] = texts.get(event["call_id"], "") + event["content"]
-    return "".join(texts.values())
+        if event["type"] == "delta":
+            shown.append(event)
+        elif event["type"] == "restart" and "void_after" in event["content"]:
+            shown = [each for each in shown if each["seq"] <= event["content"]["void_after"]]
+        elif event["type"] in ("start", "restart"):
+            shown = [each for each in shown if each["call_id"] != event["call_id"]]
+    return "".join(each["content"] for each in shown)

@@ -57,10 +57,20 @@ async def told(
     return found
 
 
+def standing(found: list[JsonObject]) -> list[JsonObject]:
+    """Return the events that stand: of what a reset of the turn voids nothing is left."""
+    kept: list[JsonObject] = []
+    for event in found:
+        if event["type"] == "restart" and "void_after" in event["content"]:
+            kept = [each for each in kept if each["seq"] <= event["content"]["void_after"]]
+        kept.append(event)
+    return kept
+
+
 def shown(found: list[JsonObject], kind: str = "delta") -> str:
     """Return the text, or the `reasoning`, that a client shows: a `restart` voids what its call has told."""
     texts: dict[str, str] = {}
-    for event in found:
+    for event in standing(found):
         if event["type"] in ("start", "restart"):
             texts[event["call_id"]] = ""
         elif event["type"] == kind:

@@ -88,6 +88,7 @@ class RunTeller:
         # What comes before these were asked is told by a snapshot.
         self._awaited = {each.interrupt_id for each in asked.resume or ()}
         self._messages: list[Message] = []
+        self._since: dict[str, int] = {}  # number of the event that each message, and each call of a tool, began with
         self._open: AssistantMessage | ReasoningMessage | None = None
 
     async def run(self, events: AsyncGenerator[ChatEvent]) -> AsyncGenerator[BaseEvent]:
@@ -123,12 +124,14 @@ class RunTeller:
             yield from self._interrupted(event)
             return
         match event.type:
+            case "restart" if event.parent_call_id is None:
+                yield from self._back(event)
             case "start" | "restart":
                 yield from self._anew(event)
             case "delta":
-                yield from self._delta(event, self._message(event.call_id))
+                yield from self._delta(event, self._message(event, event.call_id))
             case "reasoning":
-                yield from self._delta(event, self._reasoning(event.call_id))
+                yield from self._delta(event, self._reasoning(event))
             case "tool_start":
                 yield from self._called(event)
             case "tool_end":
@@ -184,6 +187,20 @@ class RunTeller:
             self._messages, void = self._messages[:place], self._messages[place:]
             yield self._snapshot(void)
 
+    def _back(self, event: ChatEvent) -> Iterator[BaseEvent]:
+        """Take back what a reset of the turn voids."""
+        yield from self._close()
+        content: Any = event.content
+        void = {each for each, since in self._since.items() if since > content["void_after"]}
+        for each in self._messages:
+            if isinstance(each, AssistantMessage) and each.tool_calls:
+                each.tool_calls = [call for call in each.tool_calls if call.id not in void] or None
+        gone = [each for each in self._messages if each.id in void]
+        self._messages = [each for each in self._messages if each.id not in void]
+        if void:
+            self._since = {each: since for each, since in self._since.items() if each not in void}
+            yield self._snapshot(gone)
+
     def _delta(self, event: ChatEvent, message: AssistantMessage | ReasoningMessage) -> Iterator[BaseEvent]:
         told: dict[str, Any] = {"message_id": message.id, "timestamp": _milliseconds(event)}
         thinks = isinstance(message, ReasoningMessage)
@@ -209,18 +226,21 @@ class RunTeller:
         elif message is not None:
             yield TextMessageEndEvent(message_id=message.id)
 
-    def _reasoning(self, call_id: str) -> ReasoningMessage:
+    def _reasoning(self, event: ChatEvent) -> ReasoningMessage:
+        id = _reasoning_id(event.call_id)
         for each in self._messages:
-            if each.id == _reasoning_id(call_id) and isinstance(each, ReasoningMessage):
+            if each.id == id and isinstance(each, ReasoningMessage):
                 return each
-        self._messages.append(made := ReasoningMessage(id=_reasoning_id(call_id), content=""))
+        self._messages.append(made := ReasoningMessage(id=id, content=""))
+        self._since[id] = event.seq
         return made
 
-    def _message(self, id: str) -> AssistantMessage:
+    def _message(self, event: ChatEvent, id: str) -> AssistantMessage:
         for each in self._messages:
             if each.id == id and isinstance(each, AssistantMessage):
                 return each
         self._messages.append(made := AssistantMessage(id=id))
+        self._since[id] = event.seq
         return made
 
     # Tools.
@@ -229,7 +249,8 @@ class RunTeller:
         content: Any = event.content
         id, name, arguments = event.call_id, content["tool"], canonical(content["arguments"])
         yield from self._close()
-        message = self._message(event.parent_call_id or self._turn.execution_id)
+        message = self._message(event, event.parent_call_id or self._turn.execution_id)
+        self._since[id] = event.seq
         call = next((each for each in message.tool_calls or () if each.id == id), None)
         if call is not None:  # a reset has it called anew
             call.function = FunctionCall(name=name, arguments=arguments)
@@ -252,6 +273,7 @@ class RunTeller:
                 text = canonical({name: told[name]})
         id, call, at = f"{event.call_id}:result", event.call_id, _milliseconds(event)
         self._messages.append(ToolMessage(id=id, tool_call_id=call, content=text))
+        self._since[id] = event.seq
         return ToolCallResultEvent(message_id=id, tool_call_id=call, content=text, role="tool", timestamp=at)
 
 

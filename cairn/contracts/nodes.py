@@ -108,7 +108,7 @@ CALL_MODEL = ActivityRef("call_model", NodeCall, NodeResult)
 """One turn of an agent with tools. ``data``: prompt, system?, model?, tools, output_schema?, temperature?,
 conversation? (``ConversationTurn``), use_case?, asks? (``ASK_USER`` is among its tools), history (reference of the
 turns so far, None at first), results ([{id, tool, value? or error?}] of the calls that the last turn asked for).
-Result: {history, calls: [{id, tool, arguments}]} or {history, answer}."""
+Result: {history, calls: [{id, tool, arguments}], text? (said beside them)} or {history, answer}."""
 
 BUILD_CONTEXT = ActivityRef("build_context", NodeCall, NodeResult)
 """``data``: agent (uuid of the graph that runs), blocks and skills (names), conversation (``ConversationTurn`` or

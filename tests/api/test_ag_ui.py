@@ -270,7 +270,7 @@ async def test_a_text_that_a_restart_voids_is_taken_back() -> None:
         _event("restart", "x:a", content={"attempt": 2}),
         _event("delta", "x:a", content="one two"),
         _event("tool_start", "x:t", "x:a", content={"tool": "add", "arguments": {"a": 1}}),
-        _event("restart", "x", content={"reset": True}),
+        _event("restart", "x", content={"reset": True, "void_after": 0}),
         _event("tool_start", "x:t", "x:a", content={"tool": "add", "arguments": {"a": 2}}),
         _event("tool_end", "x:t", "x:a", content={"tool": "add", "result": {"b": 3}}),
         _event("end", "x", content={"content": "one two", "finish_reason": "stop"}),

@@ -16,6 +16,7 @@ from sqlalchemy import func, select, update
 from sqlmodel import col
 
 from cairn.contracts.nodes import CALL_MODEL, RUN_AGENT
+from cairn.domain.chat.asked import Asked, until_asked
 from cairn.domain.chat.model import ChatEvent, Turn
 from cairn.domain.chat.order import TurnOrder
 from cairn.domain.chat.telling import TurnTeller
@@ -111,10 +112,12 @@ async def read(
     *,
     verbose: bool = True,
     written: bool = True,
+    edit: Callable[[dict[str, Story]], None] = lambda _: None,
     until: Callable[[ChatEvent], bool] = lambda _: False,
 ) -> list[ChatEvent]:
     """Return what a reader is told until it has enough; ``written``: what models wrote can still be found."""
     chance, told = random.Random(seed), stories()
+    edit(told)
     for each in told.values() if not written else ():
         each.events = [event for event in each.events if event.type not in WRITTEN]
     turn = Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1")  # type: ignore[call-arg]
@@ -288,7 +291,7 @@ async def test_whoever_comes_after_a_reset_is_told_its_line_alone(database: Data
     old = line_of("one", 0)
     # The turn ends, or is paused, before or after its sub-agent has.
     before = begins + (old[:1] if left == "cancelled" else old) + [status(30, left, usage=USAGE)]
-    reset = [ExecutionEvent(LINE + 40, "reset", NOON, "exec_root", "run", None, {}, {"awaited": []})]
+    reset = [ExecutionEvent(LINE + 40, "reset", NOON, "exec_root", "run", None, {}, {"awaited": [], "stands": 0})]
     turn = Turn(ExecutionRow(), "exec_root", "boss", "conv_1", "m-1")  # type: ignore[call-arg]
 
     async def tell(events: list[ExecutionEvent]) -> AsyncGenerator[ExecutionEvent]:
@@ -308,3 +311,54 @@ async def test_whoever_comes_after_a_reset_is_told_its_line_alone(database: Data
     assert numbers == sorted(numbers)
     assert {event.subagent for event in found} == {None, "exec_two"}
     assert [event.type for event in found if event.subagent is None and event.type in ("end", "error")] == ["end"]
+
+
+async def test_the_reset_of_a_sub_agent_is_told_in_the_one_order(database: Database) -> None:
+    """It voids what the sub-agent has told since the place that the reset goes back to, and nothing else."""
+
+    def told(seed: int, after: int = -1, **more: Any) -> Any:
+        return read(database, seed, after, edit=reset_one, **more)
+
+    first, other = await asyncio.gather(told(1), told(2))
+    assert brief(first) == brief(other)
+    assert [event.seq for event in first] == sorted({event.seq for event in first})
+    (restart,) = [event for event in first if event.type == "restart"]
+    (call,) = [event.call_id for event in first if event.type == "tool_start" and event.call_id.endswith(_index("one"))]
+    assert (restart.subagent, restart.parent_call_id, restart.root_call_id) == ("exec_one", call, "exec_root")
+    assert restart.content == {"reset": True, "void": ["exec_one:agent#1:late"]}
+    assert [event.type for event in await told(3, verbose=False) if event.subagent == "exec_one"].count("restart") == 1
+    place = first.index(restart)
+    assert brief(await told(4, restart.seq)) == brief(first[place + 1 :])
+
+
+def reset_one(told: dict[str, Story]) -> None:
+    """Have a sub-agent be asked once more, and be reset to the time before that."""
+    story = told["exec_one"]
+    ended, stands = story.events.pop(), story.events[-1].seq
+    story.asks("late", "void", "void", RUN_AGENT.name)
+    story.events.append(ExecutionEvent(LINE + 40, "reset", NOON, "exec_one", "run", None, {}, {"stands": stands}))
+    story.events.append(replace(ended, seq=LINE + 48))
+
+
+async def test_people_are_waited_for_after_a_reset_as_far_as_they_are_not_asked_anew() -> None:
+    def event(kind: Any, call: str, seq: int, content: Any, subagent: str | None = None) -> ChatEvent:
+        return ChatEvent(kind, call, None, "exec_root", content, NOON, seq, {}, subagent)
+
+    async def told(*restarts: ChatEvent) -> list[list[str]]:
+        asks = [(1, None), (2, "exec_one"), (3, "exec_two"), (4, "exec_two")]
+        events = [
+            event("question_asked", f"qst_{seq}", seq, {"question_id": f"qst_{seq}"}, child) for seq, child in asks
+        ]
+
+        async def stream() -> AsyncGenerator[ChatEvent]:
+            for each in (*events, *restarts):
+                yield each
+            await asyncio.Event().wait()
+
+        found = [each async for each in until_asked(stream()) if isinstance(each, Asked)]
+        return [[request["question_id"] for request in each.requests] for each in found]
+
+    of_turn = event("restart", "exec_root", 9, {"reset": True, "void_after": 3})
+    of_one = event("restart", "exec_one", 9, {"reset": True, "void": ["qst_4"]}, "exec_one")
+    assert await told(of_turn) == [["qst_2", "qst_3"]]
+    assert await told(of_one) == [["qst_1", "qst_3"]]

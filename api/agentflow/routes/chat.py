@@ -144,9 +144,9 @@ async def chat_with_agent(
 
     The same `message_id` sent again attaches to the turn that it has begun, running or finished, and never runs it
     twice; with `Last-Event-ID` its stream goes on after that event, on whichever API process. A `restart` says that the
-    text since the last `start` of its `call_id` is void: a worker died, or the model begins anew. What sub-agents do
-    that the agent calls is told under the call (`parent_call_id`). What models think, and what sub-agents write, is
-    told with `verbose` alone.
+    text since the last `start` of its `call_id` is void: a worker died, or the model begins anew; of a turn that was
+    reset, that all events with a `seq` above `void_after` are. What sub-agents do that the agent calls is told under
+    the call (`parent_call_id`). What models think, and what sub-agents write, is told with `verbose` alone.
     """
     ask = body.said(unit.operation_key)
     turn = await chat.begin(agent_id, ask)

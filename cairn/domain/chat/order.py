@@ -95,6 +95,8 @@ class TurnOrder:
             if each.event.seq <= place or (each.spoken and each.reached <= before):
                 continue
             event = _document(each)
+            if each.event.type == "restart" and "void_after" in event["content"]:
+                event["content"] = {"reset": True, "void": await self._void(session, source, event["content"])}
             if each.spoken:
                 # Readers take a text in other pieces: what of this one is told already is left out.
                 event["content"] = str(each.event.content)[-(each.reached - before) :]
@@ -113,6 +115,17 @@ class TurnOrder:
             )
         if rows:
             await session.execute(insert(row), rows)
+
+    async def _void(self, session: AsyncSession, source: str, reset: JsonObject) -> list[str]:
+        """Return the ids of the calls of which something was told that a reset of their sub-agent voids.
+
+        Numbers would say nothing: those of the turn's readers are not those of the sub-agent's own events.
+        """
+        row = TurnEventRow
+        mine = col(row.temporal_id) == self._temporal_id, col(row.source) == source
+        later = select(col(row.event)).where(*mine, col(row.place) > reset["void_after"])
+        told = (await session.execute(later.order_by(col(row.number)))).scalars()
+        return list(dict.fromkeys(each["call_id"] for each in told if each["call_id"] != source))
 
     async def _next(self, session: AsyncSession, anchor: int) -> Sequence[TurnEventRow]:
         # Of the present line alone: a line that a reset has left is told no more.

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
@@ -253,7 +253,7 @@ class _Gathering:
     def __init__(self, reply: Reply) -> None:
         self.reply = reply
         self.complete = False
-        self._tools: dict[str, JsonObject] = {}
+        self._tools: dict[str, list[ChatEvent]] = {}
 
     def take(self, event: ChatEvent | Asked) -> None:
         if isinstance(event, Asked):
@@ -264,12 +264,14 @@ class _Gathering:
             return
         content: Any = event.content
         match event.type:
+            case "restart" if "void_after" in content:
+                self._go_back(content["void_after"])
             case "start" | "restart":
                 self._void(event.call_id)
             case "tool_start":
-                self._tools[event.call_id] = {"id": event.call_id, **content}
+                self._tools[event.call_id] = [event]
             case "tool_end":
-                self._tools[event.call_id] |= content
+                self._tools[event.call_id].append(event)
             case "usage" if event.parent_call_id is None:
                 self.reply.usage = content
             case "error":
@@ -287,8 +289,20 @@ class _Gathering:
         for each in known[place:]:
             del self._tools[each]
 
+    def _go_back(self, place: int) -> None:
+        """Forget what a reset voids: all that was told after a place."""
+        kept = {name: [each for each in told if each.seq <= place] for name, told in self._tools.items()}
+        self._tools = {name: told for name, told in kept.items() if told}
+
     def _end(self) -> None:
-        self.reply.tool_calls, self.complete = [*self._tools.values()], True
+        self.reply.tool_calls, self.complete = [_call(name, told) for name, told in self._tools.items()], True
+
+
+def _call(name: str, told: list[ChatEvent]) -> JsonObject:
+    made: JsonObject = {"id": name}
+    for each in told:
+        made |= cast("JsonObject", each.content)
+    return made
 
 
 def _turn(execution: ExecutionRow, agent_id: str, conversation: ConversationRow, message_id: str) -> Turn:

@@ -54,6 +54,11 @@ class Place(NamedTuple):
         return number
 
     @staticmethod
+    def last(seq: int) -> int:
+        """Return the highest number that a chat event can have at an event of the execution."""
+        return Place(seq + 1, 0, 0, 0).number - 1
+
+    @staticmethod
     def of(number: int) -> Place:
         """Return the place of a number."""
         found: list[int] = []
@@ -91,7 +96,7 @@ class TurnTeller:
     _attempt: int = 0
     _piece: int = 0
     _started: bool = False
-    _spoken: list[str] = field(default_factory=list[str])
+    _spoken: list[tuple[int, str]] = field(default_factory=list[tuple[int, str]])
     _held: list[ExecutionEvent] = field(default_factory=list[ExecutionEvent])
 
     @property
@@ -150,8 +155,10 @@ class TurnTeller:
             case "requests":
                 yield from self._requests(event)
             case "reset":
-                self._close(event)
-                yield self._told(0, "restart", {"reset": True})
+                stands: int = event.more["stands"]
+                self._close()
+                self._spoken = [each for each in self._spoken if each[0] <= stands]
+                yield self._told(0, "restart", {"reset": True, "void_after": Place.last(stands)})
             case _:
                 pass
 
@@ -177,7 +184,7 @@ class TurnTeller:
             told = {"code": error.code, "message": error.message, "retryable": may_pass(error)}
             return self._told(3, "error", told)
         if status == "cancelled":
-            said = self._text or "".join(self._spoken[-1:])
+            said = self._text or "".join(text for _, text in self._spoken[-1:])
             return self._told(3, "end", {"content": said, "finish_reason": "cancelled"})
         return self._told(3, "end", {"content": answer_of(more["output"]), "finish_reason": "stop"})
 
@@ -193,7 +200,7 @@ class TurnTeller:
         if event.more.get("activity") not in _WRITING:
             return
         again = named == self._call
-        self._close(event)
+        self._close()
         self._call, self._begun = named, event.seq
         content = {"execution_id": self.turn.execution_id, "conversation_id": self.turn.conversation_id}
         kind = "restart" if again else "start"
@@ -225,10 +232,12 @@ class TurnTeller:
             if event.data["usage"] is not None:
                 usage = usage_of(event.data["usage"])
                 yield self._told(2, "usage", usage, self.call_of(event), self.turn.execution_id, verbose=True)
-        self._close(event)
+            if self._text:
+                self._spoken.append((event.seq, self._text))
+        self._close()
 
     def _rest(self, event: ExecutionEvent) -> Iterator[_Told]:
-        """Tell what is left of an answer: its telling may have broken off, or be long past."""
+        """Tell what is left of what the model has said: its telling may have broken off, or be long past."""
         answer = _answer(event.more["value"])
         if answer is None or (self._text and not isinstance(answer, str)):
             return
@@ -246,9 +255,7 @@ class TurnTeller:
             return False
         return (self._attempt, self._piece) < (place.attempt, place.piece)
 
-    def _close(self, event: ExecutionEvent) -> None:
-        if self._text:
-            self._spoken.append(self._text)
+    def _close(self) -> None:
         self._text, self._thought, self._call, self._attempt, self._piece = "", False, None, 0, 0
 
     def _void(self, content: JsonObject) -> _Told:
@@ -312,9 +319,9 @@ def usage_of(told: JsonObject) -> JsonObject:
 
 
 def _answer(value: Json) -> Json:
-    """Return the answer that a model's work has brought; None when it asks for tools."""
+    """Return the answer that a model's work has brought; what it said when it asks for tools; None for nothing."""
     told = _members(value)
-    return told.get("answer") if "history" in told else value
+    return told.get("answer", told.get("text")) if "history" in told else value
 
 
 def _members(value: Json) -> JsonObject:

@@ -169,13 +169,13 @@ class TurnStory:
         if event.type == "reset":
             source.open &= set(event.more.get("awaited", ()))
             await self._let_go(source)
-        beside = source.call is not None or bool(source.open)
+        beside = source.call is not None or (bool(source.open) and event.type != "reset")
         told = list(source.teller.tell(event))
         if child is not None and event.type == "node_started":
             self._begin(source, event, child)
-        if beside and event.type != "reset":
+        if beside:
             return await self._in_order(source, told)
-        if source.call is None and event.type == "reset":
+        if event.type == "reset":
             self._anchor = event.seq
         return self._shown(told)
 
@@ -199,7 +199,8 @@ class TurnStory:
         if source.call is None:
             return Heard(event, source.said, source.thought)
         spoken = event.type in ("delta", "reasoning")
-        more = event.verbose or spoken or event.type == "restart"
+        reset = event.type == "restart" and event.parent_call_id is None
+        more = event.verbose or spoken or (event.type == "restart" and not reset)
         parent = event.parent_call_id or source.call
         named = replace(event, parent_call_id=parent, root_call_id=self._turn.execution_id, verbose=more)
         return Heard(named, source.said, source.thought, spoken)

@@ -69,7 +69,7 @@ class ExecutionEvent:
         node_id: the node it is about, if any.
         data: by type.
         more: what not every follower is told: arguments and results of work, the output and use of the whole; whether
-            anything works on when it is paused.
+            anything works on when it is paused; of a reset the number of the last event before it that stands.
     """
 
     seq: int
@@ -121,6 +121,7 @@ class Narrator:
         self._last = 0
         self._part = 0
         self._reset: WasReset | None = None
+        self._reached = self._stands = -1
         self._lines, self._hung_up = 0, False
         self._asked: dict[str, Wait] = {}
         self._answers: dict[str, Answer] = {}
@@ -150,6 +151,8 @@ class Narrator:
                 continue  # nobody is told of it, and it numbers nothing
             if isinstance(event, WorkScheduled | ChildInitiated):
                 yield from self._settled(event.at)  # a resume comes before the work that it lets go on
+            if isinstance(event, TaskStarted):
+                self._reached = self._number(_EVENT - 1)  # a reset goes back before a workflow task
             self._last, self._part = event.id, 0
             yield from self._tell(event)
         if group:
@@ -165,6 +168,7 @@ class Narrator:
                     self._asked = _open_requests(ExecutionState.load(event.start.carry["state"]))
                 yield from self._status(event.at, self._phase or Phase.RUNNING, None)
             case WasReset():
+                self._stands = self._reached if self._reset is None else self._stands
                 self._reset = event
             case Landed():
                 yield from self._landed(event)
@@ -189,7 +193,8 @@ class Narrator:
             data = {"from_run_id": reset.base_run_id, "run_id": reset.new_run_id, "reason": reset.reason}
             works = self.projection.engine.state.in_flight.values() if self.projection.engine.started else ()
             awaited = [work.run.temporal_id for work in works if isinstance(work.run, Child) and work.loop is not None]
-            yield self._event("reset", event.at, None, {**data, "revision": self._line}, {"awaited": awaited})
+            more: JsonObject = {"awaited": awaited, "stands": self._stands}
+            yield self._event("reset", event.at, None, {**data, "revision": self._line}, more)
 
     def _work(self, event: WorkCompleted | WorkFailed) -> Iterator[ExecutionEvent]:
         key = self.projection.key_of(event.scheduled_id)
@@ -358,9 +363,11 @@ class Narrator:
     def _event(
         self, kind: str, at: datetime, node_id: str | None, data: JsonObject, more: JsonObject | None = None
     ) -> ExecutionEvent:
-        seq = self._line * LINE + (self._before + self._last) * _EVENT + self._part
-        self._part = min(self._part + 1, _EVENT - 1)
+        seq, self._part = self._number(self._part), min(self._part + 1, _EVENT - 1)
         return ExecutionEvent(seq, kind, at, self.execution_id, self.lineage, node_id, data, more or {})
+
+    def _number(self, part: int) -> int:
+        return self._line * LINE + (self._before + self._last) * _EVENT + part
 
 
 def _open_requests(state: ExecutionState) -> dict[str, Wait]:
