@@ -17,6 +17,7 @@ import typer
 
 from cairn.cli.findings import Finding, encryption, home, mcp, stores, tools
 from cairn.cli.output import AsJson, show
+from cairn.cli.secret_findings import secrets
 from cairn.errors import CairnError
 from cairn.ports import is_free
 
@@ -51,7 +52,10 @@ def _text(findings: list[Finding]) -> str:
 async def _examine(settings: Settings) -> list[Finding]:
     found = [_python(), home(settings), encryption(settings)]
     found += [finding async for finding in _temporal(settings)]
-    found += [await _database(settings), await _api(settings), *_models(settings), *_extras()]
+    found += [database := await _database(settings)]
+    if database.status == "ok":
+        found += await secrets(settings)
+    found += [await _api(settings), *_models(settings), *_extras()]
     found += [_sandbox(settings), tools(settings), stores(settings), mcp(settings), *_skills(settings)]
     return [finding for finding in (*found, *_unknown_variables()) if finding]
 

@@ -66,6 +66,25 @@ async def test_of_what_retention_has_removed_the_end_alone_is_told(
         assert "Retry-After" not in refused.headers
 
 
+async def test_what_temporal_has_lost_is_not_told_to_be_on_its_way_there(
+    caller: Caller, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a restore, with a backup of Temporal that is older than that of the database."""
+    started = await caller.start(sequence(noting("a"), waiting("w")))
+    await caller.reach(started["id"], "running")
+
+    async def unknown(*_: object) -> None:
+        return None
+
+    monkeypatch.setattr(ExecutionClient, "describe", unknown)
+    path = f"/api/v1/executions/{started['id']}"
+    shown = await caller.get(started["id"])
+    assert (shown["status"], shown["checkpoints"]) == ("running", [])
+    for refused in (await caller.http.get(f"{path}/events"), await caller.http.post(f"{path}/cancel")):
+        assert (refused.status_code, refused.json()["code"]) == (404, "history_removed"), refused.text
+        assert "Retry-After" not in refused.headers
+
+
 async def test_a_failed_execution_tells_where_and_why(caller: Caller, world) -> None:
     world.failing.add("b")
     started = await caller.start(sequence(noting("a"), noting("b")))

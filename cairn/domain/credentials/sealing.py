@@ -55,6 +55,11 @@ class Sealer:
         # Its id tells installations with different secrets apart, and nothing of the key.
         return cls([*keys, (f"secret-{hashlib.sha256(_PURPOSE + own).hexdigest()[:12]}", own)])
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """The ids of the keys that decrypt."""
+        return frozenset(self._ciphers)
+
     def seal(self, secret: JsonObject, place: str) -> tuple[str, bytes]:
         """Return the key's id and the ciphertext.
 

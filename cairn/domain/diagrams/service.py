@@ -42,7 +42,7 @@ async def draw_execution(executions: ExecutionService, execution_id: str, form: 
     """
     way = await way_of(executions, execution_id)
     if way.ref is None:
-        raise NotFound("Temporal has removed the execution's history.", code="history_removed")
+        raise NotFound("Temporal does not have the execution's history any more.", code="history_removed")
     definition = await load_definition(executions.session, way.ref.version_id, way.ref.digest, way.ref.body)
     # Nothing was written: the connection is free for others while the picture is laid out.
     await executions.session.rollback()

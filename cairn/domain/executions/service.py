@@ -306,15 +306,15 @@ class ExecutionService:
         """Return the execution's row and what Temporal says of it.
 
         Raises:
-            NotFound: no such execution, or it has ended and Temporal's retention has removed it (``history_removed``).
+            NotFound: no such execution, or one that Temporal knows no more (``history_removed``).
             Conflict: it has not reached Temporal yet.
             Unavailable: Temporal does not answer.
         """
         row = await self.require(execution_id)
         await self.session.commit()  # only read so far: the connection is free while Temporal is asked
         now = await self.temporal.describe(row.temporal_id)
-        if now is None and row.closed_at is not None:
-            raise errors.NotFound("Temporal has removed the execution's history", code="history_removed")
+        if now is None and row.status != "pending":  # removed by retention, or lost: after a restore, say
+            raise errors.NotFound("Temporal does not have the execution's history any more", code="history_removed")
         if now is None:
             raise errors.Conflict("The execution is not in Temporal yet", code="not_started", retry_after=1.0)
         return row, now

@@ -18,10 +18,21 @@ def load_secret(settings: Settings) -> bytes:
     """
     if settings.secret is not None:
         return settings.secret.get_secret_value().encode()
-    file = settings.home / "secret"
+    file = _file(settings)
     if not file.exists():
         _make(file)
     return file.read_bytes()
+
+
+def secret_source(settings: Settings) -> str | None:
+    """Return where the secret comes from, for a person; None when there is none yet."""
+    if settings.secret is not None:
+        return "CAIRN_SECRET"
+    return str(_file(settings)) if _file(settings).exists() else None
+
+
+def _file(settings: Settings) -> Path:
+    return settings.home / "secret"
 
 
 def _make(file: Path) -> None:
