@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from sides import absent, cost_page, machine, names, scale_page
+from sides import absent, cost_page, earlier, machine, names, scale_page
 from sides.aims import NOT_MEASURED, WORKS, Aim, aims, number, show, steps, whole
 from sides.cells import AGENTS, MATRIX, THOUSANDS, Cell
 from sides.results import Results, Spread
@@ -125,8 +125,9 @@ def _steps(results: Results) -> Iterator[str]:
         yield "Steps a second, many executions at once:\n"
         yield _cells(results, busy, results.rate)
     yield "Ratios of steps a second (above 1: Cairn is faster), of sides that took turns in one run:\n"
+    segment, peers = results.on(names.SEGMENT), [side for side in results.sides if not names.on_temporal(side)]
     pairs = [(results.on(names.STEP), results.on(names.BY_HAND))]
-    pairs += [(results.on(names.SEGMENT), base) for base in results.sides if not names.on_temporal(base)]
+    pairs += [(segment, peer) for peer in peers if earlier.neighbours(results.figures, "steps", segment, peer)]
     yield _cells(
         results,
         cells,
