@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from cairn.errors import InvalidInput
-from cairn.settings import Settings, get_settings
+from cairn.settings import VARIABLES, Settings, get_settings
 
 
 @pytest.fixture(autouse=True)
@@ -67,8 +67,14 @@ def test_postgresql_goes_by_each_of_its_names(scheme: str) -> None:
 
 
 def test_an_empty_variable_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CAIRN_DATABASE_URL", "")
-    assert get_settings().database.startswith("sqlite+aiosqlite:///")
+    """As `${CAIRN_SECRET:-}` in a compose file makes them: an empty secret would be one that everybody knows."""
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    unset = Settings()
+    for name in VARIABLES:
+        monkeypatch.setenv(name, "")
+    assert get_settings() == unset
+    assert unset.secret is None
 
 
 def test_lists_and_objects_are_json(monkeypatch: pytest.MonkeyPatch) -> None:

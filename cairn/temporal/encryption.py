@@ -12,6 +12,7 @@ import binascii
 import os
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -75,12 +76,15 @@ class PayloadKeys:
         text, file = settings.payload_keys, settings.payload_keys_file
         if text is not None and file is not None:
             raise InvalidInput("Set CAIRN_PAYLOAD_KEYS or CAIRN_PAYLOAD_KEYS_FILE, not both.")
-        if file is None:
-            return cls.parse(text.get_secret_value() if text else "", "CAIRN_PAYLOAD_KEYS")
-        try:
-            return cls.parse(file.read_text(), "CAIRN_PAYLOAD_KEYS_FILE")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InvalidInput(f"CAIRN_PAYLOAD_KEYS_FILE cannot be read: {type(error).__name__}.") from None
+        if text is None and file is None:
+            return cls([])
+        where, listed = "CAIRN_PAYLOAD_KEYS", text.get_secret_value() if text is not None else ""
+        if file is not None:
+            where, listed = "CAIRN_PAYLOAD_KEYS_FILE", _content(file)
+        keys = parse_keys(listed, where)
+        if not keys:  # a file that was not filled, say: who named one did not mean to have nothing encrypted
+            raise InvalidInput(f"{where} names no key. Unset it, or write {PLAIN}, to have nothing encrypted.")
+        return cls(keys)
 
     @classmethod
     def parse(cls, text: str, where: str) -> PayloadKeys:
@@ -158,6 +162,13 @@ def parse_keys(text: str, where: str) -> list[tuple[str, bytes]]:
     if len(set(names)) != len(names):
         raise InvalidInput(f"{where}: an id stands there twice.")
     return keys
+
+
+def _content(file: Path) -> str:
+    try:
+        return file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"CAIRN_PAYLOAD_KEYS_FILE cannot be read: {type(error).__name__}.") from None
 
 
 def _associated(name: bytes) -> bytes:

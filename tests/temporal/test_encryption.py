@@ -140,6 +140,17 @@ def test_a_wrong_list_is_refused_without_showing_it(keys: str, tmp_path: Path) -
     assert ONE[:8] not in str(raised.value)
 
 
+@pytest.mark.parametrize("empty", ["", " \n", ",,"])
+def test_a_list_that_names_no_key_does_not_turn_encryption_off(empty: str, tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_text(empty)
+    with pytest.raises(InvalidInput, match="CAIRN_PAYLOAD_KEYS_FILE names no key"):
+        PayloadKeys.of(settings(tmp_path, payload_keys_file=file))
+    if empty:
+        with pytest.raises(InvalidInput, match="CAIRN_PAYLOAD_KEYS names no key"):
+            PayloadKeys.of(settings(tmp_path, empty))
+
+
 def test_a_missing_file_and_two_sources_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="cannot be read: FileNotFoundError"):
         PayloadKeys.of(settings(tmp_path, payload_keys_file=tmp_path / "none"))
