@@ -241,7 +241,8 @@ def folder() -> Generator[Path]:
 def write(figures: Path, out: Path) -> None:
     """Draw the charts, in the environment that has the library for it, and write the page."""
     program = str(Path(__file__).parent / "sides" / "charts.py")
-    subprocess.run([venvs.python("charts"), program, str(figures), str(figures.parent)], check=True)
+    command = [venvs.python("charts"), program, str(figures), str(figures.parent), *names.known()]
+    subprocess.run(command, check=True)
     (out / "benchmarks.md").write_text(page(json.loads(figures.read_text())))
     print(f"written: {out / 'benchmarks.md'}")
 

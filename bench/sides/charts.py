@@ -1,4 +1,7 @@
-"""Draws the charts: ``charts.py figures.json FOLDER``. Runs in an environment of its own, which has matplotlib."""
+"""Draws the charts: ``charts.py figures.json FOLDER SIDE…``, the sides in the order of the page.
+
+Runs in an environment of its own, which has matplotlib.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +16,17 @@ import matplotlib
 matplotlib.use("Agg")
 
 from matplotlib import pyplot as plt
+from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 OURS, OTHERS = "#d9480f", "#8a94a6"
+MARKS = "os^vD"
+SIDES = sys.argv[3:]
 DOTS = 90
+AT_ONCE, OVER = (10, 20, 50, 100, 200, 500, 1_000), (1, 1.5, 2, 3, 5, 10, 20, 50)
+
+
+def _ordered(found: dict[str, Any]) -> list[str]:
+    return [name for name in SIDES if name in found]
 
 
 def _bars(title: str, values: dict[str, float], file: Path) -> None:
@@ -36,15 +47,27 @@ def _middle(value: float | list[float]) -> float:
 
 
 def _lines(title: str, of: dict[str, dict[str, Any]], axes: Any, labels: tuple[str, str]) -> None:
-    for name, found in of.items():
-        points = sorted((int(at), _middle(value)) for at, value in found.items())
-        width = 2.2 if name.startswith("Cairn") else 1.2
-        axes.plot(*zip(*points, strict=True), marker=".", label=name, linewidth=width)
+    """Draw a line a side, with the same colour and mark on every chart."""
+    colours = plt.get_cmap("tab20").colors
+    for place, name in enumerate(SIDES):
+        points = sorted((int(at), _middle(value)) for at, value in of.get(name, {}).items())
+        if not points:
+            continue
+        width = 2.4 if name.startswith("Cairn") else 1.0
+        look = {"color": colours[place % len(colours)], "marker": MARKS[place % len(MARKS)], "markersize": 3}
+        axes.plot(*zip(*points, strict=True), label=name, linewidth=width, **look)
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(labels[0], fontsize=8)
     axes.set_ylabel(labels[1], fontsize=8)
     axes.tick_params(labelsize=8)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _plain(*axes: Any) -> None:
+    """Write numbers beside axes that are logarithmic."""
+    for axis in axes:
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter(NullFormatter())
 
 
 def _save(figure: Any, file: Path) -> None:
@@ -56,8 +79,8 @@ def _save(figure: Any, file: Path) -> None:
 def _steps(figures: dict[str, Any], folder: Path) -> None:
     cell = max(figures["steps"], key=lambda each: (each["size"] == 100, each["at_once"] == 20, each["steps"] == 20))
     rates = {}
-    for name, seconds in cell["seconds"].items():
-        done = sorted(each for each in seconds if each)
+    for name in _ordered(cell["seconds"]):
+        done = sorted(each for each in cell["seconds"][name] if each)
         if done:
             rates[name] = cell["steps"] * cell["at_once"] / done[len(done) // 2]
     title = f"Steps a second, {cell['at_once']} executions of {cell['steps']} steps at once"
@@ -67,23 +90,26 @@ def _steps(figures: dict[str, Any], folder: Path) -> None:
 def _agents(figures: dict[str, Any], folder: Path) -> None:
     works = {"think": "a step waits", "ask": "a step asks the model server"}
     shown = {work: title for work, title in works.items() if figures["load"].get(work)}
-    figure, each = plt.subplots(1, len(shown), figsize=(5 * len(shown), 3.6), squeeze=False)
+    figure, each = plt.subplots(1, len(shown), figsize=(5 * len(shown) + 2, 3.6), squeeze=False)
     for (work, title), axes in zip(shown.items(), each[0], strict=True):
         _lines(title, figures["load"][work], axes, ("agents at once", "time over the ideal"))
         axes.axhline(1.5, color="black", linewidth=0.8, linestyle=":")
         axes.set_xscale("log")
         axes.set_yscale("log")
-        axes.legend(fontsize=6)
+        axes.set_xticks([at for at in AT_ONCE if at <= axes.get_xlim()[1]])
+        axes.set_yticks([over for over in OVER if over <= axes.get_ylim()[1]])
+        _plain(axes.xaxis, axes.yaxis)
+    each[0][-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.02, 1))
     _save(figure, folder / "agents.png")
 
 
 def _chat(figures: dict[str, Any], folder: Path) -> None:
-    figure, each = plt.subplots(1, 2, figsize=(10, 3.6))
+    figure, each = plt.subplots(1, 2, figsize=(12, 3.6))
     for key, unit, axes in (("bytes", "bytes stored a turn", each[0]), ("ms", "milliseconds a turn", each[1])):
         of = {name: {at: values[key] for at, values in found.items()} for name, found in figures["kept"].items()}
         _lines(unit, of, axes, ("turns", unit))
         axes.set_yscale("log")
-    each[0].legend(fontsize=6)
+    each[1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.02, 1))
     _save(figure, folder / "chat.png")
 
 
@@ -94,7 +120,8 @@ def main(file: str, into: str) -> None:
         _steps(figures, folder)
     if figures["stored"]:
         size = min(figures["stored"], key=int)
-        middle = {name: statistics.median(rounds) for name, rounds in figures["stored"][size].items()}
+        rounds = figures["stored"][size]
+        middle = {name: statistics.median(rounds[name]) for name in _ordered(rounds)}
         shown = {name: bytes for name, bytes in middle.items() if bytes > 0}
         _bars(f"Bytes stored a step of {size} characters", shown, folder / "stored.png")
     if figures["load"]:
@@ -104,4 +131,4 @@ def main(file: str, into: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(*sys.argv[1:3])
