@@ -84,6 +84,7 @@ async def _service() -> AsyncGenerator[KeyService]:
     settings = get_settings()
     database = Database(create_engine(settings.database))
     try:
+        await database.ping()  # before a secret is made for one that there is not
         async with database.transaction() as session:
             yield KeyService(session, load_secret(settings))
     finally:

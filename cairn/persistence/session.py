@@ -18,6 +18,7 @@ import sqlite3
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
 from copy import copy
+from pathlib import Path
 from typing import Any
 
 from psycopg.errors import UndefinedColumn, UndefinedTable
@@ -117,6 +118,9 @@ def _translate(context: ExceptionContext) -> None:
     if _lacks_tables(context.original_exception):
         message = "The database has not the present schema: run `cairn db upgrade`."
         raise Unavailable(message, code="database_not_migrated", retry_after=5) from context.original_exception
+    if _lacks_file(context):
+        message = "There is no database yet: `cairn serve` or `cairn db upgrade` makes it."
+        raise Unavailable(message, code="database_missing", retry_after=5) from context.original_exception
     if damaged := damage(context.original_exception):
         raise damaged from context.original_exception
     if isinstance(error, (OperationalError, InterfaceError)):
@@ -130,6 +134,13 @@ def _lacks_tables(error: BaseException) -> bool:
     if isinstance(error, sqlite3.OperationalError):  # it has one code for all that is wrong with a statement
         return str(error).startswith(("no such table", "no such column"))
     return isinstance(error, (UndefinedTable, UndefinedColumn))
+
+
+def _lacks_file(context: ExceptionContext) -> bool:
+    error = context.original_exception
+    if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_CANTOPEN:
+        return False
+    return context.engine is not None and not Path(context.engine.url.database or "").exists()
 
 
 @contextmanager
@@ -180,7 +191,7 @@ class Database:
         """Ask the database for a sign of life, and whether it was ever migrated.
 
         Raises:
-            Unavailable: there is none, or it has no tables.
+            Unavailable: there is none, or it has no file or no tables.
         """
         async with self.connection() as connection:
             await connection.execute(text("SELECT version_num FROM alembic_version"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiosqlite
@@ -42,8 +43,9 @@ class SqliteConnection(aiosqlite.Connection):
     """A connection, which is made when it is awaited."""
 
     def __init__(self, database: str, **options: Any) -> None:
-        """Take what ``sqlite3.connect`` takes."""
-        super().__init__(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
+        """Take what ``sqlite3.connect`` takes. A file that is not there is not made: migrations alone make one."""
+        there = f"{Path(database).absolute().as_uri()}?mode=rw"
+        super().__init__(partial(sqlite3.connect, there, uri=True, **options), iter_chunk_size=64)
         self._thread.daemon = True  # as SQLAlchemy has it: a process that ends waits for no thread
         self._ending: asyncio.Future[Any] | None = None
 

@@ -142,7 +142,18 @@ class TestKeys:
         assert (as_text.returncode, as_text.stdout) == (1, "")
         assert "/prefix: must be one of" in as_text.stderr
 
-    def test_a_database_without_tables_is_told_with_what_to_do(self, cairn: Cairn) -> None:
+    @pytest.mark.parametrize("command", [("list",), ("create",), ("revoke", "k")])
+    def test_before_the_first_start_that_is_told_and_nothing_is_made(
+        self, cairn: Cairn, cairn_home: Path, command: tuple[str, ...]
+    ) -> None:
+        result = cairn("keys", *command)
+        assert (result.returncode, result.stdout) == (1, "")
+        assert "There is no database yet" in result.stderr and "cairn db upgrade" in result.stderr
+        assert not cairn_home.exists()
+
+    def test_a_database_without_tables_is_told_with_what_to_do(self, cairn: Cairn, cairn_home: Path) -> None:
+        cairn_home.mkdir()
+        (cairn_home / "cairn.db").touch()
         result = cairn("keys", "list")
         assert result.returncode == 1
         assert "cairn db upgrade" in result.stderr

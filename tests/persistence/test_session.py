@@ -19,6 +19,7 @@ from temporalio.api.failure.v1 import Failure
 from temporalio.converter import DefaultFailureConverter, DefaultPayloadConverter
 
 from cairn.errors import InvalidInput, Unavailable
+from cairn.persistence import migrate
 from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import ExecutionRow, GraphRow
 
@@ -90,6 +91,7 @@ async def test_a_savepoint_that_reads_first_waits_too(database: Database) -> Non
 
 WRITE = """
 import asyncio, sys
+from cairn.persistence import migrate
 from cairn.persistence.session import Database, create_engine
 from cairn.persistence.tables import GraphRow
 async def main():
@@ -169,6 +171,23 @@ async def test_a_database_that_is_not_there_is_unavailable(tmp_path: Path) -> No
         with pytest.raises(Unavailable):
             await database.ping()
         await database.dispose()
+
+
+async def test_a_file_that_is_not_there_is_told_as_such_and_made_by_migrations_alone(tmp_path: Path) -> None:
+    url = f"sqlite+aiosqlite:///{tmp_path}/a #100% ü.db"
+    database = Database(create_engine(url))
+    with pytest.raises(Unavailable, match="no database yet") as missed:
+        await database.ping()
+    assert missed.value.code == "database_missing"
+    assert files(tmp_path) == []
+    await migrate.upgrade_async(url)
+    await database.ping()
+    await database.dispose()
+    assert files(tmp_path) == ["a #100% ü.db"]
+
+
+def files(folder: Path) -> list[str]:
+    return [file.name for file in folder.iterdir()]
 
 
 async def test_who_comes_after_the_end_leaves_no_connection(sqlite_url: str) -> None:
