@@ -124,7 +124,7 @@ class RunTeller:
             yield from self._interrupted(event)
             return
         match event.type:
-            case "restart" if event.parent_call_id is None:
+            case "restart" if isinstance(event.content, dict) and "void_after" in event.content:
                 yield from self._back(event)
             case "start" | "restart":
                 yield from self._anew(event)
