@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import pytest
-from graphs import node, noting, sequence
+from graphs import edge, node, noting, sequence
 from installation import Cairn, until
 from people import asked
 
@@ -16,7 +17,7 @@ from cairn.domain.executions.outside import Event, send_event
 from cairn.domain.executions.reconcile import Reconciler
 from cairn.domain.requests.model import Reply, Request, RequestFilter
 from cairn.domain.requests.service import RequestService
-from cairn.errors import CairnError, Conflict, Unavailable
+from cairn.errors import CairnError, Conflict, Gone, Unavailable
 from cairn.persistence.types import utc_now
 
 YES = Reply("approved", reason="fine")
@@ -171,6 +172,44 @@ async def test_operators_answer_by_signal_with_temporals_own_tools(cairn: Cairn)
             return [each.status for each in found] == ["approved", "answered"]
 
     await until(statuses)
+
+
+async def test_an_api_whose_clock_is_ahead_shows_and_takes_what_has_not_expired(
+    cairn: Cairn, world, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    execution = await cairn.run(sequence(node("ask", "approval", prompt="?", timeout=40), noting("after")))
+    request = await pending(cairn, execution.id)
+    monkeypatch.setattr("cairn.domain.requests.model.utc_now", lambda: utc_now() + timedelta(seconds=55))
+    assert (await pending(cairn, execution.id)).status == "pending"
+    async with cairn.database.transaction() as session:
+        service = RequestService(session, cairn.temporal, cairn.principal)
+        assert (await service.get("approval", request.id)).status == "pending"
+        assert await service.expire_overdue() == 0
+    assert (await answer(cairn, request.id, YES, None)).status == "approved"
+    await cairn.reach(execution.id, "completed")
+    assert world.of(execution.id) == ["after"]
+
+
+async def test_a_late_answer_is_told_as_late_though_the_end_is_not_written_down_yet(
+    cairn: Cairn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def unwritten(*_: object) -> bool:
+        return True
+
+    monkeypatch.setattr("cairn.domain.requests.workflow_side.close_request", unwritten)
+    late = node("late", "wait", event={"name": "go"})
+    definition = sequence(node("ask", "approval", prompt="?", timeout=2), late)
+    definition["edges"] += [edge("ask", "late", "late", on="timeout")]
+    execution = await cairn.run(definition)
+    request = await pending(cairn, execution.id)
+    handle = cairn.client.get_workflow_handle(execution.id)
+
+    async def over() -> bool:
+        return not (await handle.query("status"))["requests"]
+
+    await until(over)
+    with pytest.raises(Gone):
+        await answer(cairn, request.id, YES, None)
 
 
 async def test_months_of_waiting_are_a_timer_and_nothing_for_a_worker(idle_cairn: Cairn) -> None:

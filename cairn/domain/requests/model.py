@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, cast
 
 from cairn.contracts.json import Json, JsonObject
 from cairn.contracts.requests import RequestEnd, RequestKind
 from cairn.persistence.tables import RequestRow
 from cairn.persistence.types import utc_now
+
+SKEW = timedelta(minutes=1)
+"""So far apart may the clocks of processes be. An execution ends its requests in time, by Temporal's clock, and says so
+at once; where it has not said so for that long, as without a worker, our own clock does."""
 
 RequestStatus = Literal["pending", "approved", "denied", "answered", "expired", "cancelled"]
 
@@ -19,7 +23,7 @@ class Request:
     """An approval or a question.
 
     Attributes:
-        status: ``expired`` from the moment on at which its time is over.
+        status: ``expired`` once the execution has said so, at the latest a minute after its time is over.
         tool_id: of the tool that an agent wants to call; None for an approval of the graph itself.
         agent_id: uuid of the graph that asks.
         schema: JSON Schema of a question's answer, or of a tool's arguments.
@@ -135,9 +139,19 @@ class Dashboard:
     last_24h: dict[str, int]
 
 
+def surely_past() -> datetime:
+    """Return the latest time that is past by the clock of every process."""
+    return utc_now() - SKEW
+
+
 def is_overdue(row: RequestRow) -> bool:
-    """Whether the time of a request is over that nobody has closed yet."""
-    return row.status == "pending" and row.expires_at is not None and row.expires_at <= utc_now()
+    """Whether the time of a request is surely over that nobody has closed yet."""
+    return row.status == "pending" and row.expires_at is not None and row.expires_at <= surely_past()
+
+
+def is_late(row: RequestRow) -> bool:
+    """Whether the time of a request is over by our own clock."""
+    return row.expires_at is not None and row.expires_at <= utc_now()
 
 
 def is_open(row: RequestRow) -> bool:

@@ -11,7 +11,17 @@ from cairn.contracts.executions import UPDATE_ANSWER, Answer, Phase
 from cairn.contracts.requests import RequestKind
 from cairn.domain.principal import Principal
 from cairn.domain.requests.link import read_token
-from cairn.domain.requests.model import Reply, Request, RequestFilter, is_open, is_overdue, resolve, shown
+from cairn.domain.requests.model import (
+    Reply,
+    Request,
+    RequestFilter,
+    is_late,
+    is_open,
+    is_overdue,
+    resolve,
+    shown,
+    surely_past,
+)
 from cairn.graph.schema import validate_json
 from cairn.persistence.paging import Page
 from cairn.persistence.repository import Repository
@@ -107,14 +117,13 @@ class RequestService:
 
     async def expire_overdue(self) -> int:
         """Mark the approvals whose time is over; return how many. Their executions go on by themselves."""
-        now = utc_now()
         overdue = [
             *self.rows.owned(self.principal.scope),
             col(RequestRow.kind) == "approval",
             col(RequestRow.status) == "pending",
-            col(RequestRow.expires_at) <= now,
+            col(RequestRow.expires_at) <= surely_past(),
         ]
-        query = update(RequestRow).where(*overdue).values(status="expired", resolved_at=now)
+        query = update(RequestRow).where(*overdue).values(status="expired", resolved_at=utc_now())
         return len((await self.session.execute(query.returning(col(RequestRow.key)))).all())
 
     async def _require(self, kind: RequestKind, request_id: str) -> RequestRow:
@@ -132,8 +141,16 @@ class RequestService:
             raise errors.Forbidden("This request is for others to answer", code="not_an_assignee")
 
     async def _tell(self, row: RequestRow, reply: Reply, key: str | None) -> None:
-        if is_overdue(row):
-            raise errors.Gone("The request has expired", code="request_expired")
+        """Tell the execution. Whether that is too late it says itself, unless it surely is."""
+        if not is_overdue(row):
+            try:
+                return await self._send(row, reply, key)
+            except errors.Conflict as error:
+                if error.code != "request_expired" and not is_late(row):
+                    raise
+        raise errors.Gone("The request has expired", code="request_expired")
+
+    async def _send(self, row: RequestRow, reply: Reply, key: str | None) -> None:
         now = await self.temporal.describe(row.temporal_id)
         if now is None or now.phase not in (Phase.RUNNING, Phase.PAUSED):
             if now is not None and key is not None and await self.temporal.carried_out(now, key):
@@ -141,12 +158,7 @@ class RequestService:
             raise errors.Conflict("The execution has ended", code="execution_closed")
         by = self.principal.author
         told = Answer(lineage=now.run_id, request_id=row.id, value=reply.value(by), by=by)
-        try:
-            await self.temporal.command(now, UPDATE_ANSWER, told, update_id=key)
-        except errors.Conflict as error:
-            if error.code == "request_expired":
-                raise errors.Gone(error.message, code=error.code) from error
-            raise
+        await self.temporal.command(now, UPDATE_ANSWER, told, update_id=key)
 
     async def _said_before(self, row: RequestRow, key: str | None) -> bool:
         """Whether this very request has closed it, in a try that could not tell.
@@ -183,7 +195,7 @@ async def by_link(
 
 def waiting(kind: RequestKind) -> list[ColumnElement[bool]]:
     """Return the conditions for what still waits for a person."""
-    in_time = or_(col(RequestRow.expires_at).is_(None), col(RequestRow.expires_at) > utc_now())
+    in_time = or_(col(RequestRow.expires_at).is_(None), col(RequestRow.expires_at) > surely_past())
     return [col(RequestRow.kind) == kind, col(RequestRow.status) == "pending", in_time]
 
 

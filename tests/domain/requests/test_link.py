@@ -27,10 +27,12 @@ def test_a_token_names_its_request_until_the_deadline() -> None:
     assert read_token(SECRET, token) == asked.id
     assert make_token(SECRET, asked) == token
     with pytest.raises(Gone):
-        read_token(SECRET, make_token(SECRET, row(expires_at=utc_now() - timedelta(seconds=2))))
+        read_token(SECRET, make_token(SECRET, row(expires_at=utc_now() - timedelta(minutes=2))))
     with pytest.raises(Gone):
         read_token(SECRET, make_token(SECRET, row(requested_at=utc_now() - timedelta(days=31))))
     assert read_token(SECRET, make_token(SECRET, row())) == asked.id
+    just = make_token(SECRET, row(expires_at=utc_now() - timedelta(seconds=10)))
+    assert read_token(SECRET, just) == asked.id, "the execution says whether it is too late"
 
 
 def test_a_token_that_was_changed_or_made_elsewhere_is_none() -> None:

@@ -116,14 +116,19 @@ async def test_the_end_of_a_line_cancels_what_it_asked_but_an_answer_told_late_c
 
 
 async def test_pending_are_those_of_the_tenant_that_are_not_overdue(database: Database) -> None:
-    past, future = utc_now() - timedelta(seconds=1), utc_now() + timedelta(hours=1)
+    past, future = utc_now() - timedelta(minutes=2), utc_now() + timedelta(hours=1)
+    just = utc_now() - timedelta(seconds=10)  # by our clock: the execution has not said so
     question = asked(6, kind="question", schema_={"type": "string"})
-    others = [asked(4, tenant="rival"), asked(5, live=False), question]
+    others = [asked(4, tenant="rival"), asked(5, live=False), question, asked(7, expires_at=just)]
     await opened(database, asked(1, expires_at=past), asked(2, expires_at=future, tool="refund"), asked(3), *others)
     async with database.transaction() as session:
         service = RequestService(session, None, ANN)  # type: ignore[arg-type]
         page = await service.list_pending("approval", RequestFilter(), 1, 20)
-        assert [int(each.id[5:], 16) for each in page.items] == [3, 2]
+        assert [(int(each.id[5:], 16), each.status) for each in page.items] == [
+            (7, "pending"),
+            (3, "pending"),
+            (2, "pending"),
+        ]
         page = await service.list_pending("approval", RequestFilter(tool_name="refund", execution_id="e1"), 1, 20)
         assert [int(each.id[5:], 16) for each in page.items] == [2]
         assert (await service.get("approval", asked(1).request_id)).status == "expired"
