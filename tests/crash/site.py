@@ -11,6 +11,8 @@ from pathlib import Path
 import httpx2
 from crash import steps
 from served import Caller, Callers
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.service import RPCError
 
 from cairn.contracts.json import JsonObject
@@ -21,6 +23,7 @@ from cairn.ports import find_free
 from cairn.settings import Settings
 from cairn.temporal.connection import connect
 from cairn.temporal.events import WasReset
+from cairn.temporal.executions import ExecutionClient
 from cairn.temporal.history import read
 from chaos.ledger import VARIABLE, Ledger
 from chaos.programs import Program, environment, listening, stop_all, until
@@ -144,6 +147,22 @@ class Site:
             run_id = last.base_run_id if last else None
             found += [last.reason] if last else []
         return found[::-1]
+
+    async def reset_by_hand(self, execution_id: str, name: str) -> None:
+        """Reset the execution to a checkpoint as an operator does, by Temporal's default."""
+        client = await connect(self.settings, lazy=False)
+        temporal = ExecutionClient(client, self.settings)
+        now = await temporal.require(execution_id)
+        point = next(each.point for each in (await temporal.project(now)).checkpoints if each.name == name)
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=execution_id, run_id=now.run_id),
+                reason="by hand",
+                workflow_task_finish_event_id=point or 0,
+                request_id=new_key(),
+            )
+        )
 
     async def reset_is_open(self, execution_id: str) -> bool:
         """Whether a reset of the execution is under way."""

@@ -72,6 +72,7 @@ def _steps() -> dict[str, tuple[Wrap, Any, str]]:
         "after the commit, before the operation is started": (before, ResetClient, "begin"),
         "after the operation was started": (after, ResetClient, "begin"),
         "after the reset, before the reply is stored": (after, ResetService, "reset"),
+        "after the command, before the reply is stored": (after, ExecutionClient, "command"),
         "after the reply was stored": (after, route, "once"),
         # Of the worker:
         "after the reset call, before its activity ends": (after, ResetClient, "make"),

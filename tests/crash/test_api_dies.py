@@ -114,6 +114,29 @@ async def test_a_reset_sent_again_after_it_was_undone_is_not_made_again(site: Si
     assert [len(site.calls(name, execution_id)) for name in "abc"] == [1, 2, 2]
 
 
+async def test_a_command_sent_again_after_an_operators_reset_is_carried_out_once_in_the_new_line(
+    site: Site, abc: str
+) -> None:
+    execution_id = (await site.post("/executions", {"workflow_id": abc, "input_data": {}})).json()["id"]
+    await site.reach(execution_id, "completed")
+    await site.post(f"/executions/{execution_id}/rollback", {"checkpoint_name": "a"}, new_key())
+    key, path = new_key(), f"/executions/{execution_id}/resume"
+    await site.will_crash(site.api, "after the command, before the reply is stored")
+    with pytest.raises(LOST):
+        await site.post(path, {}, key)
+    await site.died(site.api)
+    await site.restart(site.api)
+    await site.reach(execution_id, "completed")
+    await site.reset_by_hand(execution_id, "a")
+    paused = await site.reach(execution_id, "paused")
+
+    reply = await site.post_again(path, {}, key)
+    assert (reply.status_code, reply.json()["revision"]) == (200, paused["revision"] + 1), reply.text
+    await site.reach(execution_id, "completed")
+    assert (await site.post(path, {}, key)).headers["Idempotent-Replayed"] == "true"
+    assert [len(site.calls(name, execution_id)) for name in "abc"] == [1, 3, 3]
+
+
 async def test_a_reset_that_was_begun_goes_on_though_nobody_asks_again(site: Site, abc: str) -> None:
     execution_id = (await site.post("/executions", {"workflow_id": abc, "input_data": {}})).json()["id"]
     await site.reach(execution_id, "completed")
