@@ -340,6 +340,21 @@ def reset_one(told: dict[str, Story]) -> None:
     story.events.append(replace(ended, seq=LINE + 48))
 
 
+async def test_the_reset_of_a_sub_agent_leaves_those_beside_it(database: Database) -> None:
+    told = await read(database, 1, edit=reset_one_early)
+    place = [event.type for event in told if event.subagent == "exec_one"].index("restart")
+    assert place == 1  # the other one is at work then
+    assert [event.type for event in told if event.subagent == "exec_two"][-1] == "end"
+
+
+def reset_one_early(told: dict[str, Story]) -> None:
+    """Have a sub-agent be reset when it has begun, and end."""
+    story = told["exec_one"]
+    begun, ended = story.events[0], story.events[-1]
+    reset = ExecutionEvent(LINE + 40, "reset", NOON, "exec_one", "run", None, {}, {"stands": begun.seq})
+    story.events = [begun, reset, replace(ended, seq=LINE + 48)]
+
+
 async def test_people_are_waited_for_after_a_reset_as_far_as_they_are_not_asked_anew() -> None:
     def event(kind: Any, call: str, seq: int, content: Any, subagent: str | None = None) -> ChatEvent:
         return ChatEvent(kind, call, None, "exec_root", content, NOON, seq, {}, subagent)

@@ -168,7 +168,7 @@ class TurnStory:
             source.open.discard(child)
         if event.type == "reset":
             source.open &= set(event.more.get("awaited", ()))
-            await self._let_go(source)
+            await self._let_go()
         beside = source.call is not None or (bool(source.open) and event.type != "reset")
         told = list(source.teller.tell(event))
         if child is not None and event.type == "node_started":
@@ -239,9 +239,10 @@ class TurnStory:
                     return
             await asyncio.sleep(_AGAIN)
 
-    async def _let_go(self, source: _Source) -> None:
+    async def _let_go(self) -> None:
         """Follow those sub-agents no longer that a reset has left behind, nor those that they have called."""
-        known, reached = {source.id}, [source]
+        turn = self._sources[0]
+        known, reached = {turn.id}, [turn]
         while reached:
             open = reached.pop().open - known
             known |= open
