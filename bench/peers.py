@@ -85,7 +85,6 @@ class Run:
         on = stands_on(left_out) if given.temporal is None else given.temporal
         self._temporal = [TEMPORAL[name] for name in on]
         self._peers = [name for name in given.peers if name.capitalize() not in left_out]
-        self._processor = self._machine["processor"]
         self._found, self._runs = self._begin(figures)
         others = [each for each in self._found.failed if each["part"] != absent.SETUP]
         self._found.failed = [*others, *absent.failures(left_out)]
@@ -96,7 +95,6 @@ class Run:
             return Found(), {}
         known = json.loads(figures.read_text())
         try:
-            self._processor = known["machine"]["processor"]
             return earlier.found_before(known, self._machine), earlier.runs_of(known)
         except earlier.Differs as error:
             sys.exit(f"--add: {error}")
@@ -130,8 +128,7 @@ class Run:
         """Write down what is known by now; the rows are those that were measured anew."""
         if rows:
             earlier.told(self._runs, part, earlier.run_of(self._machine, rows, self._given.beside))
-        page = {**self._machine, "processor": self._processor}
-        known = {"machine": page, "runs": self._runs, **asdict(self._found)}
+        known = {"machine": self._machine, "runs": self._runs, **asdict(self._found)}
         self._figures.write_text(json.dumps(known) + "\n")
 
     async def _with_servers(self, parts: list[str], temporal: list[str], peers: list[str]) -> None:

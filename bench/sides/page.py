@@ -57,10 +57,12 @@ def page(figures: dict[str, Any]) -> str:
 def _machine(results: Results) -> Iterator[str]:
     of = results.figures["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in of["versions"].items())
-    others = (
-        f"; run {name}: {run['processor']}" for name, run in results.runs.items() if run["processor"] != of["processor"]
-    )
-    host = f"{of['cores']} cores ({of['processor']}{''.join(others)}), {of['memory_gb']} GB, {of['system']}"
+    others: dict[str, list[str]] = {}
+    for name, run in results.runs.items():
+        if run["processor"] != of["processor"]:
+            others.setdefault(run["processor"], []).append(name)
+    elsewhere = (f"; run {', '.join(runs)}: {processor}" for processor, runs in others.items())
+    host = f"{of['cores']} cores ({of['processor']}{''.join(elsewhere)}), {of['memory_gb']} GB, {of['system']}"
     yield table(["", ""], [["machine", host], ["versions", f"Python {of['python']}, {versions}"]]).replace(
         "---:", "---"
     )

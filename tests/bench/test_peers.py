@@ -196,6 +196,24 @@ def test_what_was_left_out_before_is_not_told_of_a_machine_that_has_it(
     assert run._peers == ["dbos"]
 
 
+def test_the_machine_of_the_page_is_that_of_its_last_run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import argparse
+
+    import peers
+    from sides.page import page
+
+    figures = tmp_path / "figures.json"
+    figures.write_text(json.dumps({**FIGURES, "runs": {}}))
+    monkeypatch.setattr("sides.absent.missing", lambda **_: {})
+    given = argparse.Namespace(add=True, temporal=["postgresql"], peers=["dbos"], beside=False)
+    first = FIGURES["machine"]["processor"]
+    for processor, part in ((first, "kept"), ("a later one", "stored"), ("a later one", "travel")):
+        monkeypatch.setattr("sides.machine.describe", lambda _, of=processor: {**FIGURES["machine"], "processor": of})
+        peers.Run(given, figures)._write(part, ["DBOS"])
+
+    assert f"cores (a later one; run 1†: {first})," in page(json.loads(figures.read_text()))
+
+
 def test_a_server_is_fetched_once_and_only_as_recorded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from sides import venvs
 
